@@ -1,0 +1,226 @@
+"""The tables. Times are seconds since 1970 (UTC) by the database's clock, ids are UUIDs."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Paths sort by their UTF-8 bytes on every database.
+_Path = Text().with_variant(Text(collation="C"), "postgresql")
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(120), nullable=False, unique=True),
+    # Calls an hour of each key; 0: any number; null: the default.
+    Column("rate_limit", Integer),
+    Column("created_at", Double, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False, index=True),
+    Column("role", String(10), nullable=False),
+    # The first characters, to tell keys apart in a list.
+    Column("prefix", String(12), nullable=False),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("slug", String(100), nullable=False),
+    Column("classes", JSON, nullable=False),
+    # The last numbers given to an image and to an annotation.
+    Column("image_number", BigInteger, nullable=False, server_default="0"),
+    Column("annotation_number", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("organization_id", "name"),
+    Index("ix_datasets_organization_id_slug", "organization_id", "slug"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("path", _Path, nullable=False),
+    # What must be unique in an archive: the safe path in folded case, without its ending.
+    Column("name_key", _Path, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("split", String(5)),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("object_key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("crc32", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("first_annotation_number", BigInteger, nullable=False),
+    Column("annotation_count", Integer, nullable=False),
+    Column("annotations", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    UniqueConstraint("dataset_id", "path"),
+    Index("ix_images_dataset_id_name_key_path", "dataset_id", "name_key", "path"),
+    Index("ix_images_dataset_id_status_path", "dataset_id", "status", "path"),
+)
+
+# How many annotations of a class an image has, so that filters open no documents.
+image_class_counts = Table(
+    "image_class_counts",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    # Position in the dataset's class list, from 0.
+    Column("class_id", Integer, primary_key=True),
+    Column("annotation_count", Integer, nullable=False),
+)
+
+# The bytes an organization has stored, by content.
+contents = Table(
+    "contents",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("object_key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("crc32", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("format", String(20), nullable=False),
+    Column("include_images", Boolean, nullable=False),
+    Column("class_filter", JSON, nullable=False),
+    Column("status_filter", String(10), nullable=False),
+    Column("include_unannotated", Boolean, nullable=False),
+    Column("organize_by_split", Boolean, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("error_message", Text, nullable=False, server_default=""),
+    # The step that comes next: plan, build, finish; done when the export has ended.
+    Column("step", String(10), nullable=False),
+    # Fencing and liveness of the plan and finish steps.
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("lost", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Double),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    # When its doorbell last rang.
+    Column("rung_at", Double, nullable=False, server_default="0"),
+    # Counts every change that a watcher should see.
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("upload_id", Text),
+    # What the plan froze beside the segments: classes, totals.
+    Column("snapshot", JSON),
+    Column("segment_count", Integer, nullable=False, server_default="0"),
+    Column("segments_done", Integer, nullable=False, server_default="0"),
+    Column("work_total", BigInteger, nullable=False, server_default="0"),
+    Column("work_done", BigInteger, nullable=False, server_default="0"),
+    Column("image_count", BigInteger),
+    Column("annotation_count", BigInteger),
+    Column("file_size", BigInteger),
+    Column("crc32", BigInteger),
+    Column("sha256", String(64)),
+    Column("warnings", JSON),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("completed_at", Double),
+    Column("expires_at", Double),
+    # Work objects lie in the store that an ended export no longer needs.
+    Column("staged", Boolean, nullable=False, server_default=false()),
+    # Deleted exports stay until their objects are gone.
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+    Index(
+        "uq_exports_dataset_id_name",
+        "dataset_id",
+        "name",
+        unique=True,
+        postgresql_where=text("NOT deleted"),
+        sqlite_where=text("NOT deleted"),
+    ),
+    Index("ix_exports_organization_id_created_at", "organization_id", "created_at", "id"),
+    Index("ix_exports_step_updated_at", "step", "updated_at"),
+    Index("ix_exports_deleted", "deleted"),
+    Index("ix_exports_expires_at", "expires_at"),
+)
+
+export_segments = Table(
+    "export_segments",
+    metadata,
+    Column("export_id", ForeignKey("exports.id", ondelete="CASCADE"), primary_key=True),
+    # Also the number of its part, from 1.
+    Column("number", Integer, primary_key=True),
+    Column("manifest_key", Text, nullable=False),
+    # Known bytes of its part: headers and stored images.
+    Column("size", BigInteger, nullable=False),
+    # Weight for progress, in bytes.
+    Column("work", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("lost", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Double),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("rung_at", Double, nullable=False, server_default="0"),
+    Column("done", Boolean, nullable=False, server_default=false()),
+    # What the builder made: its part, what it staged, sums, counts, losses.
+    Column("result", JSON),
+)
+
+# The first answer to a request that carried an idempotency key.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request_hash", String(64), nullable=False),
+    Column("export_id", String(36), nullable=False),
+    # The answer as it was sent, so that a replay is the same even after a change.
+    Column("response", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
+# One row a singleton job: who holds it, and until when.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("lease_until", Double, nullable=False),
+)

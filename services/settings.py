@@ -1,0 +1,131 @@
+"""The settings of every process, read once from the environment (CARTOUCHE_*)."""
+
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names the variable and what it takes."""
+
+
+def _seconds(value: object) -> object:
+    """Durations are plain seconds in the environment."""
+    if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit():
+        return timedelta(seconds=float(value))
+    return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Without a database, a broker or an S3 endpoint each
+    falls back to the embedded default under `home`."""
+
+    model_config = SettingsConfigDict(env_prefix="CARTOUCHE_", env_ignore_empty=True)
+
+    home: Path = Field(Path(".cartouche"), description="State of the embedded default")
+    http_host: str = Field("127.0.0.1", description="Address the gateway listens on")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port of the gateway; 0: any free")
+    grpc_host: str = Field("127.0.0.1", description="Address the gRPC server listens on")
+    grpc_port: int = Field(50051, ge=0, le=65535, description="Port of gRPC; 0: any free")
+    server: str = Field("127.0.0.1:50051", description="gRPC address the gateway and CLI call")
+    api_key: str = Field("", description="API key of the CLI")
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="Proxies whose X-Forwarded-* the gateway believes"
+    )
+
+    database_url: str = Field("", description="postgresql://…; empty: SQLite under home")
+    database_pool: int = Field(10, ge=1, description="Connections a process keeps at most")
+    broker_url: str = Field("memory://", description="amqp://…, redis://… or memory://")
+
+    s3_endpoint: str = Field("", description="http(s)://host:port; empty: embedded rclone")
+    s3_public_endpoint: str = Field("", description="The address links name; empty: s3_endpoint")
+    s3_region: str = "us-east-1"
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    s3_signing_access_key: str = Field("", description="Read-only key that signs links")
+    s3_signing_secret_key: str = ""
+    s3_images_bucket: str = "cartouche-images"
+    s3_exports_bucket: str = "cartouche-exports"
+
+    verify: Literal["sample", "full"] = Field(
+        "sample", description="full: read the whole archive back and know its SHA-256"
+    )
+    worker_threads: int = Field(4, ge=1, le=64, description="Tasks a worker runs at once")
+    part_size: int = Field(
+        16 * 1024 * 1024,
+        ge=5 * 1024 * 1024,
+        description="Bytes of a segment, before it grows with the archive",
+    )
+    lease: Seconds = Field(
+        timedelta(seconds=30), description="A worker silent for longer is presumed dead"
+    )
+    reconcile_interval: Seconds = Field(
+        timedelta(seconds=5), description="How often the reconciler looks"
+    )
+    export_deadline: Seconds = Field(
+        timedelta(hours=24), description="An export not done by then fails"
+    )
+    retention: Seconds = Field(
+        timedelta(days=30), description="Archives are removed after this; 0: never"
+    )
+    download_url_ttl: Seconds = Field(
+        timedelta(hours=24), description="How long a signed link works; at most 7 days"
+    )
+    rate_limit: int = Field(0, ge=0, description="Calls an hour of each API key; 0: any number")
+    rate_limit_url: str = Field(
+        "", description="redis://… that replicas share; empty: the broker if it is Redis"
+    )
+    reflection: bool = Field(True, description="gRPC server reflection")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @cached_property
+    def embedded_database(self) -> bool:
+        return not self.database_url
+
+    @cached_property
+    def embedded_store(self) -> bool:
+        return not self.s3_endpoint
+
+    @cached_property
+    def embedded_broker(self) -> bool:
+        return self.broker_url.startswith("memory:")
+
+    @cached_property
+    def rate_limit_storage(self) -> str:
+        """Where calls are counted."""
+        if self.rate_limit_url:
+            return self.rate_limit_url
+        return self.broker_url if self.broker_url.startswith("redis") else "memory://"
+
+    @cached_property
+    def sqlalchemy_url(self) -> str:
+        """The database URL with the driver Cartouche ships."""
+        if self.embedded_database:
+            return f"sqlite:///{(self.home / 'cartouche.db').resolve()}"
+        for prefix in ("postgresql://", "postgres://"):
+            if self.database_url.startswith(prefix):
+                return "postgresql+psycopg://" + self.database_url.removeprefix(prefix)
+        return self.database_url
+
+
+def load() -> Settings:
+    """Reads the environment.
+
+    Raises:
+        SettingsError: a variable has a value it cannot have.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"CARTOUCHE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}"
+            for e in error.errors()
+        ]
+        raise SettingsError("; ".join(lines)) from None
