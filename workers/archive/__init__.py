@@ -1,0 +1,1 @@
+"""The ZIP arithmetic of an archive: pure functions, no I/O."""
