@@ -1,0 +1,141 @@
+"""The bytes of an image: measured, summed and stored once, under the hash of their content."""
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from PIL import Image, UnidentifiedImageError
+from sqlalchemy import select
+
+from services.database.engine import Database
+from services.database.tables import contents
+from services.errors import Invalid, NotFound
+from services.storage import ObjectNotFound, ObjectStore
+
+#: A ZIP entry that needs no ZIP64 fields of its own.
+MAX_IMAGE_BYTES = 2**32 - 2
+#: Larger images wait on disk, not in memory.
+_IN_MEMORY = 16 * 1024 * 1024
+_PIECE = 1024 * 1024
+_ORIENTATION = 0x0112
+
+# Reading a header allocates nothing, so no size is suspicious.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Stored bytes: where they lie and what they measure."""
+
+    object_key: str
+    size: int
+    crc32: int
+    sha256: str
+    #: Pixels as displayed: EXIF orientation applied.
+    width: int
+    height: int
+
+
+class Spool:
+    """Bytes of one image on their way in, in memory up to 16 MiB and on disk beyond."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+
+    def write(self, piece: bytes) -> None:
+        self._file.write(piece)
+        self.size += len(piece)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes from the start, in pieces of at most 1 MiB."""
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            yield piece
+
+    def image_size(self) -> tuple[int, int]:
+        """Width and height in pixels, as displayed.
+
+        Raises:
+            Invalid: this is no image that can be read.
+        """
+        self._file.seek(0)
+        try:
+            with Image.open(self._file) as image:
+                width, height = image.size
+                turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+            raise Invalid.of(
+                "image", f"cannot be read as an image ({error}); check the file"
+            ) from None
+        return (height, width) if turned else (width, height)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def known_content(database: Database, organization_id: str, sha256: str) -> Content | None:
+    """What the organization has stored under this hash."""
+    query = select(contents).where(
+        contents.c.organization_id == organization_id, contents.c.sha256 == sha256
+    )
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Content(row.object_key, row.size, row.crc32, row.sha256, row.width, row.height)
+
+
+def store_content(store: ObjectStore, organization_id: str, spool: Spool) -> Content:
+    """Puts the bytes into the images bucket. The same bytes get the same key.
+
+    Raises:
+        Invalid: this is no image that can be read.
+        StorageError: the store did not take it.
+    """
+    width, height = spool.image_size()
+    sha256, crc32 = _sums(spool.pieces())
+    key = f"{organization_id}/sha256/{sha256[:2]}/{sha256}"
+    store.put_stream(store.images_bucket, key, spool.size, spool.pieces())
+    return Content(key, spool.size, crc32, sha256, width, height)
+
+
+def stored_content(store: ObjectStore, organization_id: str, key: str) -> Content:
+    """Measures an object that lies in the images bucket already, reading it once.
+
+    Raises:
+        NotFound: there is no such object under the organization's prefix.
+        Invalid: the object is no image that can be read.
+        StorageError: the store did not answer.
+    """
+    missing = NotFound(
+        "OBJECT_NOT_FOUND",
+        f"No object {key!r} was found. Keys begin with the organization's id and a slash.",
+        {"object_key": key},
+    )
+    if not key.startswith(f"{organization_id}/") or ".." in key.split("/"):
+        raise missing
+    spool = Spool()
+    try:
+        for piece in store.stream(store.images_bucket, key):
+            if spool.size + len(piece) > MAX_IMAGE_BYTES:
+                raise Invalid.of("object_key", "names an image above 4 GiB")
+            spool.write(piece)
+        width, height = spool.image_size()
+        sha256, crc32 = _sums(spool.pieces())
+        return Content(key, spool.size, crc32, sha256, width, height)
+    except ObjectNotFound:
+        raise missing from None
+    finally:
+        spool.close()
+
+
+def _sums(pieces: Iterable[bytes]) -> tuple[str, int]:
+    digest, crc32 = hashlib.sha256(), 0
+    for piece in pieces:
+        digest.update(piece)
+        crc32 = zlib.crc32(piece, crc32)
+    return digest.hexdigest(), crc32

@@ -1,0 +1,235 @@
+"""Datasets: made, found, listed."""
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.exc import IntegrityError
+
+from services.catalog.model import ATTRIBUTE_TYPES, CLASS_TYPES, DatasetClass
+from services.database.clock import now
+from services.database.engine import Database
+from services.database.tables import datasets, images
+from services.errors import AlreadyExists, Invalid, NotFound
+
+MAX_NAME = 100
+MAX_CLASSES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset with its classes in order and its totals."""
+
+    id: str
+    organization_id: str
+    name: str
+    slug: str
+    classes: tuple[DatasetClass, ...]
+    image_count: int
+    annotation_count: int
+    created_at: float
+
+
+def name_error(name: str) -> str | None:
+    """What keeps `name` from naming a dataset or an export; None: nothing.
+
+    HTTP clients normalise `.` and `..` away, and no client can send control characters,
+    so such a name could never be addressed again.
+    """
+    if not name.strip():
+        return "give a name of 1 to 100 characters"
+    if len(name) > MAX_NAME:
+        return f"is {len(name)} characters long; at most {MAX_NAME} are allowed"
+    if name in (".", ".."):
+        return "'.' and '..' cannot be addressed in a URL; choose another name"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        return "control characters cannot be addressed in a URL; leave them out"
+    return None
+
+
+def slug_of(name: str) -> str:
+    """The name in lower case with hyphens, as the page's `dataset_name` is written."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return re.sub(r"[^\w]+", "-", plain).strip("-")[:MAX_NAME]
+
+
+def check_classes(classes: Sequence[DatasetClass]) -> None:
+    """Raises:
+    Invalid: a class is malformed or named twice.
+    """
+    if len(classes) > MAX_CLASSES:
+        raise Invalid.of("classes", f"at most {MAX_CLASSES} classes are allowed")
+    seen: set[str] = set()
+    for index, item in enumerate(classes):
+        field = f"classes[{index}]"
+        if not item.name.strip() or len(item.name) > 120:
+            raise Invalid.of(f"{field}.name", "give a name of 1 to 120 characters")
+        if item.name in seen:
+            raise Invalid.of(f"{field}.name", f"{item.name!r} is there twice")
+        seen.add(item.name)
+        if item.type not in CLASS_TYPES:
+            raise Invalid.of(f"{field}.type", f"must be one of {', '.join(CLASS_TYPES)}")
+        for attribute in item.attributes:
+            if attribute.type not in ATTRIBUTE_TYPES:
+                raise Invalid.of(f"{field}.attributes", f"types are {', '.join(ATTRIBUTE_TYPES)}")
+        if item.skeleton is None:
+            continue
+        nodes = len(item.skeleton.nodes)
+        if item.type != "keypoint" or not nodes:
+            raise Invalid.of(f"{field}.skeleton", "only keypoint classes have one, with nodes")
+        if len({node.name for node in item.skeleton.nodes}) != nodes:
+            raise Invalid.of(f"{field}.skeleton.nodes", "each node needs a name of its own")
+        if any(not (0 <= a < nodes and 0 <= b < nodes) for a, b in item.skeleton.edges):
+            raise Invalid.of(f"{field}.skeleton.edges", f"indexes go from 0 to {nodes - 1}")
+
+
+def create_dataset(
+    database: Database, organization_id: str, name: str, classes: Sequence[DatasetClass]
+) -> Dataset:
+    """Makes an empty dataset.
+
+    Raises:
+        Invalid: the name or a class is malformed.
+        AlreadyExists: the organization has a dataset of this name.
+    """
+    if problem := name_error(name):
+        raise Invalid.of("name", problem)
+    check_classes(classes)
+    dataset_id = str(uuid.uuid4())
+    try:
+        with database.write() as connection:
+            connection.execute(
+                datasets.insert().values(
+                    id=dataset_id,
+                    organization_id=organization_id,
+                    name=name,
+                    slug=slug_of(name),
+                    classes=[item.to_json() for item in classes],
+                    created_at=now(),
+                )
+            )
+    except IntegrityError:
+        raise AlreadyExists(
+            "DATASET_EXISTS",
+            f"A dataset called {name!r} exists already; choose another name.",
+            {"dataset_name": name},
+        ) from None
+    with database.read() as connection:
+        return find_dataset(connection, organization_id, name)
+
+
+def find_dataset(connection: Connection, organization_id: str, name: str) -> Dataset:
+    """The dataset of this name or, where no name fits, of this slug; without its totals.
+
+    Raises:
+        NotFound: the organization has no such dataset, or several of this slug.
+    """
+    mine = select(datasets).where(datasets.c.organization_id == organization_id)
+    # PostgreSQL refuses NUL, which no name has.
+    name = name.replace("\0", "\ufffd")
+    row = connection.execute(mine.where(datasets.c.name == name)).one_or_none()
+    if row is None:
+        by_slug = connection.execute(mine.where(datasets.c.slug == name).limit(2)).all()
+        if len(by_slug) != 1:
+            raise NotFound(
+                "DATASET_NOT_FOUND",
+                f"Dataset {name!r} was not found. Names are case-sensitive; check the name and "
+                "that the API key belongs to the right organization.",
+                {"dataset_name": name},
+            )
+        row = by_slug[0]
+    return _dataset(row, 0, 0)
+
+
+def get_dataset(database: Database, organization_id: str, name: str) -> Dataset:
+    """One dataset with its totals.
+
+    Raises:
+        NotFound: the organization has no such dataset.
+    """
+    with database.read() as connection:
+        found = find_dataset(connection, organization_id, name)
+        return _with_totals(connection, found)
+
+
+def list_datasets(
+    database: Database, organization_id: str, limit: int, offset: int
+) -> tuple[list[Dataset], int]:
+    """A page of the organization's datasets by name, and how many there are."""
+    mine = datasets.c.organization_id == organization_id
+    with database.read() as connection:
+        total = connection.scalar(select(func.count()).select_from(datasets).where(mine))
+        rows = connection.execute(
+            select(datasets).where(mine).order_by(datasets.c.name).limit(limit).offset(offset)
+        ).all()
+        found = [_with_totals(connection, _dataset(row, 0, 0)) for row in rows]
+    return found, total or 0
+
+
+def append_classes(
+    connection: Connection, dataset_id: str, wanted: Sequence[DatasetClass]
+) -> tuple[DatasetClass, ...]:
+    """The dataset's classes after appending those of `wanted` that it lacks.
+
+    The row stays locked until the transaction ends, so numbers given out in it are unique.
+    """
+    current = tuple(
+        DatasetClass.from_json(value)
+        for value in connection.execute(
+            select(datasets.c.classes).where(datasets.c.id == dataset_id).with_for_update()
+        ).scalar_one()
+    )
+    known = {item.name for item in current}
+    missing = [item for item in wanted if item.name not in known]
+    if not missing:
+        return current
+    classes = (*current, *missing)
+    check_classes(classes)
+    connection.execute(
+        datasets.update()
+        .where(datasets.c.id == dataset_id)
+        .values(classes=[item.to_json() for item in classes])
+    )
+    return classes
+
+
+def _with_totals(connection: Connection, found: Dataset) -> Dataset:
+    image_count, annotation_count = connection.execute(
+        select(func.count(), func.coalesce(func.sum(images.c.annotation_count), 0)).where(
+            images.c.dataset_id == found.id
+        )
+    ).one()
+    return Dataset(
+        found.id,
+        found.organization_id,
+        found.name,
+        found.slug,
+        found.classes,
+        int(image_count),
+        int(annotation_count),
+        found.created_at,
+    )
+
+
+def _dataset(row: Row[tuple[object, ...]], image_count: int, annotation_count: int) -> Dataset:
+    return Dataset(
+        row.id,
+        row.organization_id,
+        row.name,
+        row.slug,
+        tuple(DatasetClass.from_json(value) for value in row.classes),
+        image_count,
+        annotation_count,
+        row.created_at,
+    )
+
+
+def classes_of(connection: Connection, dataset_id: str) -> tuple[DatasetClass, ...]:
+    """The classes of a dataset, in order."""
+    values = connection.execute(
+        select(datasets.c.classes).where(datasets.c.id == dataset_id)
+    ).scalar_one()
+    return tuple(DatasetClass.from_json(value) for value in values)

@@ -1,0 +1,238 @@
+"""Images and their annotations: checked, then put into a dataset many at a time."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.catalog.annotations import ValidAnnotations, normalise
+from services.catalog.content import Content
+from services.catalog.datasets import append_classes
+from services.catalog.model import IMAGE_STATUSES, SPLITS, DatasetClass
+from services.catalog.names import name_key
+from services.database.clock import now
+from services.database.engine import Database
+from services.database.tables import contents, datasets, image_class_counts, images
+from services.errors import Invalid
+
+MAX_PATH_BYTES = 1024
+
+
+class PutResult(StrEnum):
+    """What became of an image."""
+
+    created = "created"
+    updated = "updated"
+    unchanged = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedImage:
+    """An image that can be stored, as far as it can be known before its bytes."""
+
+    path: str
+    status: str
+    split: str | None
+    annotations: ValidAnnotations
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """The outcome for one image."""
+
+    path: str
+    result: PutResult
+    image_id: str
+    annotation_count: int
+
+
+def check_image(path: str, status: str, split: str, annotations: bytes) -> CheckedImage:
+    """Validates what comes with an image.
+
+    Raises:
+        Invalid: a field is wrong; it says which and what is valid.
+    """
+    if (
+        not path
+        or path.startswith("/")
+        or any(part in ("", ".", "..") for part in path.split("/"))
+        or "\0" in path
+        or len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES
+    ):
+        raise Invalid.of(
+            "path",
+            "give a relative path with / between folders, without empty, '.' or '..' parts, "
+            f"of at most {MAX_PATH_BYTES} bytes",
+        )
+    status = status or "new"
+    if status not in IMAGE_STATUSES:
+        raise Invalid.of("status", f"{status!r} is not one of {', '.join(IMAGE_STATUSES)}")
+    if split and split not in SPLITS:
+        raise Invalid.of("split", f"{split!r} is not one of {', '.join(SPLITS)}, or empty")
+    return CheckedImage(path, status, split or None, normalise(annotations or b"[]"))
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows to write, collected so that each kind goes in one statement."""
+
+    inserts: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[dict[str, Any]] = field(default_factory=list)
+    changed_ids: list[str] = field(default_factory=list)
+    contents: list[dict[str, Any]] = field(default_factory=list)
+
+
+def put_images(
+    database: Database,
+    organization_id: str,
+    dataset_id: str,
+    put: Sequence[tuple[CheckedImage, Content]],
+) -> list[StoredImage]:
+    """Stores images in one transaction, in order; durable when it returns.
+
+    A path that is there already is replaced; one that would not change stays untouched.
+    A path may stand in `put` once.
+
+    Raises:
+        Invalid: a class name cannot be appended to the dataset.
+    """
+    batch = _Batch()
+    with database.write() as connection:
+        classes = append_classes(connection, dataset_id, _classes_of(put))
+        class_ids = {item.name: index for index, item in enumerate(classes)}
+        image_number, annotation_number = connection.execute(
+            select(datasets.c.image_number, datasets.c.annotation_number).where(
+                datasets.c.id == dataset_id
+            )
+        ).one()
+        known = {
+            row.path: row
+            for row in connection.execute(
+                select(
+                    images.c.id,
+                    images.c.path,
+                    images.c.status,
+                    images.c.split,
+                    images.c.sha256,
+                    images.c.first_annotation_number,
+                    images.c.annotations,
+                ).where(
+                    images.c.dataset_id == dataset_id,
+                    images.c.path.in_([image.path for image, _ in put]),
+                )
+            )
+        }
+        stored: list[StoredImage] = []
+        for image, content in put:
+            row = known.get(image.path)
+            count = image.annotations.count
+            if row is not None and _same(row, image, content):
+                stored.append(StoredImage(image.path, PutResult.unchanged, row.id, count))
+                continue
+            first = annotation_number + 1
+            if row is not None and bytes(row.annotations) == image.annotations.document:
+                first = row.first_annotation_number
+            else:
+                annotation_number += count
+            values = _values(image, content, first)
+            if row is None:
+                image_number += 1
+                image_id = str(uuid.uuid4())
+                batch.inserts.append(
+                    {"id": image_id, "dataset_id": dataset_id, "number": image_number, **values}
+                )
+                stored.append(StoredImage(image.path, PutResult.created, image_id, count))
+            else:
+                image_id = row.id
+                batch.updates.append({"changed_id": image_id, **values})
+                batch.changed_ids.append(image_id)
+                stored.append(StoredImage(image.path, PutResult.updated, image_id, count))
+            batch.counts.extend(
+                {"image_id": image_id, "class_id": class_ids[name], "annotation_count": number}
+                for name, number in image.annotations.class_counts.items()
+            )
+            batch.contents.append(_content_row(organization_id, content))
+        _write(connection, batch)
+        connection.execute(
+            datasets.update()
+            .where(datasets.c.id == dataset_id)
+            .values(image_number=image_number, annotation_number=annotation_number)
+        )
+    return stored
+
+
+def _classes_of(put: Sequence[tuple[CheckedImage, Content]]) -> list[DatasetClass]:
+    """The classes that the annotations name, in order of first appearance."""
+    found: dict[str, DatasetClass] = {}
+    for image, _ in put:
+        for name, kind in image.annotations.class_types.items():
+            found.setdefault(name, DatasetClass(name, kind))
+    return list(found.values())
+
+
+def _same(row: Any, image: CheckedImage, content: Content) -> bool:
+    return (
+        row.sha256 == content.sha256
+        and row.status == image.status
+        and row.split == image.split
+        and bytes(row.annotations) == image.annotations.document
+    )
+
+
+def _values(image: CheckedImage, content: Content, first: int) -> dict[str, Any]:
+    return {
+        "path": image.path,
+        "name_key": name_key(image.path),
+        "status": image.status,
+        "split": image.split,
+        "width": content.width,
+        "height": content.height,
+        "object_key": content.object_key,
+        "size": content.size,
+        "crc32": content.crc32,
+        "sha256": content.sha256,
+        "first_annotation_number": first,
+        "annotation_count": image.annotations.count,
+        "annotations": image.annotations.document,
+    }
+
+
+def _content_row(organization_id: str, content: Content) -> dict[str, Any]:
+    return {
+        "organization_id": organization_id,
+        "sha256": content.sha256,
+        "object_key": content.object_key,
+        "size": content.size,
+        "crc32": content.crc32,
+        "width": content.width,
+        "height": content.height,
+    }
+
+
+def _write(connection: Connection, batch: _Batch) -> None:
+    if batch.inserts:
+        connection.execute(
+            images.insert().values(created_at=now(), updated_at=now()), batch.inserts
+        )
+    if batch.updates:
+        connection.execute(
+            images.update().where(images.c.id == bindparam("changed_id")).values(updated_at=now()),
+            batch.updates,
+        )
+        connection.execute(
+            image_class_counts.delete().where(image_class_counts.c.image_id.in_(batch.changed_ids))
+        )
+    if batch.counts:
+        connection.execute(image_class_counts.insert(), batch.counts)
+    if batch.contents:
+        insert = (
+            sqlite.insert(contents)
+            if connection.dialect.name == "sqlite"
+            else postgresql.insert(contents)
+        )
+        connection.execute(insert.on_conflict_do_nothing(), batch.contents)

@@ -1,0 +1,107 @@
+"""Names for archives: safe on every system, and unique there."""
+
+import re
+import unicodedata
+from posixpath import splitext
+
+#: UTF-8 bytes of one component: room below the 255 of file systems for a second extension.
+MAX_COMPONENT = 200
+_MAX_EXTENSION = 32
+
+IMAGE_EXTENSIONS = frozenset(
+    [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tiff", ".tif", ".heic", ".heif"],
+)
+
+# Microsoft, "Naming Files, Paths, and Namespaces".
+_FORBIDDEN = frozenset('<>:"|?*\\')
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE
+)
+# Control, format (zero-width, direction), lone surrogate, line and paragraph separator.
+_HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+# Letters and marks without a glyph, which the categories do not tell.
+_HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+_NUMBERED = re.compile(r"~[0-9]+$")
+_BLANK_OR_DOT = re.compile(r"[\s.]+$")
+
+
+def safe_name(path: str) -> str:
+    """`path` as every common file system and archive reader takes it.
+
+    The result is relative, in NFC, without `..`, drives, backslashes, control or invisible
+    characters, names and characters that Windows reserves, hidden files, and blanks or dots
+    at the end of a name or stem; each component has at most 200 bytes of UTF-8. Whatever is
+    not allowed becomes `_`. A folder that is named like an image or a JSON file gets a `_`,
+    so that no file of an archive takes its place. Safe names stay as they are.
+    """
+    *folders, name = [part for part in path.split("/") if part not in ("", ".")] or ["_"]
+    return "/".join([*(_safe_folder(folder) for folder in folders), _safe_component(name)])
+
+
+def name_key(path: str) -> str:
+    """What two archive names must not share: the safe path without its extension, caseless.
+
+    Several formats pair files by stem, and several file systems ignore case (Unicode 3.13,
+    D145: canonical caseless matching).
+    """
+    stem = splitext(safe_name(path))[0]
+    folded = unicodedata.normalize("NFD", stem).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded))
+
+
+def archive_name(path: str, number: int, collides: bool) -> str:
+    """The name of an image in every archive of its dataset.
+
+    Args:
+        path: folder and file name in the dataset.
+        number: the image's number, unique in the dataset.
+        collides: whether an image with a smaller path has the same `name_key`.
+
+    The safe name, with `~number` after the stem where it collides or looks as if it had
+    been numbered: then a number at the end of a stem always is the image's own, so that no
+    two images of a dataset share a `name_key`.
+    """
+    name = safe_name(path)
+    stem, extension = splitext(name)
+    if not collides and not _NUMBERED.search(stem):
+        return name
+    folder, slash, last = stem.rpartition("/")
+    suffix = f"~{number}"
+    room = MAX_COMPONENT - len(f"{suffix}{extension}".encode())
+    return f"{folder}{slash}{_cut(last, room)}{suffix}{extension}"
+
+
+def _safe_folder(name: str) -> str:
+    name = _safe_component(name)
+    if splitext(name)[1].lower() in IMAGE_EXTENSIONS | {".json"}:
+        name = f"{_cut(name, MAX_COMPONENT - 1)}_"
+    return name
+
+
+def _safe_component(name: str) -> str:
+    name = unicodedata.normalize("NFC", name)
+    name = "".join("_" if _is_forbidden(character) else character for character in name)
+    # A mark that now follows another character may compose with it.
+    name = unicodedata.normalize("NFC", _BLANK_OR_DOT.sub("", name.lstrip()))
+    if name.startswith("."):
+        name = f"_{name[1:]}"
+    stem, extension = splitext(name)
+    extension = _cut(extension, _MAX_EXTENSION)
+    room = MAX_COMPONENT - len(extension.encode())
+    stem = _cut(stem, room)
+    if _RESERVED.match(stem + extension):
+        stem = f"_{_cut(stem, room - 1)}"
+    return f"{stem or '_'}{extension}"
+
+
+def _is_forbidden(character: str) -> bool:
+    return (
+        character in _FORBIDDEN
+        or character in _HIDDEN
+        or unicodedata.category(character) in _HIDDEN_CATEGORIES
+    )
+
+
+def _cut(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, without blanks or dots at the end."""
+    return _BLANK_OR_DOT.sub("", text.encode()[:size].decode(errors="ignore"))

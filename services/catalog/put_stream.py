@@ -1,0 +1,177 @@
+"""One PutImages stream: images come in, are stored side by side, and are recorded in batches."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cartouche.catalog.v1 import catalog_service_pb2 as pb
+
+from services.catalog.content import (
+    MAX_IMAGE_BYTES,
+    Content,
+    Spool,
+    known_content,
+    store_content,
+    stored_content,
+)
+from services.catalog.images import CheckedImage, check_image, put_images
+from services.catalog.messages import rejection_message, stored_message
+from services.database.engine import Database
+from services.errors import CartoucheError, Invalid, Unavailable
+from services.storage import ObjectStore, StorageError
+
+MAX_CHUNK = 256 * 1024
+#: Images of one stream that are stored at the same time.
+_AT_ONCE = 8
+#: Images recorded in one transaction.
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An image whose bytes are in the store."""
+
+    image: CheckedImage
+    content: Content
+
+
+_Outcome = _Ready | pb.PutImagesResponse
+
+
+class PutStream:
+    """The state of one stream into one dataset."""
+
+    def __init__(
+        self, database: Database, store: ObjectStore, organization_id: str, dataset_id: str
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._organization_id = organization_id
+        self._dataset_id = dataset_id
+        self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._pending = asyncio.Semaphore(4 * _BATCH)
+
+    async def run(
+        self, requests: AsyncIterator[pb.PutImagesRequest]
+    ) -> AsyncIterator[pb.PutImagesResponse]:
+        """A response for each image, as soon as it is durable.
+
+        Raises:
+            Invalid: the messages are out of order, or a chunk is too large.
+            Unavailable: the database or the store is away.
+        """
+        reader = asyncio.create_task(self._read(requests))
+        reader.add_done_callback(lambda _: self._outcomes.put_nowait(None))
+        try:
+            while (first := await self._outcomes.get()) is not None:
+                batch = [first]
+                while len(batch) < _BATCH and not self._outcomes.empty():
+                    following = self._outcomes.get_nowait()
+                    if following is None:
+                        self._outcomes.put_nowait(None)
+                        break
+                    batch.append(following)
+                for response in await self._record(batch):
+                    self._pending.release()
+                    yield response
+            await reader
+        finally:
+            reader.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await reader
+
+    async def _read(self, requests: AsyncIterator[pb.PutImagesRequest]) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                async for request in requests:
+                    if request.WhichOneof("message") != "image":
+                        raise Invalid.of("message", "an image comes before its chunks")
+                    image = request.image
+                    spool = Spool() if image.WhichOneof("source") == "size" else None
+                    if spool is not None:
+                        await _receive(spool, image, requests)
+                    await self._pending.acquire()
+                    await self._slots.acquire()
+                    tasks.create_task(self._store_one(image, spool))
+        except* CartoucheError as group:
+            raise group.exceptions[0] from None
+
+    async def _store_one(self, image: pb.PutImage, spool: Spool | None) -> None:
+        try:
+            outcome = await asyncio.to_thread(self._prepare, image, spool)
+        finally:
+            self._slots.release()
+            if spool is not None:
+                spool.close()
+        self._outcomes.put_nowait(outcome)
+
+    def _prepare(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
+        """Checks an image and sees to it that its bytes are in the store."""
+        try:
+            checked = check_image(image.path, image.status, image.split, image.annotations)
+            if spool is not None:
+                if spool.size != image.size:
+                    raise Invalid.of("size", f"says {image.size} bytes; {spool.size} came")
+                content = store_content(self._store, self._organization_id, spool)
+            elif image.object_key:
+                content = stored_content(self._store, self._organization_id, image.object_key)
+            elif image.sha256:
+                known = known_content(self._database, self._organization_id, image.sha256)
+                if known is None:
+                    return pb.PutImagesResponse(
+                        path=image.path, result=pb.PUT_IMAGE_RESULT_CONTENT_NEEDED
+                    )
+                content = known
+            else:
+                raise Invalid.of("source", "give size, object_key or sha256")
+            return _Ready(checked, content)
+        except Unavailable:
+            raise
+        except StorageError as error:
+            raise Unavailable("STORE_UNAVAILABLE", f"The object store failed: {error}") from error
+        except CartoucheError as error:
+            return rejection_message(image.path, error.reason, error.message)
+
+    async def _record(self, batch: list[_Outcome]) -> list[pb.PutImagesResponse]:
+        responses = [item for item in batch if isinstance(item, pb.PutImagesResponse)]
+        waiting = [item for item in batch if isinstance(item, _Ready)]
+        while waiting:
+            # A path that comes twice goes in twice, in order.
+            now: dict[str, _Ready] = {}
+            later: list[_Ready] = []
+            for item in waiting:
+                if now.setdefault(item.image.path, item) is not item:
+                    later.append(item)
+            stored = await asyncio.to_thread(
+                put_images,
+                self._database,
+                self._organization_id,
+                self._dataset_id,
+                [(item.image, item.content) for item in now.values()],
+            )
+            responses.extend(map(stored_message, stored))
+            waiting = later
+        return responses
+
+
+async def _receive(
+    spool: Spool, image: pb.PutImage, requests: AsyncIterator[pb.PutImagesRequest]
+) -> None:
+    """Takes the chunks of one image.
+
+    Raises:
+        Invalid: too few bytes came before the next image, or a chunk or image is too large.
+    """
+    if image.size > MAX_IMAGE_BYTES:
+        raise Invalid.of("size", "images above 4 GiB are refused; use smaller images")
+    while spool.size < image.size:
+        request = await anext(requests, None)
+        if request is None or request.WhichOneof("message") != "chunk":
+            raise Invalid.of(
+                "chunk", f"{image.path!r}: only {spool.size} of {image.size} bytes came"
+            )
+        if len(request.chunk) > MAX_CHUNK:
+            raise Invalid.of("chunk", f"at most {MAX_CHUNK} bytes at once are allowed")
+        spool.write(request.chunk)

@@ -1,0 +1,90 @@
+"""CatalogService over gRPC: messages in, domain calls, messages out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+from cartouche.catalog.v1 import catalog_service_pb2 as pb
+from cartouche.catalog.v1 import catalog_service_pb2_grpc as rpc
+
+from services.catalog import datasets, messages
+from services.catalog.put_stream import PutStream
+from services.database.engine import Database
+from services.errors import AlreadyExists, Invalid, NotFound
+from services.identity.roles import Role
+from services.interceptor import caller
+from services.paging import page
+from services.storage import ObjectStore
+
+
+class CatalogServicer(rpc.CatalogServiceServicer):
+    """Roles: reading viewer, writing member."""
+
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+
+    def CreateDataset(
+        self, request: pb.CreateDatasetRequest, context: grpc.ServicerContext
+    ) -> pb.CreateDatasetResponse:
+        who = caller()
+        who.require(Role.member)
+        made = datasets.create_dataset(
+            self._database,
+            who.organization_id,
+            request.name,
+            [messages.class_of(item) for item in request.classes],
+        )
+        return pb.CreateDatasetResponse(dataset=messages.dataset_message(made))
+
+    def GetDataset(
+        self, request: pb.GetDatasetRequest, context: grpc.ServicerContext
+    ) -> pb.GetDatasetResponse:
+        found = datasets.get_dataset(self._database, caller().organization_id, request.dataset_name)
+        return pb.GetDatasetResponse(dataset=messages.dataset_message(found))
+
+    def ListDatasets(
+        self, request: pb.ListDatasetsRequest, context: grpc.ServicerContext
+    ) -> pb.ListDatasetsResponse:
+        limit, offset = page(request.limit, request.offset)
+        found, total = datasets.list_datasets(
+            self._database, caller().organization_id, limit, offset
+        )
+        return pb.ListDatasetsResponse(datasets=map(messages.dataset_message, found), total=total)
+
+    async def PutImages(
+        self, request_iterator: AsyncIterator[pb.PutImagesRequest], context: object
+    ) -> AsyncIterator[pb.PutImagesResponse]:
+        who = caller()
+        who.require(Role.member)
+        requests = aiter(request_iterator)
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("message") != "open":
+            raise Invalid.of("message", "the first message of the stream is open")
+        dataset_id = await asyncio.to_thread(self._open, who.organization_id, first.open)
+        stream = PutStream(self._database, self._store, who.organization_id, dataset_id)
+        async for response in stream.run(requests):
+            yield response
+
+    def _open(self, organization_id: str, request: pb.PutImagesOpen) -> str:
+        """The id of the dataset that a stream writes to, with the classes it asks for."""
+        wanted = [messages.class_of(item) for item in request.classes]
+        datasets.check_classes(wanted)
+        try:
+            found = self._find(organization_id, request.dataset_name)
+        except NotFound:
+            if not request.create_dataset:
+                raise
+            try:
+                return datasets.create_dataset(
+                    self._database, organization_id, request.dataset_name, wanted
+                ).id
+            except AlreadyExists:
+                found = self._find(organization_id, request.dataset_name)
+        with self._database.write() as connection:
+            datasets.append_classes(connection, found.id, wanted)
+        return found.id
+
+    def _find(self, organization_id: str, name: str) -> datasets.Dataset:
+        with self._database.read() as connection:
+            return datasets.find_dataset(connection, organization_id, name)
