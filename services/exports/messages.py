@@ -1,0 +1,96 @@
+"""Exports between their record and protobuf."""
+
+from datetime import UTC, datetime
+
+from cartouche.exports.v1 import export_service_pb2 as pb
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.errors import Invalid
+from services.exports.formats import DEFAULT_FORMAT
+from services.exports.model import Export, ExportAddress, ExportRequest, Status
+
+_STATUS = {
+    Status.pending: pb.EXPORT_STATUS_PENDING,
+    Status.processing: pb.EXPORT_STATUS_PROCESSING,
+    Status.completed: pb.EXPORT_STATUS_COMPLETED,
+    Status.failed: pb.EXPORT_STATUS_FAILED,
+}
+_STATUS_BACK = {value: key for key, value in _STATUS.items()}
+
+AddressedRequest = (
+    pb.GetExportRequest | pb.WatchExportRequest | pb.GetDownloadUrlRequest | pb.DeleteExportRequest
+)
+
+
+def timestamp(seconds: float) -> Timestamp:
+    """Seconds since 1970 as protobuf has them."""
+    value = Timestamp()
+    value.FromDatetime(datetime.fromtimestamp(seconds, UTC))
+    return value
+
+
+def export_message(export: Export) -> pb.Export:
+    """The record of an export as callers see it."""
+    message = pb.Export(
+        id=export.id,
+        organization_id=export.organization_id,
+        dataset_id=export.dataset_id,
+        dataset_name=export.dataset_name,
+        name=export.name,
+        format=export.format,
+        include_images=export.include_images,
+        class_filter=export.class_filter,
+        status_filter=export.status_filter,
+        include_unannotated=export.include_unannotated,
+        organize_by_split=export.organize_by_split,
+        status=_STATUS[export.status],
+        progress=export.progress,
+        image_count=export.image_count,
+        annotation_count=export.annotation_count,
+        file_size=export.file_size,
+        error_message=export.error_message,
+        created_at=timestamp(export.created_at),
+        crc32=export.crc32,
+        sha256=export.sha256 or "",
+    )
+    if export.completed_at is not None:
+        message.completed_at.CopyFrom(timestamp(export.completed_at))
+    if export.expires_at is not None:
+        message.expires_at.CopyFrom(timestamp(export.expires_at))
+    if export.warnings is not None:
+        message.warnings.CopyFrom(pb.ExportWarnings(**export.warnings))
+    return message
+
+
+def status_filter(value: pb.ExportStatus.ValueType) -> Status | None:
+    """The status that a list asks for; None: any."""
+    return _STATUS_BACK.get(value)
+
+
+def export_request(message: pb.CreateExportRequest) -> ExportRequest:
+    """What a caller asks for, with the defaults filled in."""
+    return ExportRequest(
+        dataset_name=message.dataset_name,
+        name=message.name,
+        format=message.format or DEFAULT_FORMAT,
+        include_images=message.include_images,
+        class_filter=tuple(dict.fromkeys(message.class_filter)),
+        status_filter="" if message.status_filter == "all" else message.status_filter,
+        include_unannotated=message.include_unannotated,
+        organize_by_split=message.organize_by_split,
+        idempotency_key=message.idempotency_key,
+        return_recent_duplicate=message.return_recent_duplicate,
+    )
+
+
+def export_address(message: AddressedRequest) -> ExportAddress:
+    """Which export a call is about.
+
+    Raises:
+        Invalid: it names none.
+    """
+    if message.id:
+        return ExportAddress(id=message.id)
+    if message.by_name.dataset_name and message.by_name.name:
+        return ExportAddress(dataset_name=message.by_name.dataset_name, name=message.by_name.name)
+    raise Invalid.of("address", "give the export's id, or its dataset_name and name")

@@ -1,0 +1,100 @@
+"""What an export is: its status, its request and its record, as plain values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The four words of the wire."""
+
+    pending = "pending"
+    processing = "processing"
+    completed = "completed"
+    failed = "failed"
+
+
+class Step(StrEnum):
+    """What an export waits for; `done` when it has ended."""
+
+    plan = "plan"
+    build = "build"
+    finish = "finish"
+    done = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What a caller asks for. Empty filters take everything."""
+
+    dataset_name: str
+    name: str
+    format: str
+    include_images: bool = False
+    class_filter: tuple[str, ...] = ()
+    status_filter: str = ""
+    include_unannotated: bool = False
+    organize_by_split: bool = False
+    idempotency_key: str = ""
+    return_recent_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export as its record tells it. Times are seconds since 1970, sizes bytes."""
+
+    id: str
+    organization_id: str
+    dataset_id: str
+    dataset_name: str
+    name: str
+    format: str
+    include_images: bool
+    class_filter: tuple[str, ...]
+    status_filter: str
+    include_unannotated: bool
+    organize_by_split: bool
+    status: Status
+    error_message: str
+    progress: float
+    image_count: int | None
+    annotation_count: int | None
+    file_size: int | None
+    crc32: int | None
+    sha256: str | None
+    warnings: dict[str, int] | None
+    created_at: float
+    completed_at: float | None
+    expires_at: float | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportAddress:
+    """One export: by id, or by dataset and name."""
+
+    id: str = ""
+    dataset_name: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    """Some exports of a list, and how many the whole list has."""
+
+    exports: tuple[Export, ...]
+    total: int
+
+
+def archive_key(organization_id: str, export_id: str) -> str:
+    """Where the archive of an export lies in the exports bucket."""
+    return f"{export_prefix(organization_id, export_id)}archive.zip"
+
+
+def staging_prefix(organization_id: str, export_id: str) -> str:
+    """Where manifests and staged text lie until the archive is finished."""
+    return f"{export_prefix(organization_id, export_id)}staging/"
+
+
+def export_prefix(organization_id: str, export_id: str) -> str:
+    """Everything that the store holds of an export begins with this."""
+    return f"{organization_id}/{export_id}/"

@@ -1,0 +1,153 @@
+"""ExportService over gRPC: messages in, domain calls, messages out."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import grpc
+from cartouche.exports.v1 import export_service_pb2 as pb
+from cartouche.exports.v1 import export_service_pb2_grpc as rpc
+
+from services.database.engine import Database
+from services.doorbell import Bell, Doorbell
+from services.errors import Invalid, WrongState
+from services.exports import messages, store
+from services.exports.model import Export, ExportAddress, Status, archive_key
+from services.identity.roles import Role
+from services.interceptor import caller
+from services.paging import page
+from services.storage import ObjectStore
+
+MAX_BULK = 1_000
+_FIRST_LOOK = 0.1
+_SLOWEST_LOOK = 1.0
+
+
+class ExportServicer(rpc.ExportServiceServicer):
+    """Roles: reading viewer, creating member, deleting admin."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, objects: ObjectStore, url_ttl: timedelta
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._objects = objects
+        self._url_ttl = url_ttl
+
+    def CreateExport(
+        self, request: pb.CreateExportRequest, context: grpc.ServicerContext
+    ) -> pb.CreateExportResponse:
+        who = caller()
+        who.require(Role.member)
+        created = store.create_export(
+            self._database,
+            who.organization_id,
+            messages.export_request(request),
+            lambda export: pb.CreateExportResponse(
+                export=messages.export_message(export)
+            ).SerializeToString(),
+        )
+        if created.is_new:
+            self._doorbell.ring(Bell.plan_export, created.export_id)
+        return pb.CreateExportResponse.FromString(created.response)
+
+    def GetExport(
+        self, request: pb.GetExportRequest, context: grpc.ServicerContext
+    ) -> pb.GetExportResponse:
+        return pb.GetExportResponse(
+            export=messages.export_message(self._get(messages.export_address(request)))
+        )
+
+    def ListExports(
+        self, request: pb.ListExportsRequest, context: grpc.ServicerContext
+    ) -> pb.ListExportsResponse:
+        limit, offset = page(request.limit, request.offset)
+        found = store.list_exports(
+            self._database,
+            caller().organization_id,
+            dataset_name=request.dataset_name,
+            status=messages.status_filter(request.status),
+            formats=request.formats,
+            limit=limit,
+            offset=offset,
+        )
+        return pb.ListExportsResponse(
+            exports=map(messages.export_message, found.exports), total=found.total
+        )
+
+    async def WatchExport(
+        self, request: pb.WatchExportRequest, context: object
+    ) -> AsyncIterator[pb.WatchExportResponse]:
+        address = messages.export_address(request)
+        seen = -1
+        pause = _FIRST_LOOK
+        while True:
+            export = await asyncio.to_thread(self._get, address)
+            # A name may be given again; a watch stays with the export it began with.
+            address = ExportAddress(id=export.id)
+            if export.version != seen:
+                seen = export.version
+                pause = _FIRST_LOOK
+                yield pb.WatchExportResponse(export=messages.export_message(export))
+            if export.status in (Status.completed, Status.failed):
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _SLOWEST_LOOK)
+
+    def GetDownloadUrl(
+        self, request: pb.GetDownloadUrlRequest, context: grpc.ServicerContext
+    ) -> pb.GetDownloadUrlResponse:
+        export = self._get(messages.export_address(request))
+        if export.status is not Status.completed:
+            advice = (
+                f"It failed: {export.error_message}"
+                if export.status is Status.failed
+                else "Wait until its status is completed, then ask again."
+            )
+            raise WrongState(
+                "EXPORT_NOT_COMPLETED",
+                f"Export {export.name!r} has the status {export.status}; there is nothing to "
+                f"download. {advice}",
+                {"status": export.status},
+            )
+        ends = time.time() + self._url_ttl.total_seconds()
+        url = self._objects.sign_download(
+            archive_key(export.organization_id, export.id), f"{export.name}.zip", self._url_ttl
+        )
+        return pb.GetDownloadUrlResponse(
+            download_url=url,
+            expires_at=messages.timestamp(int(ends)),
+            file_size=export.file_size or 0,
+            name=export.name,
+            crc32=export.crc32,
+            sha256=export.sha256 or "",
+        )
+
+    def DeleteExport(
+        self, request: pb.DeleteExportRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteExportResponse:
+        who = caller()
+        who.require(Role.admin)
+        export_id = store.delete_export(
+            self._database, who.organization_id, messages.export_address(request)
+        )
+        self._doorbell.ring(Bell.remove_export, export_id)
+        return pb.DeleteExportResponse(id=export_id)
+
+    def BulkDeleteExports(
+        self, request: pb.BulkDeleteExportsRequest, context: grpc.ServicerContext
+    ) -> pb.BulkDeleteExportsResponse:
+        who = caller()
+        who.require(Role.admin)
+        if not 1 <= len(request.export_ids) <= MAX_BULK:
+            raise Invalid.of("export_ids", f"give 1 to {MAX_BULK} ids")
+        deleted, not_found = store.bulk_delete_exports(
+            self._database, who.organization_id, request.export_ids
+        )
+        for export_id in deleted:
+            self._doorbell.ring(Bell.remove_export, export_id)
+        return pb.BulkDeleteExportsResponse(deleted=deleted, not_found=not_found)
+
+    def _get(self, address: ExportAddress) -> Export:
+        return store.get_export(self._database, caller().organization_id, address)
