@@ -1,0 +1,256 @@
+"""The actors: what a worker does when a doorbell rings.
+
+Each looks at the record first; a bell that comes late, twice or for nothing changes
+nothing. Retries, pauses and ends belong to the record, so no actor ever raises for them.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import dramatiq
+from dramatiq.threading import Interrupt
+
+from services.doorbell import QUEUES, Bell
+from services.errors import Unavailable
+from services.exports import removal, work
+from services.exports.model import Step, archive_key
+from services.exports.work import ExportClaim, SegmentClaim
+from services.storage import (
+    StorageError,
+    StorageRefused,
+    StorageUnavailable,
+    UploadNotFound,
+)
+from workers import build, finish, plan
+from workers.claims import ClaimLost, Held
+from workers.context import WorkerContext
+from workers.outcomes import PermanentFailure
+
+logger = logging.getLogger(__name__)
+
+_TIME_LIMIT = timedelta(hours=12)
+#: Errors of our own making are tried again, but not for long.
+_MAX_SURPRISES = 3
+#: How long the record is asked again to take down how a step ended.
+_INSIST = 30.0
+
+T = TypeVar("T")
+
+
+class _Surprise(Exception):
+    """An error of our own making; its text is for the log, not for callers."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"an internal error ({type(cause).__name__}), which is in the log")
+
+
+def register(broker: dramatiq.Broker, context: WorkerContext) -> None:
+    """Declares the actors of this worker on `broker`."""
+    behaviours: dict[Bell, Callable[..., None]] = {
+        Bell.plan_export: plan_export,
+        Bell.build_segment: build_segment,
+        Bell.finish_export: finish_export,
+        Bell.remove_export: remove_export,
+    }
+    for bell, behaviour in behaviours.items():
+        dramatiq.Actor(
+            partial(behaviour, context),
+            broker=broker,
+            actor_name=bell.value,
+            queue_name=QUEUES[bell],
+            # A worker that has both kinds at hand does the short steps first.
+            priority=0 if QUEUES[bell] == "exports" else 10,
+            options={"time_limit": int(_TIME_LIMIT.total_seconds() * 1000)},
+        )
+
+
+def plan_export(context: WorkerContext, export_id: str) -> None:
+    """Freezes an export; builds it at once where it is small."""
+    claim = work.claim_export(context.database, export_id, Step.plan, context.settings.lease)
+    if claim is not None:
+        _guarded(context, claim, partial(_plan, context, claim))
+
+
+def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
+    planned = plan.plan(context, held, claim)
+    if isinstance(planned, plan.SmallPlan):
+        completion = finish.build_small(context, held, planned.claim, planned.blocks)
+        _complete(context, claim, completion)
+        return
+    recorded = work.plan_segments(
+        context.database,
+        claim,
+        segments=planned.segments,
+        upload_id=planned.upload_id,
+        snapshot=planned.snapshot,
+        image_count=planned.image_count,
+        annotation_count=planned.annotation_count,
+    )
+    if not recorded:
+        context.store.abort_upload(
+            archive_key(claim.organization_id, claim.export_id), planned.upload_id
+        )
+        raise ClaimLost(claim.export_id)
+    for segment in planned.segments:
+        context.doorbell.ring(Bell.build_segment, claim.export_id, segment.number)
+
+
+def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
+    """Builds one segment of an export."""
+    claim = work.claim_segment(context.database, export_id, number, context.settings.lease)
+    if claim is not None:
+        _guarded(context, claim, partial(_build, context, claim))
+
+
+def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
+    result = build.build_segment(context, held, claim)
+    if work.segment_done(context.database, claim, result):
+        context.doorbell.ring(Bell.finish_export, claim.export_id)
+
+
+def finish_export(context: WorkerContext, export_id: str) -> None:
+    """Ends the archive of an export whose segments are all built."""
+    claim = work.claim_export(context.database, export_id, Step.finish, context.settings.lease)
+    if claim is not None:
+        _guarded(context, claim, partial(_finish, context, claim))
+
+
+def _finish(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
+    _complete(context, claim, finish.finish(context, held, claim))
+
+
+def _complete(context: WorkerContext, claim: ExportClaim, completion: work.Completion) -> None:
+    if not work.complete(context.database, claim, completion, context.settings.retention):
+        raise ClaimLost(claim.export_id)
+    logger.info(
+        "export completed",
+        extra={
+            "export_id": claim.export_id,
+            "image_count": completion.image_count,
+            "annotation_count": completion.annotation_count,
+            "file_size": completion.file_size,
+        },
+    )
+    context.doorbell.ring(Bell.remove_export, claim.export_id)
+
+
+def remove_export(context: WorkerContext, export_id: str) -> None:
+    """Clears the store after an export that was deleted or has ended."""
+    try:
+        removal.remove_objects(context.database, context.store, export_id)
+    except (StorageError, Unavailable) as error:
+        logger.warning(
+            "objects were not removed; the reconciler will ring again",
+            extra={"export_id": export_id, "error": str(error)},
+        )
+
+
+def _guarded(
+    context: WorkerContext, claim: ExportClaim | SegmentClaim, step: Callable[[Held], None]
+) -> None:
+    """Runs a step under its claim, and takes down how it ended."""
+    if claim.lost >= work.MAX_LOST:
+        _fail(
+            context,
+            claim,
+            f"The export was given up: {claim.lost} workers died while they worked on it, most "
+            "likely out of memory. Export fewer images at once, or give the workers more memory.",
+        )
+        return
+    with context.leases.hold(claim) as held:
+        try:
+            step(held)
+        except ClaimLost:
+            logger.info("claim lost", extra=_about(claim))
+            _insist(partial(work.abandon, context.database, claim))
+            context.doorbell.ring(Bell.remove_export, claim.export_id)
+        except PermanentFailure as error:
+            _fail(context, claim, str(error))
+        except StorageRefused as error:
+            _fail(context, claim, f"The object store refused the work: {error}")
+        except UploadNotFound:
+            _restart(context, claim)
+        except (StorageUnavailable, Unavailable) as error:
+            _postpone(context, claim, error, work.MAX_FAILURES)
+        except Interrupt:
+            # The worker shuts down, or the time limit is over.
+            _insist(partial(work.release, context.database, claim))
+            raise
+        except Exception as error:
+            logger.exception("a step failed", extra=_about(claim))
+            _postpone(context, claim, _Surprise(error), _MAX_SURPRISES)
+
+
+def _postpone(
+    context: WorkerContext, claim: ExportClaim | SegmentClaim, error: Exception, most: int
+) -> None:
+    if claim.failures >= most:
+        _fail(
+            context,
+            claim,
+            f"The export was given up after {claim.failures + 1} attempts, the last of which "
+            f"ended so: {error}. Create the export again once that is mended.",
+        )
+        return
+    pause = _insist(partial(work.postpone, context.database, claim))
+    logger.warning(
+        "a step is tried again",
+        extra={**_about(claim), "error": str(error), "pause_seconds": pause},
+    )
+
+
+def _fail(context: WorkerContext, claim: ExportClaim | SegmentClaim, message: str) -> None:
+    held = claim if isinstance(claim, ExportClaim) else None
+    if isinstance(claim, SegmentClaim):
+        _insist(partial(work.abandon, context.database, claim))
+    if _insist(partial(work.fail, context.database, claim.export_id, message, held)):
+        logger.warning("export failed", extra={**_about(claim), "error_message": message})
+        context.doorbell.ring(Bell.remove_export, claim.export_id)
+
+
+def _restart(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
+    """The store forgot the upload: the archive begins again, the snapshot stays."""
+    export = claim.export if isinstance(claim, SegmentClaim) else claim
+    assert export.upload_id is not None
+    key = archive_key(export.organization_id, export.export_id)
+    try:
+        upload_id = context.store.create_upload(key)
+        restarted = work.restart_archive(
+            context.database, export.export_id, export.upload_id, upload_id
+        )
+        if not restarted:
+            context.store.abort_upload(key, upload_id)
+            _insist(partial(work.abandon, context.database, claim))
+            return
+    except (StorageError, Unavailable) as error:
+        _postpone(context, claim, error, work.MAX_FAILURES)
+        return
+    logger.warning("the store forgot the upload; the archive begins again", extra=_about(claim))
+    for number in work.unfinished_segments(context.database, export.export_id):
+        context.doorbell.ring(Bell.build_segment, export.export_id, number)
+
+
+def _insist(record: Callable[[], T]) -> T | None:
+    """Takes something down in the record, for a while even if the database is away.
+
+    None: it stayed away; the lease runs out and another worker takes over.
+    """
+    until = time.monotonic() + _INSIST
+    while True:
+        try:
+            return record()
+        except Unavailable:
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.5)
+
+
+def _about(claim: ExportClaim | SegmentClaim) -> dict[str, Any]:
+    about: dict[str, Any] = {"export_id": claim.export_id, "attempt": claim.attempt}
+    if isinstance(claim, SegmentClaim):
+        about["segment"] = claim.number
+    return about

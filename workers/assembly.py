@@ -1,0 +1,183 @@
+"""The end of an archive: what follows the parts that builders uploaded.
+
+Staged image entries, per-image files, dataset-wide documents, README.txt and the central
+directory, as one stream in flat memory.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workers.archive.deflate import (
+    DEFLATE_END,
+    Fragment,
+    crc32,
+    crc32_combine,
+    deflate,
+    deflated_file,
+    join,
+)
+from workers.archive.directory import DirectoryWriter
+from workers.archive.entries import Entry, Method, local_header, pack_record
+from workers.formats import manifest
+from workers.formats.base import Document, ExportInfo, LossReport
+from workers.info import VERSION
+from workers.staging import Staging
+from workers.text import documents, fragment, row_key
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the segments add up to."""
+
+    image_count: int
+    annotation_count: int
+    losses: LossReport
+
+
+def summarize(results: Sequence[dict[str, Any]]) -> Summary:
+    """Adds up what the builders recorded."""
+    losses = LossReport()
+    for result in results:
+        losses.merge(LossReport.from_json(result["losses"]))
+    return Summary(
+        sum(result["image_count"] for result in results),
+        sum(result["annotation_count"] for result in results),
+        losses,
+    )
+
+
+class Assembly:
+    """The tail of one archive; iterated once.
+
+    `length` and `crc32` count the whole archive, parts included, and are right when the
+    iteration is over; so are `text_start`, where the entries that are not images begin,
+    and `entry_count`.
+    """
+
+    def __init__(
+        self,
+        info: ExportInfo,
+        results: Sequence[dict[str, Any]],
+        staging: Staging,
+    ) -> None:
+        self._info = info
+        self._results = results
+        self._staging = staging
+        self.summary = summarize(results)
+        self.length = 0
+        self.crc32 = 0
+        self.text_start = 0
+        self.directory_start = 0
+        self.entry_count = 0
+        self._records: list[tuple[str | bytes, int]] = []
+        for result in results:
+            if part := result.get("part"):
+                self._note(f"{result['stage']}image_records")
+                self._count(part["length"], part["crc32"])
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._staged("images", "image_records")
+        self.text_start = self.length
+        yield from self._staged("files", "file_records")
+        for position, document in enumerate(self._documents()):
+            yield from self._document(position, document)
+        yield from self._file(
+            manifest.README_PATH,
+            manifest.readme(
+                self._info,
+                self.summary.image_count,
+                self.summary.annotation_count,
+                self.summary.losses,
+            ),
+        )
+        yield from self._directory()
+
+    def _documents(self) -> list[Document]:
+        """The documents, with the end of the manifest that only now is known."""
+        found = documents(self._info, VERSION)
+        last = found[-1]
+        tail = manifest.tail(
+            self.summary.image_count, self.summary.annotation_count, self.summary.losses
+        )
+        found[-1] = Document(last.path, last.sections, (*last.frame[:-1], tail), last.separator)
+        return found
+
+    def _staged(self, name: str, records: str) -> Iterator[bytes]:
+        """Runs of complete entries that segments staged, in order."""
+        for result in self._results:
+            known = result.get(name)
+            if not known:
+                continue
+            self._note(f"{result['stage']}{records}")
+            yield from self._staging.stream(f"{result['stage']}{name}")
+            self._count(known["length"], known["crc32"])
+
+    def _document(self, position: int, document: Document) -> Iterator[bytes]:
+        """One entry made of the frame and every segment's rows."""
+        separator, separator_known = deflate(document.separator)
+        # What the entry consists of: bytes at hand, or the key of a staged fragment.
+        pieces: list[bytes | str] = []
+        known: list[Fragment] = []
+        for index, section in enumerate(("", *document.sections)):
+            if section:
+                keys = [
+                    (f"{result['stage']}{key}", fragment(result["rows"][key]))
+                    for result in self._results
+                    if (key := row_key(position, section)) in result["rows"]
+                ]
+                for number, (key, rows) in enumerate(keys):
+                    if number:
+                        pieces.append(separator)
+                        known.append(separator_known)
+                    pieces.append(key)
+                    known.append(rows)
+            body, frame_known = deflate(document.frame[index])
+            pieces.append(body)
+            known.append(frame_known)
+        pieces.append(DEFLATE_END)
+        whole = join(known)
+        entry = Entry(
+            document.path,
+            whole.crc32,
+            whole.size,
+            whole.compressed_size + len(DEFLATE_END),
+            Method.DEFLATED,
+        )
+        yield from self._entry(entry, pieces)
+
+    def _file(self, path: str, content: bytes) -> Iterator[bytes]:
+        body, known = deflated_file(content)
+        entry = Entry(path, known.crc32, known.size, known.compressed_size, Method.DEFLATED)
+        yield from self._entry(entry, [body])
+
+    def _entry(self, entry: Entry, pieces: Iterable[bytes | str]) -> Iterator[bytes]:
+        self._note(pack_record(entry, 0))
+        yield from self._counted([local_header(entry)])
+        for piece in pieces:
+            if isinstance(piece, str):
+                yield from self._counted(self._staging.stream(piece))
+            else:
+                yield from self._counted([piece])
+
+    def _directory(self) -> Iterator[bytes]:
+        self.directory_start = self.length
+        writer = DirectoryWriter()
+        for source, base in self._records:
+            packed = b"".join(self._staging.stream(source)) if isinstance(source, str) else source
+            yield from self._counted([writer.records(packed, base)])
+        self.entry_count = writer.entry_count
+        yield from self._counted([writer.end(self.directory_start)])
+
+    def _note(self, records: str | bytes) -> None:
+        """Remembers records, or where they are staged, whose entries begin here."""
+        self._records.append((records, self.length))
+
+    def _counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._count(len(piece), crc32(piece))
+            yield piece
+
+    def _count(self, length: int, crc: int) -> None:
+        self.crc32 = crc32_combine(self.crc32, crc, length)
+        self.length += length

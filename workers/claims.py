@@ -1,0 +1,89 @@
+"""Holding a claim while working: its lease is renewed in the background."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from services.database.engine import Database
+from services.errors import Unavailable
+from services.exports import work
+from services.exports.work import ExportClaim, SegmentClaim
+
+logger = logging.getLogger(__name__)
+
+
+class ClaimLost(Exception):
+    """Somebody else took over, or the export was deleted or failed: stop, change nothing."""
+
+
+class Held:
+    """A claim that is being renewed."""
+
+    def __init__(self, claim: ExportClaim | SegmentClaim) -> None:
+        self.claim = claim
+        self.lost = False
+        self.renewed_at = time.monotonic()
+
+    def check(self) -> None:
+        """To be called often while working.
+
+        Raises:
+            ClaimLost: the work is for nothing.
+        """
+        if self.lost:
+            raise ClaimLost(self.claim.export_id)
+
+
+class LeaseKeeper:
+    """One thread that renews every lease of this process, three times before it runs out."""
+
+    def __init__(self, database: Database, lease: timedelta) -> None:
+        self._database = database
+        self._lease = lease
+        self._held: set[Held] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def hold(self, claim: ExportClaim | SegmentClaim) -> Iterator[Held]:
+        """Renews the lease of `claim` until the block ends."""
+        held = Held(claim)
+        with self._lock:
+            self._held.add(held)
+        try:
+            yield held
+        finally:
+            with self._lock:
+                self._held.discard(held)
+
+    def close(self) -> None:
+        """Ends the thread; leases then run out by themselves."""
+        self._stopped.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._lease.total_seconds() / 3):
+            with self._lock:
+                held_now = list(self._held)
+            for held in held_now:
+                self._renew(held)
+
+    def _renew(self, held: Held) -> None:
+        try:
+            kept = work.renew(self._database, held.claim, self._lease)
+        except Unavailable:
+            # The lease runs on; past its end another worker may have taken over.
+            kept = time.monotonic() - held.renewed_at < self._lease.total_seconds()
+        except Exception:
+            logger.exception("a lease was not renewed")
+            return
+        else:
+            if kept:
+                held.renewed_at = time.monotonic()
+        if not kept:
+            held.lost = True

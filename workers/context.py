@@ -1,0 +1,20 @@
+"""What every step of a worker needs, made once per process."""
+
+from dataclasses import dataclass
+
+from services.database.engine import Database
+from services.doorbell import Doorbell
+from services.settings import Settings
+from services.storage import ObjectStore
+from workers.claims import LeaseKeeper
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """The record, the store, the doorbell and the keeper of this worker's leases."""
+
+    settings: Settings
+    database: Database
+    store: ObjectStore
+    doorbell: Doorbell
+    leases: LeaseKeeper

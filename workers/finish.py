@@ -1,0 +1,130 @@
+"""finish_export: the end of the archive, its completion in the store, and its check."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from services.exports import work
+from services.exports.model import archive_key, staging_prefix
+from services.exports.work import Completion, ExportClaim
+from services.storage import UploadNotFound
+from workers.archive.segments import MIN_PART
+from workers.assembly import Assembly
+from workers.build import ImageEntries, build_text, stage_images
+from workers.claims import ClaimLost, Held
+from workers.context import WorkerContext
+from workers.formats.base import LossReport
+from workers.info import export_info
+from workers.manifests import Block
+from workers.staging import MemoryStaging, StoreStaging
+from workers.verification import Expected, verify
+
+KINDS = ("clamped", "degraded", "dropped", "renamed", "unannotated")
+
+
+def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion:
+    """Ends an archive whose segments are all built.
+
+    Raises:
+        PermanentFailure: the archive in the store is not what was built.
+        UploadNotFound: the store forgot the upload.
+        StorageError, Unavailable: as the store and the database say.
+        ClaimLost: the work is for nothing.
+    """
+    assert claim.upload_id is not None
+    key = archive_key(claim.organization_id, claim.export_id)
+    store = context.store
+    results = work.segment_results(context.database, claim.export_id)
+    prefix = staging_prefix(claim.organization_id, claim.export_id)
+    assembly = Assembly(export_info(claim), results, StoreStaging(store, prefix))
+    parts = [(part["number"], part["etag"]) for result in results if (part := result.get("part"))]
+    stat = store.stat(store.exports_bucket, key) if claim.file_size is not None else None
+    if stat is not None and stat.size == claim.file_size:
+        # An earlier finish completed the upload and died before it could say so.
+        for _ in assembly:
+            held.check()
+    else:
+        size = max(int(claim.snapshot["part_size"]), MIN_PART)
+        for piece in _cut(assembly, size):
+            held.check()
+            number = len(parts) + 1
+            parts.append(
+                (number, store.upload_part(key, claim.upload_id, number, len(piece), piece))
+            )
+        if not work.archive_assembled(context.database, claim, assembly.length, assembly.crc32):
+            raise ClaimLost(claim.export_id)
+        try:
+            store.complete_upload(key, claim.upload_id, parts)
+        except UploadNotFound:
+            # Completed by a call whose answer was lost, or gone.
+            stat = store.stat(store.exports_bucket, key)
+            if stat is None or stat.size != assembly.length:
+                raise
+    return _verified(context, held, claim, key, assembly, None)
+
+
+def build_small(
+    context: WorkerContext, held: Held, claim: ExportClaim, blocks: list[Block]
+) -> Completion:
+    """Builds a whole archive in memory, stores it with one PUT, and checks it.
+
+    Raises: as `finish`, and PermanentFailure for a missing image.
+    """
+    info = export_info(claim)
+    staging = MemoryStaging()
+    result: dict[str, Any] = build_text(held, blocks, info, staging, "")
+    if info.include_images:
+        images = (planned for block in blocks for planned in block)
+        stage_images(ImageEntries(context.store, images, info, held), staging, result)
+    assembly = Assembly(info, [result], staging)
+    data = b"".join(assembly)
+    key = archive_key(claim.organization_id, claim.export_id)
+    held.check()
+    context.store.put(context.store.exports_bucket, key, data, "application/zip")
+    sha256 = hashlib.sha256(data).hexdigest()
+    return _verified(context, held, claim, key, assembly, sha256)
+
+
+def _verified(
+    context: WorkerContext,
+    held: Held,
+    claim: ExportClaim,
+    key: str,
+    assembly: Assembly,
+    sha256: str | None,
+) -> Completion:
+    expected = Expected(
+        key=key,
+        size=assembly.length,
+        text_start=assembly.text_start,
+        directory_start=assembly.directory_start,
+        entry_count=assembly.entry_count,
+        image_count=assembly.summary.image_count if claim.include_images else 0,
+        sha256=sha256,
+    )
+    read_sha256 = verify(context.store, held, expected, context.settings.verify)
+    return Completion(
+        file_size=assembly.length,
+        crc32=assembly.crc32,
+        sha256=sha256 or read_sha256,
+        image_count=assembly.summary.image_count,
+        annotation_count=assembly.summary.annotation_count,
+        warnings=warnings(assembly.summary.losses),
+    )
+
+
+def warnings(losses: LossReport) -> dict[str, int]:
+    """The totals of a loss report, by kind."""
+    return {kind: losses.total(kind) for kind in KINDS}
+
+
+def _cut(stream: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """A stream in pieces of exactly `size` bytes, the last one shorter."""
+    waiting = bytearray()
+    for piece in stream:
+        waiting += piece
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
+    if waiting:
+        yield bytes(waiting)

@@ -1,0 +1,26 @@
+"""An export's claim as formats see it."""
+
+from importlib.metadata import version
+
+from services.exports.work import ExportClaim
+from workers.formats.base import ExportInfo
+
+#: Cartouche's own; it stands in every manifest.
+VERSION = version("cartouche")
+
+
+def export_info(claim: ExportClaim) -> ExportInfo:
+    """What is the same for every image of the export."""
+    return ExportInfo(
+        organization_id=claim.organization_id,
+        dataset_id=claim.dataset_id,
+        dataset_name=claim.dataset_name,
+        format=claim.format,
+        classes=claim.classes,
+        include_images=claim.include_images,
+        # In class order, so that equal selections are equal bytes.
+        class_filter=tuple(c.name for c in claim.classes if c.name in claim.class_filter),
+        status_filter=claim.status_filter,
+        include_unannotated=claim.include_unannotated,
+        organize_by_split=claim.organize_by_split,
+    )

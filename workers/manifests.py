@@ -1,0 +1,114 @@
+"""Segment manifests: what each segment holds, as the plan froze it.
+
+A manifest is a deflated run of lines, two for each image: its fields as JSON, and its
+annotations as they lie in the catalog. An empty line ends a block, the run of images
+whose rows are deflated together.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from services.catalog.selection import SelectedImage
+from workers.archive.deflate import DEFLATE_END, deflate
+from workers.formats.base import ExportImage
+
+#: A block ends after this many images, or this many bytes of images and text. Both follow
+#: from the snapshot alone, so deflated bytes do not depend on how segments are cut.
+BLOCK_IMAGES = 128
+BLOCK_BYTES = 4 * 1024 * 1024
+
+_FLUSH = 1024 * 1024
+_NOT_FORMATTED = ("object_key", "crc32")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """An image of a segment: what formats see, and where its bytes lie."""
+
+    image: ExportImage
+    object_key: str
+    crc32: int
+
+
+Block = list[PlannedImage]
+
+
+def planned_image(selected: SelectedImage) -> PlannedImage:
+    """A selected image as a segment holds it."""
+    fields = asdict(selected)
+    object_key, crc32 = (fields.pop(name) for name in _NOT_FORMATTED)
+    return PlannedImage(ExportImage(**fields), object_key, crc32)
+
+
+def blocks(images: Iterable[PlannedImage], include_images: bool) -> Iterator[Block]:
+    """Cuts the images of an export into blocks, in order."""
+    block: Block = []
+    held = 0
+    for planned in images:
+        block.append(planned)
+        held += len(planned.image.annotations) + (planned.image.size if include_images else 0)
+        if len(block) == BLOCK_IMAGES or held >= BLOCK_BYTES:
+            yield block
+            block, held = [], 0
+    if block:
+        yield block
+
+
+class ManifestWriter:
+    """Writes one manifest; only deflated bytes are kept."""
+
+    def __init__(self) -> None:
+        self._deflated: list[bytes] = []
+        self._plain: list[bytes] = []
+        self._waiting = 0
+
+    def add(self, block: Block) -> None:
+        """Appends a block."""
+        for planned in block:
+            fields = asdict(planned.image)
+            annotations = fields.pop("annotations")
+            fields |= {"object_key": planned.object_key, "crc32": planned.crc32}
+            line = orjson.dumps(fields)
+            self._plain += (line, b"\n", annotations, b"\n")
+            self._waiting += len(line) + len(annotations)
+        self._plain.append(b"\n")
+        if self._waiting >= _FLUSH:
+            self._flush()
+
+    def finish(self) -> bytes:
+        """The whole manifest."""
+        self._flush()
+        return b"".join([*self._deflated, DEFLATE_END])
+
+    def _flush(self) -> None:
+        body, _ = deflate(b"".join(self._plain))
+        self._deflated.append(body)
+        self._plain, self._waiting = [], 0
+
+
+def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
+    """The blocks of a manifest, from its deflated chunks; memory holds one block."""
+    block: Block = []
+    lines = _lines(manifest)
+    for line in lines:
+        if not line:
+            yield block
+            block = []
+            continue
+        fields = orjson.loads(line)
+        object_key, crc32 = fields.pop("object_key"), fields.pop("crc32")
+        image = ExportImage(**fields, annotations=next(lines))
+        block.append(PlannedImage(image, object_key, crc32))
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest = b""
+    for chunk in chunks:
+        while chunk:
+            *lines, rest = (rest + inflate.decompress(chunk, _FLUSH)).split(b"\n")
+            chunk = inflate.unconsumed_tail
+            yield from lines

@@ -1,0 +1,158 @@
+"""plan_export: freezes the selection, and cuts it into segments."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.catalog import selection
+from services.catalog.datasets import classes_of
+from services.catalog.selection import Selection
+from services.database.engine import Transaction
+from services.exports.model import archive_key, staging_prefix
+from services.exports.work import ExportClaim, PlannedSegment
+from workers.archive.segments import SegmentCutter, part_size
+from workers.build import image_entry_size
+from workers.claims import Held
+from workers.context import WorkerContext
+from workers.formats.base import ExportInfo
+from workers.info import export_info
+from workers.manifests import Block, ManifestWriter, PlannedImage, blocks, planned_image
+from workers.outcomes import PermanentFailure
+from workers.staging import StoreStaging
+
+#: Bytes of annotations a segment holds at most, where the images allow it.
+TEXT_LIMIT = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SmallPlan:
+    """An export of one segment: built at once, in memory, by the task that planned it."""
+
+    claim: ExportClaim
+    blocks: list[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedPlan:
+    """An export whose segments lie ready for the builders."""
+
+    segments: list[PlannedSegment]
+    upload_id: str
+    snapshot: dict[str, Any]
+    image_count: int
+    annotation_count: int
+
+
+def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | SegmentedPlan:
+    """Reads the selection in one snapshot, and writes segment manifests unless it is small.
+
+    Raises:
+        PermanentFailure: the selection has no image.
+        StorageError, Unavailable: as the store and the database say.
+        ClaimLost: the work is for nothing.
+    """
+    with context.database.snapshot() as connection:
+        claim = replace(claim, classes=classes_of(connection, claim.dataset_id))
+        info = export_info(claim)
+        chosen = _selection(info, claim)
+        totals = selection.totals(connection, chosen)
+        if totals.image_count == 0:
+            raise _empty(info)
+        images = _images(connection, chosen, info)
+        known = totals.text_bytes + (totals.image_bytes if info.include_images else 0)
+        if known <= context.settings.part_size:
+            found = list(blocks(images, info.include_images))
+            if not found:
+                raise _empty(info)
+            return SmallPlan(claim, found)
+        size = max(context.settings.part_size, part_size(known))
+        cutter = SegmentCutter(
+            totals.image_bytes if info.include_images else 0, size, min(TEXT_LIMIT, size)
+        )
+        segments = _write_manifests(context, held, claim, info, cutter, images)
+    if not segments:
+        raise _empty(info)
+    return SegmentedPlan(
+        segments=segments,
+        upload_id=context.store.create_upload(archive_key(claim.organization_id, claim.export_id)),
+        snapshot={"classes": [item.to_json() for item in claim.classes], "part_size": size},
+        image_count=totals.image_count,
+        annotation_count=totals.annotation_count,
+    )
+
+
+def _selection(info: ExportInfo, claim: ExportClaim) -> Selection:
+    """The filters by class position; a class with a skeleton brings the classes of its joints."""
+    wanted = set(info.class_filter)
+    for item in info.selected_classes:
+        if item.skeleton:
+            wanted |= {node.name for node in item.skeleton.nodes}
+    return Selection(
+        dataset_id=claim.dataset_id,
+        class_ids=tuple(i for i, item in enumerate(info.classes) if item.name in wanted)
+        if info.class_filter
+        else (),
+        status=info.status_filter,
+        include_unannotated=info.include_unannotated,
+    )
+
+
+def _images(connection: Transaction, chosen: Selection, info: ExportInfo) -> Iterator[PlannedImage]:
+    # A joint may belong to a pose of another class: only the annotations tell.
+    doubtful = (
+        bool(info.class_filter)
+        and not info.include_unannotated
+        and any(item.skeleton for item in info.selected_classes)
+    )
+    for selected in selection.selected_images(connection, chosen):
+        planned = planned_image(selected)
+        if not doubtful or planned.image.selected(info):
+            yield planned
+
+
+def _write_manifests(
+    context: WorkerContext,
+    held: Held,
+    claim: ExportClaim,
+    info: ExportInfo,
+    cutter: SegmentCutter,
+    images: Iterator[PlannedImage],
+) -> list[PlannedSegment]:
+    staging = StoreStaging(context.store, staging_prefix(claim.organization_id, claim.export_id))
+    segments: list[PlannedSegment] = []
+    writer, size, work = ManifestWriter(), 0, 0
+
+    def end_segment() -> None:
+        nonlocal writer, size, work
+        number = len(segments) + 1
+        key = f"manifest-{claim.attempt}-{number}"
+        staging.put(key, writer.finish())
+        segments.append(PlannedSegment(number, key, size, work))
+        writer, size, work = ManifestWriter(), 0, 0
+
+    for block in blocks(images, info.include_images):
+        held.check()
+        writer.add(block)
+        image_bytes = sum(p.image.size for p in block) if info.include_images else 0
+        text_bytes = sum(len(p.image.annotations) for p in block)
+        if info.include_images:
+            size += sum(image_entry_size(planned, info) for planned in block)
+        work += image_bytes + text_bytes + 1
+        if cutter.add(image_bytes, text_bytes):
+            end_segment()
+    if work:
+        end_segment()
+    return segments
+
+
+def _empty(info: ExportInfo) -> PermanentFailure:
+    filters = []
+    if info.status_filter:
+        filters.append(f"the status {info.status_filter!r}")
+    if info.class_filter:
+        filters.append(f"annotations of {', '.join(map(repr, info.class_filter))}")
+    what = f"no image with {' and '.join(filters)}" if filters else "no image"
+    return PermanentFailure(
+        f"The selection is empty: dataset {info.dataset_name!r} has {what}. "
+        "Import images or widen the filters, then create the export again."
+    )

@@ -1,0 +1,49 @@
+"""Where segments leave their text until the finish step: in the store, or in memory."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from services.storage import ObjectStore
+
+
+class Staging(Protocol):
+    """Small pieces by key."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keeps a piece; the same key again replaces it."""
+        ...
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """A piece, in chunks."""
+        ...
+
+
+class StoreStaging:
+    """Staged objects in the exports bucket, under an export's staging prefix."""
+
+    def __init__(self, store: ObjectStore, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+
+    def put(self, key: str, data: bytes) -> None:
+        """Stores a piece as an object."""
+        self._store.put(self._store.exports_bucket, self._prefix + key, data)
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Reads a piece back."""
+        return self._store.stream(self._store.exports_bucket, self._prefix + key)
+
+
+class MemoryStaging:
+    """For an export that one task builds: nothing leaves the process."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, bytes] = {}
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keeps a piece."""
+        self._pieces[key] = data
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Gives a piece back."""
+        yield self._pieces[key]

@@ -1,0 +1,114 @@
+"""The text of a segment: per-image files as entries, rows of documents as fragments."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workers.archive.deflate import Fragment, crc32, deflate, deflated_file, join
+from workers.archive.entries import Entry, Method, local_header, pack_record
+from workers.formats import manifest
+from workers.formats.base import Document, ExportInfo, LossReport
+from workers.formats.registry import FORMATS
+from workers.manifests import Block
+
+#: A row list of a document: the document's position, the section's name.
+Section = tuple[int, str]
+
+
+def documents(info: ExportInfo, version: str) -> list[Document]:
+    """The dataset-wide files of an archive, the manifest last."""
+    return [*FORMATS[info.format].documents(info), manifest.document(info, version)]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Deflated rows of one section, with what is known of them."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    known: Fragment = field(default_factory=lambda: Fragment(0, 0, 0))
+
+    def append(self, separator: bytes, rows: bytes) -> None:
+        """Adds a block's rows, already joined."""
+        for data in (separator, rows) if self.pieces else (rows,):
+            body, fragment = deflate(data)
+            self.pieces.append(body)
+            self.known = join((self.known, fragment))
+
+
+class SegmentText:
+    """Collects the text of a segment block by block."""
+
+    def __init__(self, info: ExportInfo, version: str) -> None:
+        self._info = info
+        self._format = FORMATS[info.format]
+        self._documents: Sequence[Document] = documents(info, version)
+        self._position = {doc.path: index for index, doc in enumerate(self._documents)}
+        self._rows: dict[Section, _Rows] = {}
+        self._files: list[bytes] = []
+        self._file_records: list[bytes] = []
+        self._files_size = 0
+        self.image_count = 0
+        self.annotation_count = 0
+        self.losses = LossReport()
+
+    def add(self, block: Block) -> None:
+        """Renders the images of a block."""
+        rows: dict[Section, list[bytes]] = {}
+        manifest_section = (len(self._documents) - 1, manifest.SECTION)
+        for planned in block:
+            rendered = self._format.render(planned.image, self._info)
+            for path, content in rendered.files:
+                self._add_file(path, content)
+            for (path, section), found in rendered.rows.items():
+                rows.setdefault((self._position[path], section), []).extend(found)
+            rows.setdefault(manifest_section, []).append(
+                manifest.row(planned.image, self._info, rendered)
+            )
+            self.image_count += 1
+            self.annotation_count += rendered.annotation_count
+            self.losses.merge(rendered.losses)
+        for place, found in rows.items():
+            if found:
+                separator = self._documents[place[0]].separator
+                self._rows.setdefault(place, _Rows()).append(separator, separator.join(found))
+
+    def _add_file(self, path: str, content: bytes) -> None:
+        body, known = deflated_file(content)
+        entry = Entry(path, known.crc32, known.size, known.compressed_size, Method.DEFLATED)
+        self._file_records.append(pack_record(entry, self._files_size))
+        for piece in (local_header(entry), body):
+            self._files.append(piece)
+            self._files_size += len(piece)
+
+    def pieces(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+        """What must be staged, by key, and what the record must know of it."""
+        staged: dict[str, bytes] = {}
+        known: dict[str, Any] = {
+            "image_count": self.image_count,
+            "annotation_count": self.annotation_count,
+            "losses": self.losses.to_json(),
+            "rows": {},
+        }
+        if self._files:
+            staged["files"] = b"".join(self._files)
+            staged["file_records"] = b"".join(self._file_records)
+            known["files"] = {"length": self._files_size, "crc32": crc32(staged["files"])}
+        for (position, section), rows in self._rows.items():
+            key = row_key(position, section)
+            staged[key] = b"".join(rows.pieces)
+            known["rows"][key] = [
+                rows.known.crc32,
+                rows.known.size,
+                rows.known.compressed_size,
+            ]
+        return staged, known
+
+
+def row_key(position: int, section: str) -> str:
+    """The key under which a segment stages the rows of a section."""
+    return f"rows-{position}-{section}"
+
+
+def fragment(known: Iterable[int]) -> Fragment:
+    """A fragment as `SegmentText.pieces` wrote it down."""
+    return Fragment(*known)

@@ -1,0 +1,205 @@
+"""The check of a finished archive, as it lies in the store, before anybody may have it."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from services.storage import ObjectStore
+from workers.archive.reader import (
+    DirectoryRecord,
+    read_directory,
+    read_end,
+    read_local_header,
+)
+from workers.claims import Held
+from workers.outcomes import PermanentFailure
+
+#: Images whose bytes are read back where not all are.
+SAMPLED_IMAGES = 16
+_PIECE = 4 * 1024 * 1024
+_HEADER_ROOM = 30 + 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What was built. Offsets and sizes are bytes of the archive."""
+
+    key: str
+    size: int
+    text_start: int
+    directory_start: int
+    entry_count: int
+    image_count: int
+    #: Where it is known already.
+    sha256: str | None
+
+
+class ArchiveDamaged(PermanentFailure):
+    """The archive in the store is not the one that was built."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The archive did not pass its check: {problem}. Nothing was handed out; "
+            "create the export again."
+        )
+
+
+def verify(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str | None:
+    """Opens the archive and checks it.
+
+    Always: its size, the end record, every directory record, and the content of every
+    entry that is no image; with `depth` "full" every image too, else a sample. Returns
+    the SHA-256 of the archive where the whole of it was read.
+
+    Raises:
+        ArchiveDamaged: something is not as it was built.
+        StorageError: the store does not answer.
+        ClaimLost: the work is for nothing.
+    """
+    reading = _Reading(store, held, expected)
+    stat = store.stat(store.exports_bucket, expected.key)
+    if stat is None or stat.size != expected.size:
+        raise ArchiveDamaged(
+            f"it has {stat.size if stat else 0} bytes in the store, not {expected.size}"
+        )
+    tail = min(expected.size, 22 + 20 + 56)
+    end = read_end(reading.range(expected.size - tail, tail))
+    if end != (expected.entry_count, expected.directory_start):
+        raise ArchiveDamaged("its end record does not point to its directory")
+    whole = depth == "full"
+    records = reading.directory()
+    step = max(1, expected.image_count // SAMPLED_IMAGES)
+    for index in range(expected.image_count):
+        record = _next(records)
+        if not whole and index % step == 0:
+            reading.check_entry(record)
+    # Text entries lie in the order of the directory, and so are read in one go.
+    start = 0 if whole else expected.text_start
+    digest = hashlib.sha256() if whole else None
+    stream = _Stream(reading.pieces(start, expected.directory_start - start), digest)
+    if whole:
+        records = reading.directory()
+    position = start
+    for record in records:
+        if record.offset != position:
+            raise ArchiveDamaged(f"entry {record.name!r} is not where the directory says")
+        position += _check_stream(stream, record)
+    if position != expected.directory_start:
+        raise ArchiveDamaged("there are bytes between its entries and its directory")
+    if digest is None:
+        return None
+    for piece in reading.pieces(position, expected.size - position):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _next(records: Iterator[DirectoryRecord]) -> DirectoryRecord:
+    record = next(records, None)
+    if record is None:
+        raise ArchiveDamaged("its directory is too short")
+    return record
+
+
+class _Reading:
+    """Ranges of the archive."""
+
+    def __init__(self, store: ObjectStore, held: Held, expected: Expected) -> None:
+        self._store = store
+        self._held = held
+        self._expected = expected
+
+    def range(self, offset: int, length: int) -> bytes:
+        self._held.check()
+        data = self._store.read_range(
+            self._store.exports_bucket, self._expected.key, offset, length
+        )
+        if len(data) != length:
+            raise ArchiveDamaged(f"{length} bytes at {offset} cannot be read")
+        return data
+
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        while length > 0:
+            piece = self.range(offset, min(_PIECE, length))
+            yield piece
+            offset += len(piece)
+            length -= len(piece)
+
+    def directory(self) -> Iterator[DirectoryRecord]:
+        start = self._expected.directory_start
+        count = 0
+        try:
+            for record in read_directory(self.pieces(start, self._expected.size - start)):
+                count += 1
+                yield record
+        except ValueError as error:
+            raise ArchiveDamaged(str(error)) from None
+        if count != self._expected.entry_count:
+            raise ArchiveDamaged(
+                f"its directory has {count} entries, not {self._expected.entry_count}"
+            )
+
+    def check_entry(self, record: DirectoryRecord) -> None:
+        """Reads one entry where the directory says it lies."""
+        length = min(
+            _HEADER_ROOM + record.compressed_size, self._expected.directory_start - record.offset
+        )
+        _check_stream(_Stream(self.pieces(record.offset, length), None), record)
+
+
+class _Stream:
+    """Bytes taken in any amounts from pieces of any size."""
+
+    def __init__(self, pieces: Iterator[bytes], digest: Any) -> None:
+        self._pieces = pieces
+        self._digest = digest
+        self._waiting = b""
+
+    def some(self, limit: int) -> bytes:
+        """Between 1 and `limit` bytes; none at the end."""
+        if not self._waiting:
+            self._waiting = next(self._pieces, b"")
+        piece, self._waiting = self._waiting[:limit], self._waiting[limit:]
+        if self._digest is not None:
+            self._digest.update(piece)
+        return piece
+
+    def exactly(self, length: int) -> bytes:
+        """`length` bytes.
+
+        Raises:
+            ArchiveDamaged: there are fewer.
+        """
+        found = bytearray()
+        while len(found) < length:
+            piece = self.some(length - len(found))
+            if not piece:
+                raise ArchiveDamaged("it ends within an entry")
+            found += piece
+        return bytes(found)
+
+
+def _check_stream(stream: _Stream, record: DirectoryRecord) -> int:
+    """Reads the entry of `record` from where the stream stands; returns its length."""
+    try:
+        header, length = read_local_header(stream.exactly)
+    except ValueError as error:
+        raise ArchiveDamaged(f"entry {record.name!r}: {error}") from None
+    if header != (record.name, record.method, record.crc32, record.size, record.compressed_size):
+        raise ArchiveDamaged(f"entry {record.name!r} differs from the directory")
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
+    left, size, crc = record.compressed_size, 0, 0
+    while left:
+        piece = stream.some(left)
+        if not piece:
+            raise ArchiveDamaged(f"entry {record.name!r} breaks off")
+        left -= len(piece)
+        while piece:
+            plain = piece if inflate is None else inflate.decompress(piece, _PIECE)
+            piece = b"" if inflate is None else inflate.unconsumed_tail
+            crc = zlib.crc32(plain, crc)
+            size += len(plain)
+    if (size, crc) != (record.size, record.crc32) or (inflate and not inflate.eof):
+        raise ArchiveDamaged(f"the content of entry {record.name!r} differs from its CRC-32")
+    return length + record.compressed_size
