@@ -1,0 +1,94 @@
+"""From messages of the server to the fields of the REST answers."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cartouche.exports.v1 import export_service_pb2 as pb
+from google.protobuf.timestamp_pb2 import Timestamp
+
+#: The words of the wire.
+STATUSES = {
+    pb.EXPORT_STATUS_PENDING: "pending",
+    pb.EXPORT_STATUS_PROCESSING: "processing",
+    pb.EXPORT_STATUS_COMPLETED: "completed",
+    pb.EXPORT_STATUS_FAILED: "failed",
+}
+
+
+def export(message: pb.Export) -> dict[str, Any]:
+    """One export, with every key always; but `error_message` only where there is one."""
+    body: dict[str, Any] = {
+        "id": message.id,
+        "name": message.name,
+        "dataset_id": message.dataset_id,
+        # What SDKs before 1.69.62 call the dataset's id.
+        "project_id": message.dataset_id,
+        "dataset_name": message.dataset_name,
+        "organization_id": message.organization_id,
+        "format": message.format,
+        "include_images": message.include_images,
+        "class_filter": list(message.class_filter) or None,
+        "status_filter": message.status_filter or None,
+        "include_unannotated": message.include_unannotated,
+        "organize_by_split": message.organize_by_split,
+        "status": STATUSES[message.status],
+        "progress": message.progress,
+        "image_count": message.image_count if message.HasField("image_count") else None,
+        "annotation_count": (
+            message.annotation_count if message.HasField("annotation_count") else None
+        ),
+        "file_size": message.file_size if message.HasField("file_size") else None,
+        "created_at": _time(message.created_at),
+        "completed_at": _time(message.completed_at) if message.HasField("completed_at") else None,
+        "expires_at": _time(message.expires_at) if message.HasField("expires_at") else None,
+        # Links are made on demand: the download path answers with a fresh one.
+        "download_url": None,
+        "crc32": f"{message.crc32:08x}" if message.HasField("crc32") else None,
+        "sha256": message.sha256 or None,
+        "warnings": _warnings(message.warnings) if message.HasField("warnings") else None,
+    }
+    if message.status == pb.EXPORT_STATUS_FAILED:
+        body["error_message"] = message.error_message
+    return body
+
+
+def download(message: pb.GetDownloadUrlResponse) -> dict[str, Any]:
+    """Where the archive of an export can be fetched."""
+    return {
+        "download_url": message.download_url,
+        "expires_at": _time(message.expires_at),
+        "file_size": message.file_size,
+        "name": message.name,
+        "crc32": f"{message.crc32:08x}" if message.HasField("crc32") else None,
+        "sha256": message.sha256 or None,
+    }
+
+
+def deleted(message: pb.DeleteExportResponse) -> dict[str, Any]:
+    """That an export was deleted."""
+    return {"message": "The export was deleted.", "id": message.id, "deleted": True}
+
+
+def bulk_deleted(message: pb.BulkDeleteExportsResponse) -> dict[str, Any]:
+    """Which exports were deleted; SDKs from 1.61.0 read `succeeded`, older ones `deleted`."""
+    return {
+        "deleted": list(message.deleted),
+        "succeeded": list(message.deleted),
+        "not_found": list(message.not_found),
+        "count": len(message.deleted),
+    }
+
+
+def _warnings(message: pb.ExportWarnings) -> dict[str, int]:
+    return {
+        "clamped": message.clamped,
+        "degraded": message.degraded,
+        "dropped": message.dropped,
+        "renamed": message.renamed,
+        "unannotated": message.unannotated,
+    }
+
+
+def _time(timestamp: Timestamp) -> str:
+    """`2024-01-15T10:30:00Z`: UTC, whole seconds."""
+    return datetime.fromtimestamp(timestamp.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

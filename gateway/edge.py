@@ -1,0 +1,115 @@
+"""The outermost layer: what every request gets, whatever becomes of it.
+
+It gives the request its id, reads address and dialect from the raw path, keeps escaped
+slashes whole on the way through the router, answers HEAD and OPTIONS, turns a crash into
+an answer, and logs one line.
+"""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import addresses, dialects, errors
+from gateway.answers import problem_response
+from gateway.exchange import Exchange
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_PROBES = ("/healthz", "/readyz")
+
+
+class Edge:
+    """ASGI middleware around the whole gateway."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        exchange, path = _open(scope)
+        is_head = scope["method"] == "HEAD"
+        # The router splits at slashes: it gets the path as it was sent.
+        inner: Scope = {
+            **scope,
+            "path": path,
+            "method": "GET" if is_head else scope["method"],
+            "state": {**scope.get("state", {}), "exchange": exchange},
+        }
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = exchange.request_id
+                headers.update(exchange.headers)
+            elif is_head:
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            if scope["method"] == "OPTIONS" and exchange.target.methods:
+                allow = {"Allow": ", ".join(exchange.target.methods)}
+                await Response(status_code=204, headers=allow)(inner, receive, answer)
+            else:
+                await self._app(inner, receive, answer)
+        except ClientDisconnect:
+            status = 499
+        except Exception:
+            logger.exception("request failed", extra={"request_id": exchange.request_id})
+            if status:
+                raise
+            problem = errors.internal(exchange.request_id)
+            await problem_response(problem, exchange)(inner, receive, answer)
+        finally:
+            _log(inner, exchange, status, time.monotonic() - started)
+
+
+def _open(scope: Scope) -> tuple[Exchange, str]:
+    """The exchange of a request, and its raw path."""
+    headers = Headers(scope=scope)
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    version = dialects.sdk_version(headers.get("user-agent", ""))
+    target = addresses.read(
+        raw_path,
+        scope["query_string"],
+        prefers_by_name=dialects.prefers_by_name(version),
+    )
+    request_id = headers.get("x-request-id", "")
+    exchange = Exchange(
+        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex,
+        api_key=headers.get("x-api-key", "").strip(),
+        target=target,
+        dialect=dialects.choose(version, target.form),
+    )
+    return exchange, raw_path.decode("latin-1")
+
+
+def _log(scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
+    """One line: the route's template and never the path, whose query may hold names."""
+    route = getattr(scope.get("route"), "path", "-")
+    client = scope.get("client")
+    logger.log(
+        logging.DEBUG if route in _PROBES else logging.INFO,
+        "request",
+        extra={
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 1),
+            "request_id": exchange.request_id,
+            "client": client[0] if client else "-",
+        },
+    )

@@ -1,0 +1,190 @@
+"""What the Exports API does: each handler turns a request into a call of the server, and the
+server's answer into the client's dialect."""
+
+from typing import Annotated, Any, TypeVar
+
+import grpc
+from cartouche.exports.v1 import export_service_pb2 as pb
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from gateway import bodies, dialects, errors, schemas
+from gateway.addresses import ById, Reading
+from gateway.answers import json_response
+from gateway.config import GatewayConfig
+from gateway.exchange import exchange_of
+from gateway.server import Server
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: What offsets the server can count.
+_MAX_OFFSET = 2**31 - 1
+
+_STATUS_FILTERS = {word: value for value, word in bodies.STATUSES.items()}
+
+
+async def create_export(request: Request) -> Response:
+    """Create a new export job. Returns at once; the archive is built in the background.
+
+    With an `Idempotency-Key` header (at most 255 characters) the request can be sent again:
+    the same key with the same body replays the first answer for 24 hours.
+    """
+    body = await _body(request, schemas.CreateExport)
+    exchange, server = exchange_of(request), _server(request)
+    answer = await server.call(
+        server.exports.CreateExport,
+        pb.CreateExportRequest(
+            dataset_name=body.dataset_name,
+            name=body.name,
+            format=body.format,
+            include_images=body.include_images,
+            class_filter=body.class_filter or (),
+            status_filter=body.status_filter or "",
+            include_unannotated=body.include_unannotated,
+            organize_by_split=body.organize_by_split,
+            idempotency_key=request.headers.get("idempotency-key", ""),
+            return_recent_duplicate=exchange.dialect.repeats_create,
+        ),
+        exchange,
+    )
+    return json_response(dialects.one_export(exchange.dialect, bodies.export(answer.export)), 201)
+
+
+async def list_exports(
+    request: Request,
+    dataset_name: Annotated[
+        str | None, Query(min_length=1, description="Only exports of this dataset: name or slug.")
+    ] = None,
+    status: Annotated[
+        schemas.Status | None, Query(description="Only exports of this status.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many to answer with.")] = 100,
+    offset: Annotated[
+        int, Query(ge=0, le=_MAX_OFFSET, description="How many to leave out before them.")
+    ] = 0,
+) -> Response:
+    """List the organization's exports, newest first."""
+    exchange, server = exchange_of(request), _server(request)
+    answer = await server.call(
+        server.exports.ListExports,
+        pb.ListExportsRequest(
+            dataset_name=dataset_name or "",
+            status=_STATUS_FILTERS[status] if status else pb.EXPORT_STATUS_UNSPECIFIED,
+            limit=limit,
+            offset=offset,
+            formats=exchange.dialect.formats,
+        ),
+        exchange,
+    )
+    rows = [bodies.export(row) for row in answer.exports]
+    return json_response(
+        dialects.many_exports(
+            exchange.dialect, rows, total=answer.total, limit=limit, offset=offset
+        )
+    )
+
+
+async def read_export(request: Request) -> Response:
+    """An export, or the link to its archive, as the path says."""
+    exchange = exchange_of(request)
+    if "GET" not in exchange.target.methods:
+        raise errors.method_not_allowed(exchange.target.methods)
+    not_found: grpc.aio.AioRpcError | None = None
+    for reading in exchange.target.readings:
+        try:
+            return await (_download if reading.download else _get)(request, reading)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            not_found = not_found or error
+    raise not_found or errors.unaddressable()
+
+
+async def delete_export(request: Request) -> Response:
+    """Delete an export. Requires the role admin or owner."""
+    exchange, server = exchange_of(request), _server(request)
+    not_found: grpc.aio.AioRpcError | None = None
+    for reading in exchange.target.readings:
+        if reading.download:
+            continue
+        try:
+            answer = await server.call(
+                server.exports.DeleteExport, pb.DeleteExportRequest(**_address(reading)), exchange
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            not_found = not_found or error
+        else:
+            return json_response(dialects.other_answer(exchange.dialect, bodies.deleted(answer)))
+    if "DELETE" not in exchange.target.methods:
+        raise errors.method_not_allowed(exchange.target.methods)
+    raise not_found or errors.unaddressable()
+
+
+async def bulk_delete_exports(request: Request) -> Response:
+    """Delete up to 1,000 exports by id. Requires the role admin or owner."""
+    body = await _body(request, schemas.BulkDelete)
+    exchange, server = exchange_of(request), _server(request)
+    answer = await server.call(
+        server.exports.BulkDeleteExports,
+        pb.BulkDeleteExportsRequest(export_ids=body.export_ids),
+        exchange,
+    )
+    return json_response(dialects.other_answer(exchange.dialect, bodies.bulk_deleted(answer)))
+
+
+async def _get(request: Request, reading: Reading) -> Response:
+    exchange, server = exchange_of(request), _server(request)
+    answer = await server.call(
+        server.exports.GetExport, pb.GetExportRequest(**_address(reading)), exchange
+    )
+    return json_response(dialects.one_export(exchange.dialect, bodies.export(answer.export)))
+
+
+async def _download(request: Request, reading: Reading) -> Response:
+    exchange, server = exchange_of(request), _server(request)
+    answer = await server.call(
+        server.exports.GetDownloadUrl, pb.GetDownloadUrlRequest(**_address(reading)), exchange
+    )
+    # The link is a credential.
+    exchange.headers["Cache-Control"] = "no-store"
+    return json_response(dialects.other_answer(exchange.dialect, bodies.download(answer)))
+
+
+def _address(reading: Reading) -> dict[str, Any]:
+    """A reading as the address of a request message."""
+    address = reading.address
+    if isinstance(address, ById):
+        return {"id": address.id}
+    return {"by_name": pb.ExportName(dataset_name=address.dataset_name, name=address.name)}
+
+
+def _server(request: Request) -> Server:
+    server = request.state.server
+    assert isinstance(server, Server)
+    return server
+
+
+async def _body(request: Request, model: type[Model]) -> Model:
+    """The body of a request, whatever its Content-Type says.
+
+    Raises:
+        Problem: no key was sent, or the body is too large, no JSON, or has wrong fields.
+    """
+    if not exchange_of(request).api_key:
+        raise errors.no_api_key()
+    config = request.state.config
+    assert isinstance(config, GatewayConfig)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > config.max_body_bytes:
+            raise errors.too_large(config.max_body_bytes)
+    try:
+        return model.model_validate_json(bytes(body))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            raise errors.not_json(found[0]["ctx"]["error"]) from None
+        raise errors.wrong_fields(found) from None

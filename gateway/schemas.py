@@ -1,0 +1,267 @@
+"""The shapes of the REST bodies: they check what comes in and document what goes out."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Status = Literal["pending", "processing", "completed", "failed"]
+ImageStatus = Literal["new", "annotate", "review", "complete"]
+
+#: The server refuses names with control characters.
+_NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+
+
+class CreateExport(BaseModel):
+    """What to export. Keys that are not listed here are ignored."""
+
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "dataset_name": "street-scenes",
+                    "name": "Training Export v1",
+                    "include_images": True,
+                    "class_filter": ["car", "person"],
+                    "status_filter": "complete",
+                }
+            ]
+        },
+    )
+
+    dataset_name: str = Field(min_length=1, description="The dataset's name or slug.")
+    name: str = Field(
+        description="The export's name, unique in its dataset.",
+        json_schema_extra={"minLength": 1, "maxLength": 100, "pattern": _NAME_PATTERN},
+    )
+    format: str = Field(
+        "pictograph",
+        min_length=1,
+        description="How annotations are written: `pictograph`, `coco`, …",
+    )
+    include_images: bool = Field(False, description="Whether the archive holds the image files.")
+    class_filter: Annotated[
+        list[str] | None,
+        BeforeValidator(
+            lambda value: None if value == "all" else value,
+            json_schema_input_type=list[str] | Literal["all"] | None,
+        ),
+    ] = Field(
+        None,
+        description="Only annotations of these classes. Null, `all` and an empty list: every "
+        "class.",
+    )
+    status_filter: str | None = Field(
+        None,
+        description="Only images of this status: `new`, `annotate`, `review` or `complete`. "
+        "Null, an empty text and `all`: any.",
+        json_schema_extra={"enum": ["new", "annotate", "review", "complete", "all", "", None]},
+    )
+    include_unannotated: bool = Field(
+        False, description="With `class_filter`: keep images that have no annotation left."
+    )
+    organize_by_split: bool = Field(
+        False, description="Top folders `train`, `valid` and `test` instead of one flat layout."
+    )
+
+
+class BulkDelete(BaseModel):
+    """Which exports to delete."""
+
+    model_config = ConfigDict(strict=True)
+
+    export_ids: list[str] = Field(
+        min_length=1, max_length=1000, description="Ids of exports; duplicates count once."
+    )
+
+
+class Warnings(BaseModel):
+    """What the format could not hold, in annotations or images."""
+
+    clamped: int = Field(description="Annotations moved to the edge of their image.")
+    degraded: int = Field(description="Annotations written in a poorer shape.")
+    dropped: int = Field(description="Annotations left out.")
+    renamed: int = Field(description="Images with another name in the archive.")
+    unannotated: int = Field(description="Images without any annotation.")
+
+
+class Export(BaseModel):
+    """One request for one archive, and what became of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0b6c1d0e-7f6a-4f5e-9d5b-0a4a3f0f7d11",
+                    "name": "Training Export v1",
+                    "dataset_id": "5f0c9c39-8a43-4a57-b3a4-3b8c0c1a2b10",
+                    "project_id": "5f0c9c39-8a43-4a57-b3a4-3b8c0c1a2b10",
+                    "dataset_name": "street-scenes",
+                    "organization_id": "c1a4f3d2-2f58-4a1c-8a52-5d3f5a9a7e01",
+                    "format": "pictograph",
+                    "include_images": True,
+                    "class_filter": ["car", "person"],
+                    "status_filter": "complete",
+                    "include_unannotated": False,
+                    "organize_by_split": False,
+                    "status": "completed",
+                    "progress": 1.0,
+                    "image_count": 150,
+                    "annotation_count": 820,
+                    "file_size": 52428800,
+                    "created_at": "2024-01-15T10:30:00Z",
+                    "completed_at": "2024-01-15T10:35:00Z",
+                    "expires_at": "2024-02-14T10:35:00Z",
+                    "download_url": None,
+                    "crc32": "cbf43926",
+                    "sha256": None,
+                    "warnings": {
+                        "clamped": 0,
+                        "degraded": 0,
+                        "dropped": 0,
+                        "renamed": 0,
+                        "unannotated": 12,
+                    },
+                }
+            ]
+        }
+    )
+
+    id: str
+    name: str
+    dataset_id: str
+    project_id: str = Field(description="The same as `dataset_id`, for older SDKs.")
+    dataset_name: str
+    organization_id: str
+    format: str
+    include_images: bool
+    class_filter: list[str] | None = Field(description="Null: every class.")
+    status_filter: ImageStatus | None = Field(description="Null: any status.")
+    include_unannotated: bool
+    organize_by_split: bool
+    status: Status
+    progress: float = Field(
+        ge=0, le=1, description="Share of the work that is done, weighted by bytes."
+    )
+    image_count: int | None = Field(description="Null until the selection is frozen.")
+    annotation_count: int | None = Field(description="Null until the selection is frozen.")
+    file_size: int | None = Field(description="Bytes of the archive; null until completed.")
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    completed_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    expires_at: str | None = Field(
+        description="When the archive is removed; null: never.",
+        json_schema_extra={"format": "date-time"},
+    )
+    download_url: None = Field(description="Always null: ask the download path for a link.")
+    crc32: str | None = Field(description="CRC-32 of the archive, 8 hexadecimal digits.")
+    sha256: str | None = Field(description="SHA-256 of the archive, where it is known.")
+    warnings: Warnings | None = Field(description="Null until completed.")
+    error_message: str = Field("", description="Only on failed exports: why, and what to do.")
+
+
+class Download(BaseModel):
+    """Where the archive can be fetched, without a key, until the link expires."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "download_url": "https://storage.example.com/exports/archive.zip?signature=…",
+                    "expires_at": "2024-01-15T11:35:00Z",
+                    "file_size": 52428800,
+                    "name": "Training Export v1",
+                    "crc32": "cbf43926",
+                    "sha256": None,
+                }
+            ]
+        }
+    )
+
+    download_url: str
+    expires_at: str = Field(
+        description="When the link ends.", json_schema_extra={"format": "date-time"}
+    )
+    file_size: int = Field(description="Bytes of the archive.")
+    name: str = Field(description="The export's name.")
+    crc32: str | None = Field(description="CRC-32 of the archive, 8 hexadecimal digits.")
+    sha256: str | None = Field(description="SHA-256 of the archive, where it is known.")
+
+
+class Deleted(BaseModel):
+    """That an export was deleted."""
+
+    message: str
+    id: str
+    deleted: Literal[True]
+
+
+class BulkDeleted(BaseModel):
+    """Which exports were deleted."""
+
+    deleted: list[str]
+    succeeded: list[str] = Field(description="The same as `deleted`, for newer SDKs.")
+    not_found: list[str] = Field(description="Ids of no export of this organization.")
+    count: int = Field(description="How many were deleted.")
+
+
+class ExportData(BaseModel):
+    """One export, as SDKs from 1.61.0 read it."""
+
+    data: Export
+
+
+class DownloadData(Download):
+    """A link, as SDKs from 1.61.0 read it."""
+
+    data: Download
+
+
+class DeletedData(Deleted):
+    """A deletion, as SDKs from 1.61.0 read it."""
+
+    data: Deleted
+
+
+class Error(BaseModel):
+    """What went wrong, and what to do."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": "not_found",
+                    "message": "The organization has no dataset called 'street-scenes'.",
+                    "detail": "The organization has no dataset called 'street-scenes'.",
+                }
+            ]
+        }
+    )
+
+    error: str = Field(description="A word for programs.")
+    message: str = Field(description="A sentence for people.")
+    detail: str = Field(description="The same as `message`.")
+    details: dict[str, Any] = Field(
+        default_factory=dict,
+        description="More for programs: `errors` lists wrong fields, `retry_after` gives seconds.",
+    )
+
+
+class ErrorWords(BaseModel):
+    """An error's word, sentence and details."""
+
+    code: str
+    message: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class ErrorObject(BaseModel):
+    """What went wrong, as SDKs from 1.61.5 read it."""
+
+    error: ErrorWords
+    detail: str
+
+
+class Health(BaseModel):
+    """Whether a part works."""
+
+    status: Annotated[Literal["ok", "unavailable"], Field(description="`ok`, or what is not.")]
