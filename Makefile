@@ -1,0 +1,72 @@
+# Cartouche: `make` alone lists what it can do.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# None of these is a file; `protos` is a folder of the same name.
+.PHONY: help demo run test lint drift parts bench protos clean
+
+VENV := .venv/bin
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/installed ## Import the demo dataset, export it as COCO, download and check the archive
+	@$(VENV)/cartouche demo
+
+run: .venv/installed ## Serve on 127.0.0.1:8080 (REST) and 127.0.0.1:50051 (gRPC) until Ctrl-C
+	@exec $(VENV)/cartouche run
+
+test: lint parts ## Run every check and every test
+	@exec $(VENV)/pytest
+
+lint: .venv/installed drift ## Check style, types, who imports whom, and the protos
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	cd protos && ../$(VENV)/buf lint
+	cd protos && ../$(VENV)/buf format --diff --exit-code
+
+# Writes the Python code of every .proto into the folder $(1).
+generate = PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/python -m grpc_tools.protoc -I protos --python_out=$(1) --mypy_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) $$(cd protos && find cartouche -name '*.proto' | sort)
+
+protos: .venv/installed ## Generate the Python code of the protos again
+	find protos -name '*_pb2*.py*' -not -path '*/__pycache__/*' -delete
+	$(call generate,protos)
+
+drift: .venv/installed
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(call generate,"$$fresh") 2> "$$fresh/messages" || { cat "$$fresh/messages" >&2; exit 1; }; \
+	diff -ru --exclude='*.proto' --exclude=__pycache__ protos/cartouche "$$fresh/cartouche" || \
+	{ echo 'The generated code does not match the protos. Repair: make protos' >&2; exit 1; }
+
+parts: .venv/installed ## Install the servers and tools that the tests use, where they are missing
+	@$(VENV)/python -m tests.provision
+
+bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
+	@$(VENV)/python -m tests.bench
+
+clean: ## Remove what make made (.venv, caches, the demo's archive); .cartouche stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip
+
+.venv/installed: pyproject.toml
+	@for python in python3.11 python3.12 python3.13 python3.14 python3 none; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && break; \
+	done; \
+	if [ $$python = none ]; then \
+	  echo 'Cartouche needs Python 3.11 or newer, and found none. On Debian: apt-get install python3' >&2; exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2> /dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-venv > /dev/null; \
+	  else \
+	    echo "$$python has no venv module. Run this, then make again: sudo apt-get install python3-venv" >&2; exit 1; \
+	  fi; \
+	fi; \
+	echo "Installing into .venv with $$($$python --version) (the first time takes a minute)"; \
+	$$python -m venv .venv
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@

@@ -1,0 +1,118 @@
+"""The servers and stacks that tests ask for by name, and what a run says about them."""
+
+from collections.abc import Generator, Iterator
+from typing import TypeVar
+
+import pytest
+
+from tests import binaries
+from tests.needs import FALLBACKS, need_part, object_store_class, postgresql_class
+from tests.parts import PARTS, ObjectStore, Part, PgServerWheel, PostgreSQL, RabbitMQ, Redis
+from tests.stack import Embedded, Production, Stack, running_stacks
+
+TOOLS = ("unzip", "7z", "bsdtar", "curl", "grpcurl", "ghz")
+
+P = TypeVar("P", bound=Part)
+
+
+def pytest_report_header() -> list[str]:
+    """Which servers and tools the run uses, what falls back and what does not run."""
+    used = [f"{part.title} {part.version()}" for part in PARTS if not part.missing()]
+    tools = [tool for tool in TOOLS if binaries.find(tool)]
+    lines = [f"servers: {', '.join(used)}", f"tools: {', '.join(tools) or 'none'}"]
+    for part in PARTS:
+        if reason := part.missing():
+            instead = FALLBACKS.get(part)
+            lines.append(
+                f"{part.title} falls back to {instead.title}: {reason}"
+                if instead
+                else f"{part.title} does not run: {reason}"
+            )
+    absent = [tool for tool in TOOLS if tool not in tools]
+    return [*lines, *(f"{tool} does not run: {binaries.missing(tool)}" for tool in absent)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows, with a failing test, the logs of the stacks that it uses."""
+    report = yield
+    if report.failed:
+        used = getattr(item, "funcargs", {}).values()
+        for stack in running_stacks:
+            if any(value is stack for value in used):
+                report.sections.append((f"logs of {stack.name}", stack.log()))
+    return report
+
+
+def _run(part: type[P]) -> Iterator[P]:
+    need_part(part)
+    server = part()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """PostgreSQL; from the wheel where the system has none."""
+    yield from _run(postgresql_class())
+
+
+@pytest.fixture(scope="session")
+def pgserver_wheel() -> Iterator[PgServerWheel]:
+    """PostgreSQL from the wheel, a newer release than Debian's."""
+    yield from _run(PgServerWheel)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """RabbitMQ."""
+    yield from _run(RabbitMQ)
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    """Redis."""
+    yield from _run(Redis)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """MinIO; rclone's server where MinIO cannot be built."""
+    yield from _run(object_store_class())
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Embedded]:
+    """Cartouche as `cartouche run` serves it."""
+    with Embedded() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def production(
+    postgresql: PostgreSQL, rabbitmq: RabbitMQ, object_store: ObjectStore
+) -> Iterator[Production]:
+    """Cartouche on PostgreSQL, RabbitMQ and MinIO, with two workers."""
+    with Production(postgresql.create_database(), rabbitmq.url, object_store) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def production_redis(
+    pgserver_wheel: PgServerWheel, redis: Redis, object_store: ObjectStore
+) -> Iterator[Production]:
+    """Cartouche on the wheel's PostgreSQL, Redis and MinIO, with two workers."""
+    database_url = pgserver_wheel.create_database()
+    with Production(database_url, redis.url, object_store, name="production-redis") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session", params=["embedded", "production"])
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Each test that asks for it runs on both stacks."""
+    running: Stack = request.getfixturevalue(request.param)
+    return running
