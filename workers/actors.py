@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 _TIME_LIMIT = timedelta(hours=12)
 #: Errors of our own making are tried again, but not for long.
 _MAX_SURPRISES = 3
-#: How long the record is asked again to take down how a step ended.
+#: How long the record is asked again for a claim, or to take down how a step ended.
 _INSIST = 30.0
 
 T = TypeVar("T")
@@ -70,7 +70,9 @@ def register(broker: dramatiq.Broker, context: WorkerContext) -> None:
 
 def plan_export(context: WorkerContext, export_id: str) -> None:
     """Freezes an export; builds it at once where it is small."""
-    claim = work.claim_export(context.database, export_id, Step.plan, context.settings.lease)
+    claim = _insist(
+        partial(work.claim_export, context.database, export_id, Step.plan, context.settings.lease)
+    )
     if claim is not None:
         _guarded(context, claim, partial(_plan, context, claim))
 
@@ -101,20 +103,25 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
 
 def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
     """Builds one segment of an export."""
-    claim = work.claim_segment(context.database, export_id, number, context.settings.lease)
+    claim = _insist(
+        partial(work.claim_segment, context.database, export_id, number, context.settings.lease)
+    )
     if claim is not None:
         _guarded(context, claim, partial(_build, context, claim))
 
 
 def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
     result = build.build_segment(context, held, claim)
-    if work.segment_done(context.database, claim, result):
+    # A segment that is built is not built again because the database is away for a moment.
+    if _insist(partial(work.segment_done, context.database, claim, result)):
         context.doorbell.ring(Bell.finish_export, claim.export_id)
 
 
 def finish_export(context: WorkerContext, export_id: str) -> None:
     """Ends the archive of an export whose segments are all built."""
-    claim = work.claim_export(context.database, export_id, Step.finish, context.settings.lease)
+    claim = _insist(
+        partial(work.claim_export, context.database, export_id, Step.finish, context.settings.lease)
+    )
     if claim is not None:
         _guarded(context, claim, partial(_finish, context, claim))
 
@@ -204,10 +211,10 @@ def _postpone(
 
 
 def _fail(context: WorkerContext, claim: ExportClaim | SegmentClaim, message: str) -> None:
-    held = claim if isinstance(claim, ExportClaim) else None
+    failed = _insist(partial(work.fail, context.database, claim.export_id, message, claim))
     if isinstance(claim, SegmentClaim):
         _insist(partial(work.abandon, context.database, claim))
-    if _insist(partial(work.fail, context.database, claim.export_id, message, held)):
+    if failed:
         logger.warning("export failed", extra={**_about(claim), "error_message": message})
         context.doorbell.ring(Bell.remove_export, claim.export_id)
 
@@ -219,9 +226,7 @@ def _restart(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
     key = archive_key(export.organization_id, export.export_id)
     try:
         upload_id = context.store.create_upload(key)
-        restarted = work.restart_archive(
-            context.database, export.export_id, export.upload_id, upload_id
-        )
+        restarted = work.restart_archive(context.database, claim, export.upload_id, upload_id)
         if not restarted:
             context.store.abort_upload(key, upload_id)
             _insist(partial(work.abandon, context.database, claim))
@@ -235,7 +240,7 @@ def _restart(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
 
 
 def _insist(record: Callable[[], T]) -> T | None:
-    """Takes something down in the record, for a while even if the database is away.
+    """Asks the record or takes something down in it, for a while even if the database is away.
 
     None: it stayed away; the lease runs out and another worker takes over.
     """

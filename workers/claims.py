@@ -22,10 +22,16 @@ class ClaimLost(Exception):
 class Held:
     """A claim that is being renewed."""
 
-    def __init__(self, claim: ExportClaim | SegmentClaim) -> None:
+    def __init__(self, claim: ExportClaim | SegmentClaim, lease: timedelta) -> None:
         self.claim = claim
         self.lost = False
         self.renewed_at = time.monotonic()
+        self._lease = lease.total_seconds()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the lease has run out by our own clock: somebody may have taken over."""
+        return time.monotonic() - self.renewed_at >= self._lease
 
     def check(self) -> None:
         """To be called often while working.
@@ -33,7 +39,8 @@ class Held:
         Raises:
             ClaimLost: the work is for nothing.
         """
-        if self.lost:
+        # The second is for a process that stood still and goes on before its lease keeper.
+        if self.lost or self.is_overdue:
             raise ClaimLost(self.claim.export_id)
 
 
@@ -52,7 +59,7 @@ class LeaseKeeper:
     @contextmanager
     def hold(self, claim: ExportClaim | SegmentClaim) -> Iterator[Held]:
         """Renews the lease of `claim` until the block ends."""
-        held = Held(claim)
+        held = Held(claim, self._lease)
         with self._lock:
             self._held.add(held)
         try:
@@ -74,16 +81,13 @@ class LeaseKeeper:
                 self._renew(held)
 
     def _renew(self, held: Held) -> None:
+        began_at = time.monotonic()
         try:
-            kept = work.renew(self._database, held.claim, self._lease)
+            if work.renew(self._database, held.claim, self._lease):
+                held.renewed_at = began_at
+            else:
+                held.lost = True
         except Unavailable:
-            # The lease runs on; past its end another worker may have taken over.
-            kept = time.monotonic() - held.renewed_at < self._lease.total_seconds()
+            logger.warning("a lease was not renewed: the database does not answer")
         except Exception:
             logger.exception("a lease was not renewed")
-            return
-        else:
-            if kept:
-                held.renewed_at = time.monotonic()
-        if not kept:
-            held.lost = True

@@ -99,8 +99,9 @@ def _verified(
         text_start=assembly.text_start,
         directory_start=assembly.directory_start,
         entry_count=assembly.entry_count,
-        image_count=assembly.summary.image_count if claim.include_images else 0,
-        sha256=sha256,
+        stored_images=assembly.summary.image_count if claim.include_images else 0,
+        summary=assembly.summary,
+        info=export_info(claim),
     )
     read_sha256 = verify(context.store, held, expected, context.settings.verify)
     return Completion(

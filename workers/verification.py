@@ -13,7 +13,11 @@ from workers.archive.reader import (
     read_end,
     read_local_header,
 )
+from workers.assembly import Summary
 from workers.claims import Held
+from workers.formats import manifest
+from workers.formats.base import ExportInfo
+from workers.formats.registry import FORMATS
 from workers.outcomes import PermanentFailure
 
 #: Images whose bytes are read back where not all are.
@@ -31,9 +35,10 @@ class Expected:
     text_start: int
     directory_start: int
     entry_count: int
-    image_count: int
-    #: Where it is known already.
-    sha256: str | None
+    #: Entries that are images; 0 where the archive has annotations only.
+    stored_images: int
+    summary: Summary
+    info: ExportInfo
 
 
 class ArchiveDamaged(PermanentFailure):
@@ -49,8 +54,9 @@ class ArchiveDamaged(PermanentFailure):
 def verify(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str | None:
     """Opens the archive and checks it.
 
-    Always: its size, the end record, every directory record, and the content of every
-    entry that is no image; with `depth` "full" every image too, else a sample. Returns
+    Always: its size, the end record, every directory record, and every entry that is no
+    image: its CRC-32, and its content as the readers of the format take it, down to the
+    counts; with `depth` "full" every image too, else a sample. Returns
     the SHA-256 of the archive where the whole of it was read.
 
     Raises:
@@ -59,6 +65,7 @@ def verify(store: ObjectStore, held: Held, expected: Expected, depth: str) -> st
         ClaimLost: the work is for nothing.
     """
     reading = _Reading(store, held, expected)
+    tally = _Tallies(expected.info)
     stat = store.stat(store.exports_bucket, expected.key)
     if stat is None or stat.size != expected.size:
         raise ArchiveDamaged(
@@ -70,8 +77,8 @@ def verify(store: ObjectStore, held: Held, expected: Expected, depth: str) -> st
         raise ArchiveDamaged("its end record does not point to its directory")
     whole = depth == "full"
     records = reading.directory()
-    step = max(1, expected.image_count // SAMPLED_IMAGES)
-    for index in range(expected.image_count):
+    step = max(1, expected.stored_images // SAMPLED_IMAGES)
+    for index in range(expected.stored_images):
         record = _next(records)
         if not whole and index % step == 0:
             reading.check_entry(record)
@@ -82,10 +89,12 @@ def verify(store: ObjectStore, held: Held, expected: Expected, depth: str) -> st
     if whole:
         records = reading.directory()
     position = start
-    for record in records:
+    for index, record in enumerate(records):
         if record.offset != position:
             raise ArchiveDamaged(f"entry {record.name!r} is not where the directory says")
-        position += _check_stream(stream, record)
+        is_image = whole and index < expected.stored_images
+        position += _check_stream(stream, record, None if is_image else tally)
+    tally.compare(expected.summary)
     if position != expected.directory_start:
         raise ArchiveDamaged("there are bytes between its entries and its directory")
     if digest is None:
@@ -145,7 +154,7 @@ class _Reading:
         length = min(
             _HEADER_ROOM + record.compressed_size, self._expected.directory_start - record.offset
         )
-        _check_stream(_Stream(self.pieces(record.offset, length), None), record)
+        _check_stream(_Stream(self.pieces(record.offset, length), None), record, None)
 
 
 class _Stream:
@@ -180,7 +189,43 @@ class _Stream:
         return bytes(found)
 
 
-def _check_stream(stream: _Stream, record: DirectoryRecord) -> int:
+class _Tallies:
+    """Reads text entries as the users of their format will, and adds up what they hold."""
+
+    def __init__(self, info: ExportInfo) -> None:
+        self._info = info
+        self._format = FORMATS[info.format]
+        self._image_count = 0
+        self._annotation_count = 0
+        self._manifest_images = 0
+
+    def read(self, path: str, lines: Iterator[bytes]) -> None:
+        try:
+            if path == manifest.MANIFEST_PATH:
+                self._manifest_images = manifest.count(lines)
+            elif path != manifest.README_PATH:
+                tally = self._format.read(path, lines, self._info)
+                self._image_count += tally.image_count
+                self._annotation_count += tally.annotation_count
+            for _ in lines:
+                pass
+        except (ValueError, LookupError, TypeError) as error:
+            raise ArchiveDamaged(f"{path}: {error}") from error
+
+    def compare(self, summary: Summary) -> None:
+        """Raises:
+        ArchiveDamaged: the files do not hold what was built.
+        """
+        found = (self._image_count, self._annotation_count)
+        built = (summary.image_count, summary.annotation_count)
+        if found != built or self._manifest_images != summary.image_count:
+            raise ArchiveDamaged(
+                f"its files hold {found[0]} images and {found[1]} annotations, and its manifest "
+                f"{self._manifest_images} images, where {built[0]} and {built[1]} were built"
+            )
+
+
+def _check_stream(stream: _Stream, record: DirectoryRecord, tallies: _Tallies | None) -> int:
     """Reads the entry of `record` from where the stream stands; returns its length."""
     try:
         header, length = read_local_header(stream.exactly)
@@ -188,6 +233,17 @@ def _check_stream(stream: _Stream, record: DirectoryRecord) -> int:
         raise ArchiveDamaged(f"entry {record.name!r}: {error}") from None
     if header != (record.name, record.method, record.crc32, record.size, record.compressed_size):
         raise ArchiveDamaged(f"entry {record.name!r} differs from the directory")
+    content = _content(stream, record)
+    if tallies is None:
+        for _ in content:
+            pass
+    else:
+        tallies.read(record.name, lines_of(content))
+    return length + record.compressed_size
+
+
+def _content(stream: _Stream, record: DirectoryRecord) -> Iterator[bytes]:
+    """The content of an entry, which is checked when the iteration is over."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
     left, size, crc = record.compressed_size, 0, 0
     while left:
@@ -200,6 +256,20 @@ def _check_stream(stream: _Stream, record: DirectoryRecord) -> int:
             piece = b"" if inflate is None else inflate.unconsumed_tail
             crc = zlib.crc32(plain, crc)
             size += len(plain)
+            yield plain
     if (size, crc) != (record.size, record.crc32) or (inflate and not inflate.eof):
         raise ArchiveDamaged(f"the content of entry {record.name!r} differs from its CRC-32")
-    return length + record.compressed_size
+
+
+def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of a text, without their ends; memory holds one chunk and one line."""
+    rest: list[bytes] = []
+    for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        rest.append(first)
+        if others:
+            yield b"".join(rest)
+            yield from others[:-1]
+            rest = [others[-1]]
+    if last := b"".join(rest):
+        yield last

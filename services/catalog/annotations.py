@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from services.catalog.shapes import ShapeExtent, extent_of
 from services.errors import Invalid
 
 MAX_NAME = 120
@@ -32,6 +33,8 @@ class ValidAnnotations:
     class_counts: dict[str, int]
     #: The type of the first annotation of each class, for classes that the dataset lacks.
     class_types: dict[str, str]
+    #: The shape of each annotation, in order.
+    extents: tuple[ShapeExtent, ...] = ()
 
 
 def normalise(raw: bytes) -> ValidAnnotations:
@@ -74,7 +77,8 @@ def normalise(raw: bytes) -> ValidAnnotations:
         document = orjson.dumps(annotations)
     except TypeError as error:
         raise Invalid.of("annotations", f"attributes are nested too deep: {error}") from None
-    return ValidAnnotations(document, len(annotations), counts, types)
+    extents = tuple(map(extent_of, annotations))
+    return ValidAnnotations(document, len(annotations), counts, types, extents)
 
 
 def complete(value: Any, index: int) -> dict[str, Any]:

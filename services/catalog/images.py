@@ -13,7 +13,7 @@ from services.catalog.annotations import ValidAnnotations, normalise
 from services.catalog.content import Content
 from services.catalog.datasets import append_classes
 from services.catalog.model import IMAGE_STATUSES, SPLITS, DatasetClass
-from services.catalog.names import name_key
+from services.catalog.names import name_key, safe_name
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import contents, datasets, image_class_counts, images
@@ -153,8 +153,14 @@ def put_images(
                 batch.changed_ids.append(image_id)
                 stored.append(StoredImage(image.path, PutResult.updated, image_id, count))
             batch.counts.extend(
-                {"image_id": image_id, "class_id": class_ids[name], "annotation_count": number}
-                for name, number in image.annotations.class_counts.items()
+                {
+                    "image_id": image_id,
+                    "class_id": class_ids[name],
+                    "shape": shape,
+                    "annotation_count": number,
+                    "off_image_count": over,
+                }
+                for (name, shape), (number, over) in _shape_counts(image, content).items()
             )
             batch.contents.append(_content_row(organization_id, content))
         _write(connection, batch)
@@ -164,6 +170,16 @@ def put_images(
             .values(image_number=image_number, annotation_number=annotation_number)
         )
     return stored
+
+
+def _shape_counts(image: CheckedImage, content: Content) -> dict[tuple[str, str], tuple[int, int]]:
+    """Annotations by class and shape, and how many of them reach over the edge of the image."""
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for extent in image.annotations.extents:
+        key = (extent.class_name, extent.shape.value)
+        number, over = counts.get(key, (0, 0))
+        counts[key] = (number + 1, over + extent.reaches_over(content.width, content.height))
+    return counts
 
 
 def _classes_of(put: Sequence[tuple[CheckedImage, Content]]) -> list[DatasetClass]:
@@ -188,6 +204,7 @@ def _values(image: CheckedImage, content: Content, first: int) -> dict[str, Any]
     return {
         "path": image.path,
         "name_key": name_key(image.path),
+        "unsafe_path": safe_name(image.path) != image.path,
         "status": image.status,
         "split": image.split,
         "width": content.width,

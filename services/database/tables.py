@@ -78,6 +78,8 @@ images = Table(
     Column("path", _Path, nullable=False),
     # What must be unique in an archive: the safe path in folded case, without its ending.
     Column("name_key", _Path, nullable=False),
+    # An archive holds it under another name in any case.
+    Column("unsafe_path", Boolean, nullable=False),
     Column("status", String(10), nullable=False),
     Column("split", String(5)),
     Column("width", Integer, nullable=False),
@@ -96,14 +98,18 @@ images = Table(
     Index("ix_images_dataset_id_status_path", "dataset_id", "status", "path"),
 )
 
-# How many annotations of a class an image has, so that filters open no documents.
+# How many annotations of a class and shape an image has, so that filters and previews open
+# no documents.
 image_class_counts = Table(
     "image_class_counts",
     metadata,
     Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     # Position in the dataset's class list, from 0.
     Column("class_id", Integer, primary_key=True),
+    Column("shape", String(16), primary_key=True),
     Column("annotation_count", Integer, nullable=False),
+    # Those that reach over the edge of the image.
+    Column("off_image_count", Integer, nullable=False),
 )
 
 # The bytes an organization has stored, by content.

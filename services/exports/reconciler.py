@@ -25,8 +25,6 @@ from services.storage import ObjectStore, StorageError
 
 logger = logging.getLogger(__name__)
 
-#: A bell that rang this long ago without effect rings again.
-_RING_AGAIN = 15.0
 _RINGS_A_SWEEP = 5_000
 _STALE_UPLOAD = timedelta(days=2)
 _HOUSEKEEPING = timedelta(hours=1)
@@ -93,7 +91,8 @@ def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
     """One look at all exports that have not ended, and at those that must go."""
     _fail_overdue(database, settings.export_deadline)
     _expire(database)
-    for bell, *arguments in _due(database):
+    # A bell that nobody heard for half a lease was lost.
+    for bell, *arguments in _due(database, settings.lease.total_seconds() / 2):
         doorbell.ring(Bell(bell), *arguments)
 
 
@@ -142,9 +141,9 @@ def _expire(database: Database) -> None:
         )
 
 
-def _due(database: Database) -> list[tuple[Any, ...]]:
-    """What must be rung, marked as rung."""
-    quiet = now() - _RING_AGAIN
+def _due(database: Database, patience: float) -> list[tuple[Any, ...]]:
+    """What must be rung, marked as rung; what rang less than `patience` seconds ago waits."""
+    quiet = now() - patience
     free = or_(exports.c.lease_until.is_(None), exports.c.lease_until < now())
     steps = and_(
         exports.c.step.in_([Step.plan, Step.finish]),

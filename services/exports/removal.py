@@ -37,6 +37,10 @@ def remove_objects(database: Database, store: ObjectStore, export_id: str) -> No
     archive = archive_key(row.organization_id, row.id)
     if row.upload_id:
         store.abort_upload(archive, row.upload_id)
+    # A worker that died may have begun others that the record does not know.
+    for upload in list(store.list_uploads(archive)):
+        if upload.key == archive:
+            store.abort_upload(archive, upload.upload_id)
     if row.deleted:
         store.delete_prefix(store.exports_bucket, export_prefix(row.organization_id, row.id))
         with database.write() as connection:

@@ -122,6 +122,8 @@ def claim_export(
             attempt=exports.c.attempt + 1,
             lost=exports.c.lost + case((exports.c.lease_until.is_(None), 0), else_=1),
             lease_until=now() + lease.total_seconds(),
+            # The bell was heard: should this worker die, it rings as soon as the lease is over.
+            rung_at=0,
             status=Status.processing,
             version=exports.c.version + 1,
             updated_at=now(),
@@ -152,6 +154,7 @@ def claim_segment(
             lost=export_segments.c.lost
             + case((export_segments.c.lease_until.is_(None), 0), else_=1),
             lease_until=now() + lease.total_seconds(),
+            rung_at=0,
         )
     )
     with database.write() as connection:
@@ -364,19 +367,29 @@ def archive_assembled(database: Database, claim: ExportClaim, size: int, crc32: 
         return _changed(result) == 1
 
 
-def restart_archive(database: Database, export_id: str, old_upload: str, new_upload: str) -> bool:
+def restart_archive(
+    database: Database, claim: ExportClaim | SegmentClaim, old_upload: str, new_upload: str
+) -> bool:
     """Begins the archive again under a new upload, from the same snapshot.
 
-    False: somebody did so before, or the export has ended.
+    False: the claim was lost, since somebody did so before or the archive was finished.
     """
+    export_id = claim.export_id
     with database.write() as connection:
+        if isinstance(claim, SegmentClaim):
+            held = and_(
+                exports.c.step == Step.build,
+                exists().where(_held_segment(claim), ~export_segments.c.done),
+            )
+        else:
+            held = _held_export(claim)
         result = connection.execute(
             exports.update()
             .where(
                 exports.c.id == export_id,
                 exports.c.upload_id == old_upload,
-                exports.c.step.in_([Step.build, Step.finish]),
                 ~exports.c.deleted,
+                held,
             )
             .values(
                 upload_id=new_upload,
@@ -436,17 +449,21 @@ def complete(
 
 
 def fail(
-    database: Database, export_id: str, message: str, claim: ExportClaim | None = None
+    database: Database,
+    export_id: str,
+    message: str,
+    claim: ExportClaim | SegmentClaim | None = None,
 ) -> bool:
     """Ends an export badly, with a message that names the cause and what to do.
 
     False: it has ended already, or `claim` was lost.
     """
-    condition = (
-        and_(exports.c.id == export_id, exports.c.step != Step.done, ~exports.c.deleted)
-        if claim is None
-        else _held_export(claim)
-    )
+    if isinstance(claim, ExportClaim):
+        condition = _held_export(claim)
+    else:
+        condition = and_(exports.c.id == export_id, exports.c.step != Step.done, ~exports.c.deleted)
+        if claim is not None:
+            condition &= exists().where(_held_segment(claim), ~export_segments.c.done)
     with database.write() as connection:
         result = connection.execute(
             exports.update()

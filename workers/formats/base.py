@@ -7,7 +7,7 @@ document of any length is built in parts, by many workers, and never exists in
 memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -193,6 +193,14 @@ class Rendered:
         return rendered
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a file of an archive holds."""
+
+    image_count: int = 0
+    annotation_count: int = 0
+
+
 class Format(Protocol):
     """One export format."""
 
@@ -216,4 +224,16 @@ class Format(Protocol):
 
     def render(self, image: ExportImage, info: ExportInfo) -> Rendered:
         """The text of one image."""
+        ...
+
+    def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
+        """Reads a text file of a finished archive as its users will, and counts.
+
+        `path` is any file that `documents` or `render` made; `lines` are its lines, without
+        their ends, and memory stays flat. The tallies of all files add up to the images and
+        annotations of the archive, so a file that repeats others tallies nothing.
+
+        Raises:
+            ValueError: the file does not parse, or an id or a coordinate is out of range.
+        """
         ...

@@ -16,13 +16,21 @@ What has no plain COCO form:
 `score` is there where a confidence is not 1.
 """
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import orjson
 
 from services.catalog.model import DatasetClass
-from workers.formats.base import Document, ExportImage, ExportInfo, LossReport, Rendered
+from workers.formats.base import (
+    Document,
+    ExportImage,
+    ExportInfo,
+    LossReport,
+    Rendered,
+    Tally,
+)
 from workers.formats.geometry import (
     TOLERANCE,
     Box,
@@ -61,6 +69,8 @@ _Row: TypeAlias = tuple[int, bytes]
 
 _CLAMPED = "reaches over the edge of the image"
 _NO_AREA = "no area on the image"
+#: Pixels by which rounding may carry a box over the edge.
+_SLACK = 1e-6
 _NO_REASON = "a coordinate lies more than 1e9 pixels away"
 
 
@@ -128,11 +138,75 @@ class Coco:
             rendered.rows[keypoint_document, "annotations"] = [text for _, text in sorted(poses)]
         return rendered
 
+    def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
+        """Rows stand on lines of their own. The poses repeat rows of the instances."""
+        check = _Check(len(info.selected_classes))
+        section = ""
+        for line in lines:
+            if line.endswith(b'"images":['):
+                orjson.loads(line + b"]}")
+                section = "images"
+            elif line == b'],"annotations":[':
+                section = "annotations"
+            elif line == b"]}":
+                section = "end"
+            elif line and section == "images":
+                check.image(orjson.loads(line.removesuffix(b",")))
+            elif line:
+                check.annotation(orjson.loads(line.removesuffix(b",")))
+        if section != "end":
+            raise ValueError("it breaks off")
+        if "/person_keypoints_" in path:
+            return Tally()
+        return Tally(len(check.numbers), check.annotation_count)
+
     def _plan(self, info: ExportInfo) -> "_Plan":
         plan = self._latest
         if plan is None or plan.info is not info:
             plan = self._latest = _Plan(info)
         return plan
+
+
+class _Check:
+    """Follows the rows of a document. Annotations come in the order of their images, so a few
+    bytes an image suffice to know which one a row is about."""
+
+    def __init__(self, class_count: int) -> None:
+        self.class_count = class_count
+        self.numbers = array("q")
+        self.widths = array("l")
+        self.heights = array("l")
+        self.annotation_count = 0
+        self._position = 0
+
+    def image(self, row: Mapping[str, Any]) -> None:
+        self.numbers.append(row["id"])
+        self.widths.append(row["width"])
+        self.heights.append(row["height"])
+
+    def annotation(self, row: Mapping[str, Any]) -> None:
+        """Raises:
+        ValueError: the row is about no image or class of the document, or off the image.
+        """
+        number, position = row["image_id"], self._position
+        while position < len(self.numbers) and self.numbers[position] != number:
+            position += 1
+        if position == len(self.numbers):
+            raise ValueError(f"annotation {row['id']} is about no image in order")
+        if not 1 <= row["category_id"] <= self.class_count:
+            raise ValueError(f"annotation {row['id']} has no known category")
+        x, y, w, h = row["bbox"]
+        if not (
+            x >= -_SLACK
+            and y >= -_SLACK
+            and w >= 0
+            and h >= 0
+            and x + w <= self.widths[position] + _SLACK
+            and y + h <= self.heights[position] + _SLACK
+        ):
+            raise ValueError(f"the box of annotation {row['id']} is off the image")
+        self._position = position
+        self.annotation_count += 1
 
 
 class _Plan:

@@ -4,6 +4,7 @@ Both end with what is known only when the last segment is built: counts and loss
 manifest names neither the export nor the time, so that equal exports are equal bytes.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -70,6 +71,33 @@ def tail(image_count: int, annotation_count: int, losses: LossReport) -> bytes:
     return b"\n  ],\n" + orjson.dumps(
         value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     ).removeprefix(b"{\n")
+
+
+def count(lines: Iterator[bytes]) -> int:
+    """How many files the manifest lists.
+
+    Raises:
+        ValueError: the manifest does not parse, or its count is another.
+    """
+    around: list[bytes] = []
+    listed = 0
+    within = False
+    for line in lines:
+        if line == b'  "files": [':
+            within = True
+            around.append(line)
+        elif within and line == b"  ],":
+            within = False
+            around.append(line)
+        elif within:
+            orjson.loads(line.removesuffix(b","))
+            listed += 1
+        else:
+            around.append(line)
+    value = orjson.loads(b"\n".join(around))
+    if value["image_count"] != listed:
+        raise ValueError(f"it says {value['image_count']} images and lists {listed}")
+    return listed
 
 
 def readme(info: ExportInfo, image_count: int, annotation_count: int, losses: LossReport) -> bytes:

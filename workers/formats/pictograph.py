@@ -4,12 +4,14 @@ The official SDK has no reader of whole archives; this layout is ours, and versi
 annotations are in the wire form of the SDK's models, byte for byte as stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import orjson
 
-from workers.formats.base import Document, ExportImage, ExportInfo, Rendered
+from workers.formats.base import Document, ExportImage, ExportInfo, Rendered, Tally
+
+_DATASET_PATH = "dataset.json"
 
 
 class Pictograph:
@@ -43,7 +45,7 @@ class Pictograph:
             ],
         }
         text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        return [Document("dataset.json", (), (text,))]
+        return [Document(_DATASET_PATH, (), (text,))]
 
     def render(self, image: ExportImage, info: ExportInfo) -> Rendered:
         """The image's own file; its annotations are parsed only where a filter needs it."""
@@ -77,3 +79,14 @@ class Pictograph:
         path = f"{image.folder(info)}annotations/{image.name}.json"
         rendered.files.append((path, orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)))
         return rendered
+
+    def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
+        """One image for each file of annotations, whose classes the dataset must have."""
+        value = orjson.loads(b"\n".join(lines))
+        if path == _DATASET_PATH:
+            return Tally()
+        known = {c.name for c in info.classes}
+        for annotation in value["annotations"]:
+            if annotation["name"] not in known:
+                raise ValueError(f"the dataset has no class {annotation['name']!r}")
+        return Tally(1, len(value["annotations"]))

@@ -7,10 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from posixpath import basename, splitext
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from services.catalog.importers.source import ImportFailed, ImportIssue
 from services.catalog.names import IMAGE_EXTENSIONS
+
+# Reading a header allocates nothing, so no size is suspicious.
+Image.MAX_IMAGE_PIXELS = None
 
 _EXIF_ORIENTATION = 0x0112
 #: Orientations that turn the image by a quarter.
@@ -119,5 +122,5 @@ def image_size(file: Path) -> tuple[int, int] | None:
             if image.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS:
                 return height, width
             return width, height
-    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError):
         return None

@@ -101,7 +101,7 @@ def union_outline(rings: Sequence[Sequence[Point]]) -> list[list[Point]]:
     if columns * rows > MAX_PIXELS:
         raise MaskError(f"an outline of {columns} by {rows} pixels cannot be")
     encoded = _encoded(rings, shift_x, shift_y, columns, rows)
-    union = coco_mask.decode(coco_mask.merge(encoded)).astype(bool)
+    union = decode_runs(rows, columns, coco_mask.merge(encoded)["counts"].decode())
     return [[(x + shift_x, y + shift_y) for x, y in ring] for ring in outline(union)]
 
 

@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column(
             "name_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
+        sa.Column("unsafe_path", sa.Boolean(), nullable=False),
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("split", sa.String(length=5), nullable=True),
         sa.Column("width", sa.Integer(), nullable=False),
@@ -224,14 +225,18 @@ def upgrade() -> None:
         "image_class_counts",
         sa.Column("image_id", sa.String(length=36), nullable=False),
         sa.Column("class_id", sa.Integer(), nullable=False),
+        sa.Column("shape", sa.String(length=16), nullable=False),
         sa.Column("annotation_count", sa.Integer(), nullable=False),
+        sa.Column("off_image_count", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["image_id"],
             ["images.id"],
             name=op.f("fk_image_class_counts_image_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("image_id", "class_id", name=op.f("pk_image_class_counts")),
+        sa.PrimaryKeyConstraint(
+            "image_id", "class_id", "shape", name=op.f("pk_image_class_counts")
+        ),
     )
 
 
