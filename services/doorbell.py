@@ -15,6 +15,8 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import Middleware, ShutdownNotifications, TimeLimit
 
+from services import logs
+
 logger = logging.getLogger(__name__)
 
 
@@ -36,6 +38,16 @@ QUEUES = {
 }
 
 
+class RequestIds(Middleware):
+    """Carries the id of the request that rang into the log lines of the work it caused."""
+
+    def before_process_message(
+        self, broker: dramatiq.Broker, message: dramatiq.MessageProxy
+    ) -> None:
+        """Takes the id over."""
+        logs.request_id.set(str(message.options.get("request_id", "")))
+
+
 def connect_broker(url: str) -> dramatiq.Broker:
     """The broker at `url` (amqp://…, redis://… or memory://), with both queues declared.
 
@@ -44,9 +56,12 @@ def connect_broker(url: str) -> dramatiq.Broker:
     Raises:
         ValueError: the URL names no broker Cartouche knows.
     """
-    # Time limits and shutdown are the only middleware: the record, not the broker,
-    # keeps retries, ages and results.
-    middleware: list[Middleware] = [TimeLimit(), ShutdownNotifications(notify_shutdown=True)]
+    # No retries, ages or results: the record keeps those, not the broker.
+    middleware: list[Middleware] = [
+        TimeLimit(),
+        ShutdownNotifications(notify_shutdown=True),
+        RequestIds(),
+    ]
     broker: dramatiq.Broker
     if url.startswith(("amqp://", "amqps://")):
         broker = RabbitmqBroker(url=url, confirm_delivery=True, middleware=middleware)
@@ -76,7 +91,11 @@ class Doorbell:
         """Asks a worker to look; returns at once and never fails."""
         self._queue.put(
             dramatiq.Message(
-                queue_name=QUEUES[bell], actor_name=bell.value, args=args, kwargs={}, options={}
+                queue_name=QUEUES[bell],
+                actor_name=bell.value,
+                args=args,
+                kwargs={},
+                options={"request_id": logs.request_id.get()},
             )
         )
 

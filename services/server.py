@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from services.catalog.servicer import CatalogServicer
 from services.database.engine import Database
 from services.doorbell import Doorbell
+from services.errors import Unavailable
 from services.exports.servicer import ExportServicer
 from services.identity.rate_limits import RateLimiter
 from services.interceptor import CallInterceptor
@@ -25,6 +26,8 @@ from services.storage import ObjectStore
 MAX_MESSAGE = 32 * 1024 * 1024
 _THREADS = 16
 _GRACE = 10.0
+#: Seconds between two looks at the database.
+_HEALTH_INTERVAL = 5.0
 _SERVICES = (
     exports_pb.DESCRIPTOR.services_by_name["ExportService"].full_name,
     catalog_pb.DESCRIPTOR.services_by_name["CatalogService"].full_name,
@@ -78,11 +81,30 @@ class Server:
             ThreadPoolExecutor(2 * _THREADS, thread_name_prefix="stream")
         )
         await self._server.start()
-        for name in ("", *_SERVICES):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self._report_health()
+        self._reporting = asyncio.ensure_future(self._keep_reporting())
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            await asyncio.sleep(_HEALTH_INTERVAL)
+            await self._report_health()
+
+    async def _report_health(self) -> None:
+        """The services are ready while the database answers; the process ("") is alive anyway."""
+        try:
+            await asyncio.to_thread(self._database.ping)
+        except Unavailable:
+            ready = False
+        else:
+            ready = True
+        answers = health_pb2.HealthCheckResponse
+        for name in _SERVICES:
+            await self._health.set(name, answers.SERVING if ready else answers.NOT_SERVING)
 
     async def stop(self) -> None:
         """Says so to health checks, lets running calls end, and closes."""
+        self._reporting.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(_GRACE)
         self._pool.shutdown(wait=False)

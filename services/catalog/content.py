@@ -89,6 +89,16 @@ def known_content(database: Database, organization_id: str, sha256: str) -> Cont
     return Content(row.object_key, row.size, row.crc32, row.sha256, row.width, row.height)
 
 
+def forget_content(database: Database, organization_id: str, sha256: str) -> None:
+    """Trusts no longer that these bytes are stored: the next import sends them again."""
+    with database.write() as connection:
+        connection.execute(
+            contents.delete().where(
+                contents.c.organization_id == organization_id, contents.c.sha256 == sha256
+            )
+        )
+
+
 def store_content(store: ObjectStore, organization_id: str, spool: Spool) -> Content:
     """Puts the bytes into the images bucket. The same bytes get the same key.
 

@@ -84,7 +84,8 @@ class _Batch:
     updates: list[dict[str, Any]] = field(default_factory=list)
     counts: list[dict[str, Any]] = field(default_factory=list)
     changed_ids: list[str] = field(default_factory=list)
-    contents: list[dict[str, Any]] = field(default_factory=list)
+    #: By SHA-256.
+    contents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def put_images(
@@ -119,6 +120,7 @@ def put_images(
                     images.c.status,
                     images.c.split,
                     images.c.sha256,
+                    images.c.object_key,
                     images.c.first_annotation_number,
                     images.c.annotations,
                 ).where(
@@ -129,6 +131,7 @@ def put_images(
         }
         stored: list[StoredImage] = []
         for image, content in put:
+            batch.contents[content.sha256] = _content_row(organization_id, content)
             row = known.get(image.path)
             count = image.annotations.count
             if row is not None and _same(row, image, content):
@@ -162,7 +165,6 @@ def put_images(
                 }
                 for (name, shape), (number, over) in _shape_counts(image, content).items()
             )
-            batch.contents.append(_content_row(organization_id, content))
         _write(connection, batch)
         connection.execute(
             datasets.update()
@@ -194,6 +196,7 @@ def _classes_of(put: Sequence[tuple[CheckedImage, Content]]) -> list[DatasetClas
 def _same(row: Any, image: CheckedImage, content: Content) -> bool:
     return (
         row.sha256 == content.sha256
+        and row.object_key == content.object_key
         and row.status == image.status
         and row.split == image.split
         and bytes(row.annotations) == image.annotations.document
@@ -252,4 +255,6 @@ def _write(connection: Connection, batch: _Batch) -> None:
             if connection.dialect.name == "sqlite"
             else postgresql.insert(contents)
         )
-        connection.execute(insert.on_conflict_do_nothing(), batch.contents)
+        # In one order everywhere, so that two streams cannot wait for each other.
+        rows = [row for _, row in sorted(batch.contents.items())]
+        connection.execute(insert.on_conflict_do_nothing(), rows)

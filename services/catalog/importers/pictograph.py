@@ -111,8 +111,6 @@ def _dataset_classes(annotations: Path) -> list[DatasetClass]:
             classes = [*map(DatasetClass.from_json, orjson.loads(file.read_bytes())["classes"])]
             wrong = [item.name for item in classes if item.type not in CLASS_TYPES]
             checked_names([item.name for item in classes], str(file))
-        except ImportFailed:
-            raise
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ImportFailed(
                 f"{file} is no dataset configuration: it needs `classes`, a list of objects "
