@@ -52,6 +52,8 @@ class PutStream:
         self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._pending = asyncio.Semaphore(4 * _BATCH)
+        #: The latest image of each path that is under way.
+        self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def run(
         self, requests: AsyncIterator[pb.PutImagesRequest]
@@ -94,17 +96,35 @@ class PutStream:
                         await _receive(spool, image, requests)
                     await self._pending.acquire()
                     await self._slots.acquire()
-                    tasks.create_task(self._store_one(image, spool))
+                    self._begin(tasks, image, spool)
         except* CartoucheError as group:
             raise group.exceptions[0] from None
 
-    async def _store_one(self, image: pb.PutImage, spool: Spool | None) -> None:
+    def _begin(self, tasks: asyncio.TaskGroup, image: pb.PutImage, spool: Spool | None) -> None:
+        path = image.path
+        before = self._under_way.get(path)
+        task = tasks.create_task(self._store_one(image, spool, before))
+        self._under_way[path] = task
+
+        def forget(ended: asyncio.Task[None]) -> None:
+            if self._under_way.get(path) is ended:
+                del self._under_way[path]
+
+        task.add_done_callback(forget)
+
+    async def _store_one(
+        self, image: pb.PutImage, spool: Spool | None, before: asyncio.Task[None] | None
+    ) -> None:
+        """Stores the bytes of an image; `before` is the same path's earlier one, if any."""
         try:
             outcome = await asyncio.to_thread(self._prepare, image, spool)
         finally:
             self._slots.release()
             if spool is not None:
                 spool.close()
+        if before is not None:
+            # A path that comes twice is recorded in the order in which it came.
+            await asyncio.wait((before,))
         self._outcomes.put_nowait(outcome)
 
     def _prepare(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:

@@ -14,7 +14,8 @@ BOX = {"x": 1, "y": -2.5, "w": 3, "h": 4}
 POINT = {"x": 5.5, "y": 6}
 RING = [{"x": 0, "y": 0}, {"x": 4, "y": 0}, {"x": 4, "y": 4}]
 BBOX = {"name": "car", "type": "bbox", "bounding_box": BOX}
-TURNED = {**BBOX, "oriented_box": {"cx": 2, "cy": 2, "w": 3, "h": 4, "angle": 30}}
+ORIENTED = {"cx": 2, "cy": 2, "w": 3, "h": 4, "angle": 30}
+TURNED = {**BBOX, "oriented_box": ORIENTED}
 POLYGON = {"name": "car", "type": "polygon", "polygon": {"paths": [RING]}}
 POLYLINE = {"name": "lane", "type": "polyline", "polyline": {"path": RING[:2]}}
 KEYPOINT = {"name": "nose", "type": "keypoint", "keypoint": POINT}
@@ -162,14 +163,14 @@ def test_counts_by_class_and_first_type() -> None:
         ({**BBOX, "bounding_box": {**BOX, "z": 1}}, "bounding_box.z"),
         ({**BBOX, "bounding_box": {"x": 1, "y": 1, "w": 1}}, "bounding_box.h"),
         (
-            {**TURNED, "oriented_box": {**TURNED["oriented_box"], "angle": 360}},
+            {**TURNED, "oriented_box": {**ORIENTED, "angle": 360}},
             "oriented_box.angle",
         ),
         (
-            {**TURNED, "oriented_box": {**TURNED["oriented_box"], "angle": None}},
+            {**TURNED, "oriented_box": {**ORIENTED, "angle": None}},
             "oriented_box.angle",
         ),
-        ({**TURNED, "oriented_box": {**TURNED["oriented_box"], "w": 0}}, "oriented_box.w"),
+        ({**TURNED, "oriented_box": {**ORIENTED, "w": 0}}, "oriented_box.w"),
         ({**POLYGON, "oriented_box": None}, "oriented_box"),
         ({**POLYGON, "polygon": {"path": RING}}, "polygon"),
         ({**POLYGON, "polygon": {"paths": [RING], "path": RING}}, "polygon.path"),
