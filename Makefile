@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test lint drift parts bench protos clean
+.PHONY: help demo run test conformance lint drift parts bench protos clean
 
 VENV := .venv/bin
 
@@ -20,6 +20,9 @@ run: .venv/installed ## Serve on 127.0.0.1:8080 (REST) and 127.0.0.1:50051 (gRPC
 
 test: lint parts ## Run every check and every test
 	@exec $(VENV)/pytest
+
+conformance: .venv/installed parts ## Try every client, and print the table (more SDKs: SDKS="1.7.26 1.60.0")
+	@exec $(VENV)/python -m tests.conformance
 
 lint: .venv/installed drift ## Check style, types, who imports whom, and the protos
 	$(VENV)/ruff check

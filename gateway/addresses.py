@@ -1,13 +1,14 @@
 """What a request addresses, read from its raw path.
 
 A `%2F` inside a segment is part of a name, so the path is split before it is decoded.
-Five forms are in use, below `/api/v1/developer/exports`:
+Six forms are in use, below `/api/v1/developer/exports`:
 
     /{dataset_name}/{export_name}            the page, SDK 0.1.7 to 1.60.0
     /{export_id}                             SDK 0.1.6, and get_by_id of later ones
     /by-name/{dataset_name}/{export_name}    SDK 1.61.0 to 1.69.43
     /{export_name}?dataset={dataset_name}    SDK 1.69.44 and later
     /bulk-delete                             POST only
+    /preview                                 POST only
 
 and each of the first four again with `/download`. Where a path can be read in more than
 one way, every reading is kept, the likeliest first. Unquoted slashes in a name (old SDKs
@@ -35,6 +36,7 @@ class Form(Enum):
     DOTS = auto()
     COLLECTION = auto()
     BULK_DELETE = auto()
+    PREVIEW = auto()
     PAGE = auto()
     ID = auto()
     BY_NAME = auto()
@@ -87,7 +89,7 @@ class Target:
                 return ("GET", "HEAD", "OPTIONS")
             case Form.COLLECTION:
                 return ("GET", "HEAD", "POST", "OPTIONS")
-            case Form.BULK_DELETE:
+            case Form.BULK_DELETE | Form.PREVIEW:
                 return ("POST", "OPTIONS")
         if self.download:
             return ("GET", "HEAD", "OPTIONS")
@@ -129,6 +131,8 @@ def _readings(
             return Form.QUERY, [Reading(ByName(dataset, first))]
         if first == "bulk-delete":
             return Form.BULK_DELETE, []
+        if first == "preview":
+            return Form.PREVIEW, []
         return Form.ID, [Reading(ById(first.lower()))]
     if rest == ["download"]:
         if dataset is not None:

@@ -13,6 +13,13 @@ STATUSES = {
     pb.EXPORT_STATUS_COMPLETED: "completed",
     pb.EXPORT_STATUS_FAILED: "failed",
 }
+_LOSS_KINDS = {
+    pb.LOSS_KIND_CLAMPED: "clamped",
+    pb.LOSS_KIND_DEGRADED: "degraded",
+    pb.LOSS_KIND_DROPPED: "dropped",
+    pb.LOSS_KIND_RENAMED: "renamed",
+    pb.LOSS_KIND_UNANNOTATED: "unannotated",
+}
 
 
 def export(message: pb.Export) -> dict[str, Any]:
@@ -61,6 +68,32 @@ def download(message: pb.GetDownloadUrlResponse) -> dict[str, Any]:
         "name": message.name,
         "crc32": f"{message.crc32:08x}" if message.HasField("crc32") else None,
         "sha256": message.sha256 or None,
+    }
+
+
+def preview(message: pb.PreviewExportResponse) -> dict[str, Any]:
+    """What an export would hold."""
+    return {
+        "image_count": message.image_count,
+        "image_count_at_most": message.image_count_at_most,
+        "annotation_count": message.annotation_count,
+        "annotation_count_at_most": message.annotation_count_at_most,
+        "estimated_size": message.estimated_size,
+        "classes": [
+            {"name": item.name, "annotation_count": item.annotation_count}
+            for item in message.classes
+        ],
+        "losses": [
+            {
+                "kind": _LOSS_KINDS[loss.kind],
+                "reason": loss.reason,
+                "count": loss.count,
+                "at_most": loss.at_most,
+            }
+            for loss in message.losses
+        ],
+        "warnings": _warnings(message.warnings),
+        "notes": list(message.notes),
     }
 
 

@@ -50,6 +50,30 @@ async def create_export(request: Request) -> Response:
     return json_response(dialects.one_export(exchange.dialect, bodies.export(answer.export)), 201)
 
 
+async def preview_export(request: Request) -> Response:
+    """What an export would hold, before it is made: counts, an estimated size, and what the
+    format would lose. Takes the body of Create export; the name may be left out. Answers at
+    once, whatever the number of images, so it can be called while somebody types.
+    """
+    body = await _body(request, schemas.PreviewExport)
+    exchange, server = exchange_of(request), _server(request)
+    answer = await server.call(
+        server.exports.PreviewExport,
+        pb.PreviewExportRequest(
+            dataset_name=body.dataset_name,
+            name=body.name or "",
+            format=body.format,
+            include_images=body.include_images,
+            class_filter=body.class_filter or (),
+            status_filter=body.status_filter or "",
+            include_unannotated=body.include_unannotated,
+            organize_by_split=body.organize_by_split,
+        ),
+        exchange,
+    )
+    return json_response(dialects.other_answer(exchange.dialect, bodies.preview(answer)))
+
+
 async def list_exports(
     request: Request,
     dataset_name: Annotated[

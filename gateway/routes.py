@@ -108,6 +108,13 @@ def router() -> APIRouter:
         responses=_answers(schemas.BulkDeleted, 400, 403, 413),
         openapi_extra=_json_body(schemas.BulkDelete),
     )(handlers.bulk_delete_exports)
+    routes.post(
+        f"{EXPORTS}/preview",
+        summary="Preview export",
+        tags=["Exports"],
+        responses=_answers(schemas.Preview | schemas.PreviewData, 400, 404, 413),
+        openapi_extra=_json_body(schemas.PreviewExport),
+    )(handlers.preview_export)
     for form in _FORMS:
         path = EXPORTS + form.path
         shown: dict[str, Any] = {"tags": [form.tag], "dependencies": [Depends(form.parameters)]}
@@ -135,6 +142,7 @@ def router() -> APIRouter:
     routes.post(EXPORTS, status_code=201, **hidden)(handlers.create_export)
     routes.get(EXPORTS, **hidden)(handlers.list_exports)
     routes.post(f"{EXPORTS}/bulk-delete/", **hidden)(handlers.bulk_delete_exports)
+    routes.post(f"{EXPORTS}/preview/", **hidden)(handlers.preview_export)
     # Trailing slashes, and names with unquoted slashes in them.
     anything = EXPORTS + "/{address:path}"
     routes.get(anything, **hidden)(handlers.read_export)

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.dialects import FORMATS
+
 Status = Literal["pending", "processing", "completed", "failed"]
 ImageStatus = Literal["new", "annotate", "review", "complete"]
 
@@ -11,33 +13,17 @@ ImageStatus = Literal["new", "annotate", "review", "complete"]
 _NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 
-class CreateExport(BaseModel):
-    """What to export. Keys that are not listed here are ignored."""
+class ExportChoice(BaseModel):
+    """What an export takes, and in which form. Keys that are not listed here are ignored."""
 
-    model_config = ConfigDict(
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "dataset_name": "street-scenes",
-                    "name": "Training Export v1",
-                    "include_images": True,
-                    "class_filter": ["car", "person"],
-                    "status_filter": "complete",
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(strict=True)
 
     dataset_name: str = Field(min_length=1, description="The dataset's name or slug.")
-    name: str = Field(
-        description="The export's name, unique in its dataset.",
-        json_schema_extra={"minLength": 1, "maxLength": 100, "pattern": _NAME_PATTERN},
-    )
     format: str = Field(
         "pictograph",
         min_length=1,
-        description="How annotations are written: `pictograph`, `coco`, …",
+        description="How annotations are written.",
+        json_schema_extra={"enum": list(FORMATS)},
     )
     include_images: bool = Field(False, description="Whether the archive holds the image files.")
     class_filter: Annotated[
@@ -62,6 +48,54 @@ class CreateExport(BaseModel):
     )
     organize_by_split: bool = Field(
         False, description="Top folders `train`, `valid` and `test` instead of one flat layout."
+    )
+
+
+class CreateExport(ExportChoice):
+    """What to export. Keys that are not listed here are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "dataset_name": "street-scenes",
+                    "name": "Training Export v1",
+                    "include_images": True,
+                    "class_filter": ["car", "person"],
+                    "status_filter": "complete",
+                }
+            ]
+        },
+    )
+
+    name: str = Field(
+        description="The export's name, unique in its dataset.",
+        json_schema_extra={"minLength": 1, "maxLength": 100, "pattern": _NAME_PATTERN},
+    )
+
+
+class PreviewExport(ExportChoice):
+    """What to preview: the body of Create export, whose name may be left out. Keys that are not
+    listed here are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "dataset_name": "street-scenes",
+                    "format": "coco",
+                    "include_images": True,
+                    "class_filter": ["car", "person"],
+                    "status_filter": "complete",
+                }
+            ]
+        },
+    )
+
+    name: str | None = Field(
+        None,
+        description="The export's name: checked where it is given.",
+        json_schema_extra={"maxLength": 100, "pattern": _NAME_PATTERN},
     )
 
 
@@ -187,6 +221,79 @@ class Download(BaseModel):
     sha256: str | None = Field(description="SHA-256 of the archive, where it is known.")
 
 
+class ClassCount(BaseModel):
+    """A class of a selection."""
+
+    name: str
+    annotation_count: int = Field(description="Selected, before the format drops any.")
+
+
+class ExpectedLoss(BaseModel):
+    """Something that the format cannot hold."""
+
+    kind: Literal["clamped", "degraded", "dropped", "renamed", "unannotated"]
+    reason: str
+    count: int = Field(description="Annotations; images where they are renamed or unannotated.")
+    at_most: bool = Field(description="Whether the archive may lose fewer.")
+
+
+class Preview(BaseModel):
+    """What an export would hold. Numbers marked `at_most` are the most there can be: only the
+    annotations themselves tell the rest, and a preview reads none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "image_count": 150,
+                    "image_count_at_most": False,
+                    "annotation_count": 812,
+                    "annotation_count_at_most": False,
+                    "estimated_size": 52400000,
+                    "classes": [
+                        {"name": "car", "annotation_count": 530},
+                        {"name": "person", "annotation_count": 290},
+                    ],
+                    "losses": [
+                        {
+                            "kind": "clamped",
+                            "reason": "reaches over the edge of the image",
+                            "count": 17,
+                            "at_most": False,
+                        },
+                        {
+                            "kind": "dropped",
+                            "reason": "COCO has no polylines",
+                            "count": 8,
+                            "at_most": False,
+                        },
+                    ],
+                    "warnings": {
+                        "clamped": 17,
+                        "degraded": 0,
+                        "dropped": 8,
+                        "renamed": 0,
+                        "unannotated": 0,
+                    },
+                    "notes": [],
+                }
+            ]
+        }
+    )
+
+    image_count: int
+    image_count_at_most: bool
+    annotation_count: int = Field(description="In the archive, after what the format drops.")
+    annotation_count_at_most: bool
+    estimated_size: int = Field(
+        description="Bytes of the archive: image files are counted, the text is estimated."
+    )
+    classes: list[ClassCount] = Field(description="In the dataset's class order.")
+    losses: list[ExpectedLoss] = Field(description="By kind and reason.")
+    warnings: Warnings = Field(description="The sums of `losses` by kind.")
+    notes: list[str] = Field(description="Sentences for people.")
+
+
 class Deleted(BaseModel):
     """That an export was deleted."""
 
@@ -214,6 +321,12 @@ class DownloadData(Download):
     """A link, as SDKs from 1.61.0 read it."""
 
     data: Download
+
+
+class PreviewData(Preview):
+    """A preview, as SDKs from 1.61.0 read it."""
+
+    data: Preview
 
 
 class DeletedData(Deleted):

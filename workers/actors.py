@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import dramatiq
 from dramatiq.threading import Interrupt
 
+from services.catalog.content import forget_content
 from services.doorbell import QUEUES, Bell
 from services.errors import Unavailable
 from services.exports import removal, work
@@ -28,7 +29,7 @@ from services.storage import (
 from workers import build, finish, plan
 from workers.claims import ClaimLost, Held
 from workers.context import WorkerContext
-from workers.outcomes import PermanentFailure
+from workers.outcomes import ImageUnusable, PermanentFailure
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +114,11 @@ def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
 def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
     result = build.build_segment(context, held, claim)
     # A segment that is built is not built again because the database is away for a moment.
-    if _insist(partial(work.segment_done, context.database, claim, result)):
+    counted = _insist(partial(work.segment_done, context.database, claim, result))
+    if counted is work.Counted.last:
         context.doorbell.ring(Bell.finish_export, claim.export_id)
+    elif counted is work.Counted.lost:
+        raise ClaimLost(claim.export_id)
 
 
 def finish_export(context: WorkerContext, export_id: str) -> None:
@@ -175,6 +179,11 @@ def _guarded(
             logger.info("claim lost", extra=_about(claim))
             _insist(partial(work.abandon, context.database, claim))
             context.doorbell.ring(Bell.remove_export, claim.export_id)
+        except ImageUnusable as error:
+            # Else an import would take the bytes for stored, and mend nothing.
+            organization_id = _export_of(claim).organization_id
+            _insist(partial(forget_content, context.database, organization_id, error.sha256))
+            _fail(context, claim, str(error))
         except PermanentFailure as error:
             _fail(context, claim, str(error))
         except StorageRefused as error:
@@ -221,7 +230,7 @@ def _fail(context: WorkerContext, claim: ExportClaim | SegmentClaim, message: st
 
 def _restart(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
     """The store forgot the upload: the archive begins again, the snapshot stays."""
-    export = claim.export if isinstance(claim, SegmentClaim) else claim
+    export = _export_of(claim)
     assert export.upload_id is not None
     key = archive_key(export.organization_id, export.export_id)
     try:
@@ -252,6 +261,10 @@ def _insist(record: Callable[[], T]) -> T | None:
             if time.monotonic() > until:
                 return None
             time.sleep(0.5)
+
+
+def _export_of(claim: ExportClaim | SegmentClaim) -> ExportClaim:
+    return claim.export if isinstance(claim, SegmentClaim) else claim
 
 
 def _about(claim: ExportClaim | SegmentClaim) -> dict[str, Any]:

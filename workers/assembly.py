@@ -4,8 +4,9 @@ Staged image entries, per-image files, dataset-wide documents, README.txt and th
 directory, as one stream in flat memory.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workers.archive.deflate import (
@@ -32,17 +33,22 @@ class Summary:
 
     image_count: int
     annotation_count: int
+    #: Images of each split; those without one are for training.
+    split_counts: Mapping[str, int]
     losses: LossReport
 
 
 def summarize(results: Sequence[dict[str, Any]]) -> Summary:
     """Adds up what the builders recorded."""
     losses = LossReport()
+    split_counts: Counter[str] = Counter()
     for result in results:
         losses.merge(LossReport.from_json(result["losses"]))
+        split_counts.update(result["split_counts"])
     return Summary(
         sum(result["image_count"] for result in results),
         sum(result["annotation_count"] for result in results),
+        split_counts,
         losses,
     )
 
@@ -65,6 +71,7 @@ class Assembly:
         self._results = results
         self._staging = staging
         self.summary = summarize(results)
+        self._documents = self._ended_documents()
         self.length = 0
         self.crc32 = 0
         self.text_start = 0
@@ -80,7 +87,7 @@ class Assembly:
         yield from self._staged("images", "image_records")
         self.text_start = self.length
         yield from self._staged("files", "file_records")
-        for position, document in enumerate(self._documents()):
+        for position, document in enumerate(self._documents):
             yield from self._document(position, document)
         yield from self._file(
             manifest.README_PATH,
@@ -93,15 +100,14 @@ class Assembly:
         )
         yield from self._directory()
 
-    def _documents(self) -> list[Document]:
-        """The documents, with the end of the manifest that only now is known."""
-        found = documents(self._info, VERSION)
-        last = found[-1]
-        tail = manifest.tail(
-            self.summary.image_count, self.summary.annotation_count, self.summary.losses
-        )
-        found[-1] = Document(last.path, last.sections, (*last.frame[:-1], tail), last.separator)
-        return found
+    def _ended_documents(self) -> list[Document]:
+        """The documents, with their ends that only now are known; the manifest's is the last,
+        as it reports what the others lose."""
+        summary = self.summary
+        *others, last = documents(self._info, VERSION)
+        found = [other.ended(summary.split_counts, summary.losses) for other in others]
+        tail = manifest.tail(summary.image_count, summary.annotation_count, summary.losses)
+        return [*found, replace(last, frame=(*last.frame[:-1], tail))]
 
     def _staged(self, name: str, records: str) -> Iterator[bytes]:
         """Runs of complete entries that segments staged, in order."""

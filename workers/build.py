@@ -17,7 +17,7 @@ from workers.formats.base import ExportInfo
 from workers.formats.registry import FORMATS
 from workers.info import VERSION, export_info
 from workers.manifests import Block, PlannedImage, read_blocks
-from workers.outcomes import PermanentFailure
+from workers.outcomes import ImageUnusable
 from workers.staging import Staging, StoreStaging
 from workers.text import SegmentText
 
@@ -26,7 +26,7 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     """Builds one segment; returns what the finish step must know of it.
 
     Raises:
-        PermanentFailure: an image is missing or not what was imported.
+        ImageUnusable: an image is missing or not what was imported.
         UploadNotFound, StorageError: as the store says.
         ClaimLost: the work is for nothing.
     """
@@ -165,9 +165,10 @@ class ImageEntries:
                 yield from self._checked(planned, chunks)
             except ObjectNotFound:
                 missing = (failing or ahead[0]).image
-                raise PermanentFailure(
+                raise ImageUnusable(
                     f"The file of image {missing.path!r} (id {missing.id}) is missing from the "
-                    "object store. Import the image again, then create the export again."
+                    "object store. Import the image again, then create the export again.",
+                    missing.sha256,
                 ) from None
 
     def _checked(self, planned: PlannedImage, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -181,10 +182,11 @@ class ImageEntries:
             self._held.check()
             yield chunk
         if size != planned.image.size or found != planned.crc32:
-            raise PermanentFailure(
+            raise ImageUnusable(
                 f"The file of image {planned.image.path!r} (id {planned.image.id}) is not the one "
                 "that was imported: its size or CRC-32 differs. Import the image again, then "
-                "create the export again."
+                "create the export again.",
+                planned.image.sha256,
             )
         self._count(size, found)
 

@@ -54,18 +54,27 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
     with context.database.snapshot() as connection:
         claim = replace(claim, classes=classes_of(connection, claim.dataset_id))
         info = export_info(claim)
-        chosen = _selection(info, claim)
-        totals = selection.totals(connection, chosen)
+        chosen = Selection.of(
+            claim.dataset_id,
+            claim.classes,
+            class_filter=info.class_filter,
+            status=info.status_filter,
+            include_unannotated=info.include_unannotated,
+        )
+        totals = selection.image_totals_of(connection, chosen)
         if totals.image_count == 0:
             raise _empty(info)
+        annotation_count = sum(
+            found.annotation_count for found in selection.shape_totals_of(connection, chosen)
+        )
         images = _images(connection, chosen, info)
-        known = totals.text_bytes + (totals.image_bytes if info.include_images else 0)
+        known = totals.annotation_bytes + (totals.image_bytes if info.include_images else 0)
         if known <= context.settings.part_size:
             found = list(blocks(images, info.include_images))
             if not found:
                 raise _empty(info)
             return SmallPlan(claim, found)
-        size = max(context.settings.part_size, part_size(known))
+        size = part_size(known, context.settings.part_size)
         cutter = SegmentCutter(
             totals.image_bytes if info.include_images else 0, size, min(TEXT_LIMIT, size)
         )
@@ -77,33 +86,12 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         upload_id=context.store.create_upload(archive_key(claim.organization_id, claim.export_id)),
         snapshot={"classes": [item.to_json() for item in claim.classes], "part_size": size},
         image_count=totals.image_count,
-        annotation_count=totals.annotation_count,
-    )
-
-
-def _selection(info: ExportInfo, claim: ExportClaim) -> Selection:
-    """The filters by class position; a class with a skeleton brings the classes of its joints."""
-    wanted = set(info.class_filter)
-    for item in info.selected_classes:
-        if item.skeleton:
-            wanted |= {node.name for node in item.skeleton.nodes}
-    return Selection(
-        dataset_id=claim.dataset_id,
-        class_ids=tuple(i for i, item in enumerate(info.classes) if item.name in wanted)
-        if info.class_filter
-        else (),
-        status=info.status_filter,
-        include_unannotated=info.include_unannotated,
+        annotation_count=annotation_count,
     )
 
 
 def _images(connection: Transaction, chosen: Selection, info: ExportInfo) -> Iterator[PlannedImage]:
-    # A joint may belong to a pose of another class: only the annotations tell.
-    doubtful = (
-        bool(info.class_filter)
-        and not info.include_unannotated
-        and any(item.skeleton for item in info.selected_classes)
-    )
+    doubtful = chosen.is_doubtful and not info.include_unannotated
     for selected in selection.selected_images(connection, chosen):
         planned = planned_image(selected)
         if not doubtful or planned.image.selected(info):

@@ -1,5 +1,6 @@
 """The text of a segment: per-image files as entries, rows of documents as fragments."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ class SegmentText:
         self._files_size = 0
         self.image_count = 0
         self.annotation_count = 0
+        self.split_counts: Counter[str] = Counter()
         self.losses = LossReport()
 
     def add(self, block: Block) -> None:
@@ -66,6 +68,7 @@ class SegmentText:
             )
             self.image_count += 1
             self.annotation_count += rendered.annotation_count
+            self.split_counts[planned.image.split or "train"] += 1
             self.losses.merge(rendered.losses)
         for place, found in rows.items():
             if found:
@@ -86,6 +89,7 @@ class SegmentText:
         known: dict[str, Any] = {
             "image_count": self.image_count,
             "annotation_count": self.annotation_count,
+            "split_counts": dict(self.split_counts),
             "losses": self.losses.to_json(),
             "rows": {},
         }

@@ -6,17 +6,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+import orjson
+from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.annotations import ValidAnnotations, normalise
 from services.catalog.content import Content
 from services.catalog.datasets import append_classes
 from services.catalog.model import IMAGE_STATUSES, SPLITS, DatasetClass
-from services.catalog.names import name_key, safe_name
+from services.catalog.names import archive_name, name_key
+from services.catalog.shapes import extent_of
+from services.catalog.totals import CountedImage, TotalsChange
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import contents, datasets, image_class_counts, images
+from services.database.tables import contents, datasets, images
 from services.errors import Invalid
 
 MAX_PATH_BYTES = 1024
@@ -82,8 +85,6 @@ class _Batch:
 
     inserts: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
-    counts: list[dict[str, Any]] = field(default_factory=list)
-    changed_ids: list[str] = field(default_factory=list)
     #: By SHA-256.
     contents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -105,7 +106,7 @@ def put_images(
     batch = _Batch()
     with database.write() as connection:
         classes = append_classes(connection, dataset_id, _classes_of(put))
-        class_ids = {item.name: index for index, item in enumerate(classes)}
+        change = TotalsChange(dataset_id, {item.name: i for i, item in enumerate(classes)})
         image_number, annotation_number = connection.execute(
             select(datasets.c.image_number, datasets.c.annotation_number).where(
                 datasets.c.id == dataset_id
@@ -116,9 +117,14 @@ def put_images(
             for row in connection.execute(
                 select(
                     images.c.id,
+                    images.c.number,
                     images.c.path,
+                    images.c.collides,
                     images.c.status,
                     images.c.split,
+                    images.c.width,
+                    images.c.height,
+                    images.c.size,
                     images.c.sha256,
                     images.c.object_key,
                     images.c.first_annotation_number,
@@ -142,30 +148,44 @@ def put_images(
                 first = row.first_annotation_number
             else:
                 annotation_number += count
-            values = _values(image, content, first)
+            values = {
+                **_values(image, content, first),
+                "class_set_id": change.class_set_id(image.annotations.extents),
+            }
             if row is None:
                 image_number += 1
-                image_id = str(uuid.uuid4())
+                number, collides, image_id = image_number, False, str(uuid.uuid4())
                 batch.inserts.append(
-                    {"id": image_id, "dataset_id": dataset_id, "number": image_number, **values}
+                    {
+                        "id": image_id,
+                        "dataset_id": dataset_id,
+                        "number": number,
+                        "name_key": name_key(image.path),
+                        "collides": collides,
+                        **values,
+                    }
                 )
                 stored.append(StoredImage(image.path, PutResult.created, image_id, count))
             else:
-                image_id = row.id
+                number, collides, image_id = row.number, row.collides, row.id
                 batch.updates.append({"changed_id": image_id, **values})
-                batch.changed_ids.append(image_id)
+                change.take_away(_counted(row))
                 stored.append(StoredImage(image.path, PutResult.updated, image_id, count))
-            batch.counts.extend(
-                {
-                    "image_id": image_id,
-                    "class_id": class_ids[name],
-                    "shape": shape,
-                    "annotation_count": number,
-                    "off_image_count": over,
-                }
-                for (name, shape), (number, over) in _shape_counts(image, content).items()
+            change.add(
+                CountedImage(
+                    path=image.path,
+                    status=image.status,
+                    width=content.width,
+                    height=content.height,
+                    size=content.size,
+                    annotation_bytes=len(image.annotations.document),
+                    is_renamed=archive_name(image.path, number, collides) != image.path,
+                    extents=image.annotations.extents,
+                )
             )
         _write(connection, batch)
+        _find_collisions(connection, dataset_id, batch, change)
+        change.write(connection)
         connection.execute(
             datasets.update()
             .where(datasets.c.id == dataset_id)
@@ -174,14 +194,19 @@ def put_images(
     return stored
 
 
-def _shape_counts(image: CheckedImage, content: Content) -> dict[tuple[str, str], tuple[int, int]]:
-    """Annotations by class and shape, and how many of them reach over the edge of the image."""
-    counts: dict[tuple[str, str], tuple[int, int]] = {}
-    for extent in image.annotations.extents:
-        key = (extent.class_name, extent.shape.value)
-        number, over = counts.get(key, (0, 0))
-        counts[key] = (number + 1, over + extent.reaches_over(content.width, content.height))
-    return counts
+def _counted(row: Any) -> CountedImage:
+    """An image as it was counted when its row was written."""
+    document = bytes(row.annotations)
+    return CountedImage(
+        path=row.path,
+        status=row.status,
+        width=row.width,
+        height=row.height,
+        size=row.size,
+        annotation_bytes=len(document),
+        is_renamed=archive_name(row.path, row.number, row.collides) != row.path,
+        extents=tuple(map(extent_of, orjson.loads(document))),
+    )
 
 
 def _classes_of(put: Sequence[tuple[CheckedImage, Content]]) -> list[DatasetClass]:
@@ -206,8 +231,6 @@ def _same(row: Any, image: CheckedImage, content: Content) -> bool:
 def _values(image: CheckedImage, content: Content, first: int) -> dict[str, Any]:
     return {
         "path": image.path,
-        "name_key": name_key(image.path),
-        "unsafe_path": safe_name(image.path) != image.path,
         "status": image.status,
         "split": image.split,
         "width": content.width,
@@ -244,11 +267,6 @@ def _write(connection: Connection, batch: _Batch) -> None:
             images.update().where(images.c.id == bindparam("changed_id")).values(updated_at=now()),
             batch.updates,
         )
-        connection.execute(
-            image_class_counts.delete().where(image_class_counts.c.image_id.in_(batch.changed_ids))
-        )
-    if batch.counts:
-        connection.execute(image_class_counts.insert(), batch.counts)
     if batch.contents:
         insert = (
             sqlite.insert(contents)
@@ -258,3 +276,31 @@ def _write(connection: Connection, batch: _Batch) -> None:
         # In one order everywhere, so that two streams cannot wait for each other.
         rows = [row for _, row in sorted(batch.contents.items())]
         connection.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def _find_collisions(
+    connection: Connection, dataset_id: str, batch: _Batch, change: TotalsChange
+) -> None:
+    """Marks the images, new and old, whose `name_key` an image with a smaller path has too."""
+    keys = {values["name_key"] for values in batch.inserts}
+    if not keys:
+        return
+    earlier = images.alias("earlier")
+    found = connection.execute(
+        images.update()
+        .where(
+            images.c.dataset_id == dataset_id,
+            images.c.name_key.in_(keys),
+            ~images.c.collides,
+            exists().where(
+                earlier.c.dataset_id == images.c.dataset_id,
+                earlier.c.name_key == images.c.name_key,
+                earlier.c.path < images.c.path,
+            ),
+        )
+        .values(collides=True)
+        .returning(images.c.path, images.c.number, images.c.status, images.c.class_set_id)
+    )
+    for row in found.all():
+        if archive_name(row.path, row.number, False) == row.path:
+            change.rename(row.path, row.status, row.class_set_id)

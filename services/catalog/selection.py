@@ -1,12 +1,15 @@
 """The selection: which images and annotations an export takes, as queries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
+from services.catalog.model import DatasetClass
 from services.catalog.names import archive_name
-from services.database.tables import image_class_counts, images
+from services.catalog.shapes import Shape
+from services.database.tables import annotation_totals, class_sets, image_totals, images
 
 _BATCH = 500
 
@@ -16,22 +19,85 @@ class Selection:
     """Filters over a dataset's images. Empty filters take everything."""
 
     dataset_id: str
-    #: Positions in the dataset's class list.
-    class_ids: tuple[int, ...] = ()
+    #: Positions in the dataset's class list of the classes that the filter names.
+    named_class_ids: tuple[int, ...] = ()
+    #: Of classes it does not name, for the joints that belong to a class with a skeleton.
+    joint_class_ids: tuple[int, ...] = ()
     status: str = ""
     #: With class ids: keep images that have no annotation of these classes.
     include_unannotated: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        dataset_id: str,
+        classes: Sequence[DatasetClass],
+        *,
+        class_filter: Sequence[str],
+        status: str,
+        include_unannotated: bool,
+    ) -> Self:
+        """The filters by class position. A class with a skeleton brings its joints along, which
+        are named for other classes."""
+        named = frozenset(class_filter)
+        joints = {
+            node.name
+            for item in classes
+            if item.name in named and item.skeleton
+            for node in item.skeleton.nodes
+        } - named
+        return cls(
+            dataset_id=dataset_id,
+            named_class_ids=tuple(i for i, item in enumerate(classes) if item.name in named),
+            joint_class_ids=tuple(i for i, item in enumerate(classes) if item.name in joints),
+            status=status,
+            include_unannotated=include_unannotated,
+        )
+
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """Positions of every class that may have selected annotations; empty: all."""
+        return self.named_class_ids + self.joint_class_ids
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether only the annotations tell what is selected: a joint may belong to a pose of
+        another class."""
+        return bool(self.joint_class_ids)
+
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """What a selection amounts to; sizes in bytes."""
+class ImageTotals:
+    """What the images of a selection amount to; sizes in bytes. Where the selection is
+    doubtful, these are the most there can be."""
 
     image_count: int
+    #: Images that archives hold under another name.
+    renamed_count: int
+    #: Images in folders that keep their name.
+    foldered_count: int
+    #: Images that surely have a selected annotation.
+    annotated_count: int
+    #: Of all their annotations, selected or not.
     annotation_count: int
+    annotation_bytes: int
     image_bytes: int
-    #: Of all annotations of the selected images, filtered or not.
-    text_bytes: int
+    path_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeTotals:
+    """Selected annotations of a class and shape."""
+
+    #: Position in the dataset's class list.
+    class_id: int
+    shape: Shape
+    annotation_count: int
+    #: Those that reach over the edge of their image, and those with nothing left on it.
+    over_count: int
+    off_count: int
+    #: Their rings, where they are polygons.
+    part_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,50 +122,87 @@ class SelectedImage:
     annotations: bytes
 
 
+def image_totals_of(connection: Connection, selection: Selection) -> ImageTotals:
+    """Counts and sizes of a selection's images, whatever their number."""
+    totals = image_totals.c
+    parts = [totals.dataset_id == selection.dataset_id]
+    if selection.status:
+        parts.append(totals.status == selection.status)
+    if selection.class_ids and not selection.include_unannotated:
+        parts.append(_has_class(totals.class_set_id, selection.dataset_id, selection.class_ids))
+    annotated = totals.annotation_count > 0
+    if selection.class_ids:
+        annotated = _has_class(totals.class_set_id, selection.dataset_id, selection.named_class_ids)
+    row = connection.execute(
+        select(
+            *(
+                func.coalesce(func.sum(column), 0)
+                for column in (
+                    totals.image_count,
+                    totals.renamed_count,
+                    totals.foldered_count,
+                    case((annotated, totals.image_count), else_=0),
+                    totals.annotation_count,
+                    totals.annotation_bytes,
+                    totals.image_bytes,
+                    totals.path_bytes,
+                )
+            )
+        ).where(*parts)
+    ).one()
+    return ImageTotals(*map(int, row))
+
+
+def shape_totals_of(connection: Connection, selection: Selection) -> list[ShapeTotals]:
+    """Counts of a selection's annotations by class and shape, in this order."""
+    totals = annotation_totals.c
+    parts = [totals.dataset_id == selection.dataset_id]
+    if selection.status:
+        parts.append(totals.status == selection.status)
+    if selection.class_ids:
+        parts.append(totals.class_id.in_(selection.class_ids))
+    rows = connection.execute(
+        select(
+            totals.class_id,
+            totals.shape,
+            func.sum(totals.annotation_count),
+            func.sum(totals.over_count),
+            func.sum(totals.off_count),
+            func.sum(totals.part_count),
+        )
+        .where(*parts)
+        .group_by(totals.class_id, totals.shape)
+        .order_by(totals.class_id, totals.shape)
+    )
+    return [
+        ShapeTotals(class_id, Shape(shape), *map(int, counts))
+        for class_id, shape, *counts in rows
+        if counts[0]
+    ]
+
+
+def _has_class(
+    column: ColumnElement[str], dataset_id: str, class_ids: Sequence[int]
+) -> ColumnElement[bool]:
+    """Whether a class set has one of the classes."""
+    return column.in_(
+        select(class_sets.c.class_set_id).where(
+            class_sets.c.dataset_id == dataset_id, class_sets.c.class_id.in_(class_ids)
+        )
+    )
+
+
 def _condition(selection: Selection) -> ColumnElement[bool]:
-    parts: list[ColumnElement[bool]] = [images.c.dataset_id == selection.dataset_id]
+    parts = [images.c.dataset_id == selection.dataset_id]
     if selection.status:
         parts.append(images.c.status == selection.status)
     if selection.class_ids and not selection.include_unannotated:
-        # Under a name of its own: `totals` joins the table itself.
-        wanted = image_class_counts.alias("wanted")
-        parts.append(
-            exists().where(
-                wanted.c.image_id == images.c.id, wanted.c.class_id.in_(selection.class_ids)
-            )
-        )
+        parts.append(_has_class(images.c.class_set_id, selection.dataset_id, selection.class_ids))
     return and_(*parts)
-
-
-def totals(connection: Connection, selection: Selection) -> Totals:
-    """Counts and sizes of a selection; opens no annotation document."""
-    condition = _condition(selection)
-    image_count, annotation_count, image_bytes, text_bytes = connection.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(images.c.annotation_count), 0),
-            func.coalesce(func.sum(images.c.size), 0),
-            func.coalesce(func.sum(func.length(images.c.annotations)), 0),
-        ).where(condition)
-    ).one()
-    if selection.class_ids:
-        annotation_count = connection.execute(
-            select(func.coalesce(func.sum(image_class_counts.c.annotation_count), 0))
-            .join(images, images.c.id == image_class_counts.c.image_id)
-            .where(condition, image_class_counts.c.class_id.in_(selection.class_ids))
-        ).scalar_one()
-    return Totals(int(image_count), int(annotation_count), int(image_bytes), int(text_bytes))
 
 
 def selected_images(connection: Connection, selection: Selection) -> Iterator[SelectedImage]:
     """The images of a selection by path, streamed: memory does not grow with the dataset."""
-    earlier = images.alias("earlier")
-    # Over the whole dataset, so that a name does not depend on the filters.
-    collides = exists().where(
-        earlier.c.dataset_id == images.c.dataset_id,
-        earlier.c.name_key == images.c.name_key,
-        earlier.c.path < images.c.path,
-    )
     query = (
         select(
             images.c.id,
@@ -116,7 +219,7 @@ def selected_images(connection: Connection, selection: Selection) -> Iterator[Se
             images.c.sha256,
             images.c.annotation_count,
             images.c.annotations,
-            collides.label("collides"),
+            images.c.collides,
         )
         .where(_condition(selection))
         .order_by(images.c.path)
@@ -130,7 +233,7 @@ def selected_images(connection: Connection, selection: Selection) -> Iterator[Se
             number=row.number,
             first_annotation_number=row.first_annotation_number,
             path=row.path,
-            name=archive_name(row.path, row.number, bool(row.collides)),
+            name=archive_name(row.path, row.number, row.collides),
             status=row.status,
             split=row.split,
             width=row.width,

@@ -78,8 +78,9 @@ images = Table(
     Column("path", _Path, nullable=False),
     # What must be unique in an archive: the safe path in folded case, without its ending.
     Column("name_key", _Path, nullable=False),
-    # An archive holds it under another name in any case.
-    Column("unsafe_path", Boolean, nullable=False),
+    # An image with a smaller path has the same key.
+    Column("collides", Boolean, nullable=False),
+    Column("class_set_id", String(36), nullable=False),
     Column("status", String(10), nullable=False),
     Column("split", String(5)),
     Column("width", Integer, nullable=False),
@@ -98,18 +99,50 @@ images = Table(
     Index("ix_images_dataset_id_status_path", "dataset_id", "status", "path"),
 )
 
-# How many annotations of a class and shape an image has, so that filters and previews open
-# no documents.
-image_class_counts = Table(
-    "image_class_counts",
+# Which classes the annotations of an image have, as sets that many images share: filters ask
+# for the few sets, not for each image. The set without classes has no row.
+class_sets = Table(
+    "class_sets",
     metadata,
-    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
     # Position in the dataset's class list, from 0.
     Column("class_id", Integer, primary_key=True),
+    Column("class_set_id", String(36), primary_key=True),
+)
+
+# What a dataset's images amount to, by status and classes, so that a preview costs the same
+# for any number of images. Written with the images.
+image_totals = Table(
+    "image_totals",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("status", String(10), primary_key=True),
+    Column("class_set_id", String(36), primary_key=True),
+    Column("image_count", BigInteger, nullable=False),
+    # Images that archives hold under another name, and those in folders that keep theirs.
+    Column("renamed_count", BigInteger, nullable=False),
+    Column("foldered_count", BigInteger, nullable=False),
+    Column("annotation_count", BigInteger, nullable=False),
+    # Bytes of image files, of annotations, and of UTF-8 paths.
+    Column("image_bytes", BigInteger, nullable=False),
+    Column("annotation_bytes", BigInteger, nullable=False),
+    Column("path_bytes", BigInteger, nullable=False),
+)
+
+# The same of its annotations, by status, class and shape.
+annotation_totals = Table(
+    "annotation_totals",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("status", String(10), primary_key=True),
+    Column("class_id", Integer, primary_key=True),
     Column("shape", String(16), primary_key=True),
-    Column("annotation_count", Integer, nullable=False),
-    # Those that reach over the edge of the image.
-    Column("off_image_count", Integer, nullable=False),
+    Column("annotation_count", BigInteger, nullable=False),
+    # Those that reach over the edge of their image, and those with nothing left on it.
+    Column("over_count", BigInteger, nullable=False),
+    Column("off_count", BigInteger, nullable=False),
+    # Their rings, where they are polygons.
+    Column("part_count", BigInteger, nullable=False),
 )
 
 # The bytes an organization has stored, by content.
@@ -184,6 +217,12 @@ exports = Table(
     Index("ix_exports_organization_id_created_at", "organization_id", "created_at", "id"),
     Index("ix_exports_step_updated_at", "step", "updated_at"),
     Index("ix_exports_deleted", "deleted"),
+    Index(
+        "ix_exports_staged",
+        "staged",
+        postgresql_where=text("staged"),
+        sqlite_where=text("staged = 1"),
+    ),
     Index("ix_exports_expires_at", "expires_at"),
 )
 

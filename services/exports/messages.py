@@ -7,13 +7,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.errors import Invalid
 from services.exports.formats import DEFAULT_FORMAT
+from services.exports.losses import Kind
 from services.exports.model import Export, ExportAddress, ExportRequest, Status
+from services.exports.preview import Preview
 
 _STATUS = {
     Status.pending: pb.EXPORT_STATUS_PENDING,
     Status.processing: pb.EXPORT_STATUS_PROCESSING,
     Status.completed: pb.EXPORT_STATUS_COMPLETED,
     Status.failed: pb.EXPORT_STATUS_FAILED,
+}
+_KINDS = {
+    Kind.clamped: pb.LOSS_KIND_CLAMPED,
+    Kind.degraded: pb.LOSS_KIND_DEGRADED,
+    Kind.dropped: pb.LOSS_KIND_DROPPED,
+    Kind.renamed: pb.LOSS_KIND_RENAMED,
+    Kind.unannotated: pb.LOSS_KIND_UNANNOTATED,
 }
 _STATUS_BACK = {value: key for key, value in _STATUS.items()}
 
@@ -63,7 +72,13 @@ def export_message(export: Export) -> pb.Export:
 
 
 def status_filter(value: pb.ExportStatus.ValueType) -> Status | None:
-    """The status that a list asks for; None: any."""
+    """The status that a list asks for; None: any.
+
+    Raises:
+        Invalid: it is none of them.
+    """
+    if value and value not in _STATUS_BACK:
+        raise Invalid.of("status", f"{value} is unknown; use one of {', '.join(Status)}")
     return _STATUS_BACK.get(value)
 
 
@@ -80,6 +95,45 @@ def export_request(message: pb.CreateExportRequest) -> ExportRequest:
         organize_by_split=message.organize_by_split,
         idempotency_key=message.idempotency_key,
         return_recent_duplicate=message.return_recent_duplicate,
+    )
+
+
+def preview_request(message: pb.PreviewExportRequest) -> ExportRequest:
+    """The same for a preview, whose name may be empty."""
+    return ExportRequest(
+        dataset_name=message.dataset_name,
+        name=message.name,
+        format=message.format or DEFAULT_FORMAT,
+        include_images=message.include_images,
+        class_filter=tuple(dict.fromkeys(message.class_filter)),
+        status_filter="" if message.status_filter == "all" else message.status_filter,
+        include_unannotated=message.include_unannotated,
+        organize_by_split=message.organize_by_split,
+    )
+
+
+def preview_message(preview: Preview) -> pb.PreviewExportResponse:
+    """A preview as callers see it."""
+    return pb.PreviewExportResponse(
+        image_count=preview.image_count,
+        image_count_at_most=preview.image_count_at_most,
+        annotation_count=preview.annotation_count,
+        annotation_count_at_most=preview.annotation_count_at_most,
+        estimated_size=preview.estimated_size,
+        classes=[
+            pb.PreviewClass(name=name, annotation_count=count) for name, count in preview.classes
+        ],
+        losses=[
+            pb.ExpectedLoss(
+                kind=_KINDS[loss.kind],
+                reason=loss.reason,
+                count=loss.count,
+                at_most=loss.at_most,
+            )
+            for loss in preview.losses
+        ],
+        warnings=pb.ExportWarnings(**preview.warnings),
+        notes=preview.notes,
     )
 
 

@@ -9,7 +9,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import ScalarSelect, and_, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from services.database.clock import now
@@ -101,7 +101,7 @@ def keep_house(database: Database, store: ObjectStore) -> None:
     with database.write() as connection:
         connection.execute(
             idempotency_keys.delete().where(
-                idempotency_keys.c.created_at < now() - IDEMPOTENCY_SECONDS
+                idempotency_keys.c.created_at < _now_once() - IDEMPOTENCY_SECONDS
             )
         )
     for upload in store.list_uploads():
@@ -136,9 +136,15 @@ def _expire(database: Database) -> None:
     with database.write() as connection:
         connection.execute(
             exports.update()
-            .where(exports.c.expires_at < now(), ~exports.c.deleted)
+            .where(exports.c.expires_at < _now_once(), ~exports.c.deleted)
             .values(deleted=True, updated_at=now(), version=exports.c.version + 1)
         )
+
+
+def _now_once() -> ScalarSelect[float]:
+    """The time, asked for once: PostgreSQL searches no index for a value that may change from
+    row to row."""
+    return select(now()).scalar_subquery()
 
 
 def _due(database: Database, patience: float) -> list[tuple[Any, ...]]:

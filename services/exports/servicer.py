@@ -12,7 +12,7 @@ from cartouche.exports.v1 import export_service_pb2_grpc as rpc
 from services.database.engine import Database
 from services.doorbell import Bell, Doorbell
 from services.errors import Invalid, WrongState
-from services.exports import messages, store
+from services.exports import messages, preview, store
 from services.exports.model import Export, ExportAddress, Status, archive_key
 from services.identity.roles import Role
 from services.interceptor import caller
@@ -51,6 +51,15 @@ class ExportServicer(rpc.ExportServiceServicer):
         if created.is_new:
             self._doorbell.ring(Bell.plan_export, created.export_id)
         return pb.CreateExportResponse.FromString(created.response)
+
+    def PreviewExport(
+        self, request: pb.PreviewExportRequest, context: grpc.ServicerContext
+    ) -> pb.PreviewExportResponse:
+        return messages.preview_message(
+            preview.preview_export(
+                self._database, caller().organization_id, messages.preview_request(request)
+            )
+        )
 
     def GetExport(
         self, request: pb.GetExportRequest, context: grpc.ServicerContext

@@ -9,13 +9,11 @@ import orjson
 from sqlalchemy import Connection, Row, Select, func, select
 from sqlalchemy.exc import IntegrityError
 
-from services.catalog.datasets import Dataset, find_dataset, name_error
-from services.catalog.model import IMAGE_STATUSES
+from services.catalog.datasets import Dataset, find_dataset
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import datasets, exports, idempotency_keys
-from services.errors import AlreadyExists, Conflict, Invalid, NotFound
-from services.exports.formats import FORMAT_NAMES
+from services.errors import AlreadyExists, Conflict, NotFound
 from services.exports.model import (
     Export,
     ExportAddress,
@@ -24,8 +22,8 @@ from services.exports.model import (
     Status,
     Step,
 )
+from services.exports.validation import class_errors, field_errors, invalid
 
-MAX_IDEMPOTENCY_KEY = 255
 IDEMPOTENCY_SECONDS = 24 * 3600
 #: How long an equal request counts as the same one sent again.
 DUPLICATE_SECONDS = 60
@@ -59,7 +57,7 @@ def create_export(
         AlreadyExists: the dataset has an export of this name.
         Conflict: the idempotency key came before, with another request.
     """
-    fields = _field_errors(request)
+    fields = field_errors(request)
     request_hash = hashlib.sha256(
         orjson.dumps({**asdict(request), "idempotency_key": ""})
     ).hexdigest()
@@ -68,11 +66,11 @@ def create_export(
             if replay := _replay(connection, organization_id, request, request_hash):
                 return replay
             if "dataset_name" in fields:
-                raise _invalid(fields)
+                raise invalid(fields)
             dataset = find_dataset(connection, organization_id, request.dataset_name)
-            fields |= _class_errors(request, dataset)
+            fields |= class_errors(request, dataset.classes)
             if fields:
-                raise _invalid(fields)
+                raise invalid(fields)
             if duplicate := _duplicate(connection, dataset, request):
                 return Created(duplicate.id, encode(duplicate), is_new=False)
             export_id = str(uuid.uuid4())
@@ -103,6 +101,8 @@ def create_export(
                     idempotency_keys.delete().where(
                         idempotency_keys.c.organization_id == organization_id,
                         idempotency_keys.c.key == request.idempotency_key,
+                        # Never one that another request has left a moment ago.
+                        idempotency_keys.c.created_at < now() - IDEMPOTENCY_SECONDS,
                     )
                 )
                 connection.execute(
@@ -134,40 +134,6 @@ def _exists(request: ExportRequest) -> AlreadyExists:
         "choose another name, or delete that export first.",
         {"dataset_name": request.dataset_name, "name": request.name},
     )
-
-
-def _field_errors(request: ExportRequest) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    if not request.dataset_name:
-        fields["dataset_name"] = "give the name of the dataset to export"
-    if problem := name_error(request.name):
-        fields["name"] = problem
-    if request.format not in FORMAT_NAMES:
-        fields["format"] = f"{request.format!r} is unknown; use one of {', '.join(FORMAT_NAMES)}"
-    if request.status_filter and request.status_filter not in IMAGE_STATUSES:
-        fields["status_filter"] = (
-            f"{request.status_filter!r} is no image status; use one of "
-            f"{', '.join(IMAGE_STATUSES)}, or all"
-        )
-    if len(request.idempotency_key) > MAX_IDEMPOTENCY_KEY or "\0" in request.idempotency_key:
-        fields["idempotency_key"] = f"use at most {MAX_IDEMPOTENCY_KEY} characters, without NUL"
-    return fields
-
-
-def _class_errors(request: ExportRequest, dataset: Dataset) -> dict[str, str]:
-    known = [item.name for item in dataset.classes]
-    unknown = [name for name in request.class_filter if name not in known]
-    if not unknown:
-        return {}
-    valid = ", ".join(known) if known else "none yet"
-    return {
-        "class_filter": f"{', '.join(map(repr, unknown))} not among the dataset's classes: {valid}"
-    }
-
-
-def _invalid(fields: dict[str, str]) -> Invalid:
-    message = "; ".join(f"{name}: {text}" for name, text in fields.items())
-    return Invalid("INVALID_ARGUMENT", message, {}, fields)
 
 
 def _replay(

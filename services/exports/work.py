@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum, auto
 from typing import Any
 
 from sqlalchemy import (
@@ -304,8 +305,19 @@ def plan_segments(
     return True
 
 
-def segment_done(database: Database, claim: SegmentClaim, result: dict[str, Any]) -> bool:
-    """Records what a builder made; True: it was the last one, so finish comes next.
+class Counted(Enum):
+    """What became of a segment's result."""
+
+    #: Others are still missing.
+    more = auto()
+    #: It was the last one, so finish comes next.
+    last = auto()
+    #: The claim was lost meanwhile, and nothing was recorded.
+    lost = auto()
+
+
+def segment_done(database: Database, claim: SegmentClaim, result: dict[str, Any]) -> Counted:
+    """Records what a builder made.
 
     Marking the segment and counting it is one transaction, so exactly one builder sees
     the last one.
@@ -329,20 +341,20 @@ def segment_done(database: Database, claim: SegmentClaim, result: dict[str, Any]
             .returning(exports.c.segments_done, exports.c.segment_count)
         ).one_or_none()
         if counted is None:
-            return False
+            return Counted.lost
         connection.execute(
             export_segments.update()
             .where(_held_segment(claim))
             .values(done=True, lease_until=None, result=result)
         )
         if counted.segments_done < counted.segment_count:
-            return False
+            return Counted.more
         connection.execute(
             exports.update()
             .where(exports.c.id == claim.export_id)
             .values(step=Step.finish, rung_at=now(), not_before=0)
         )
-        return True
+        return Counted.last
 
 
 def segment_results(database: Database, export_id: str) -> list[dict[str, Any]]:

@@ -19,12 +19,12 @@ _FULL_PARTS = MAX_PARTS * 9 // 10
 _EARLY_PARTS = MAX_PARTS * 9 // 100
 
 
-def part_size(total_bytes: int) -> int:
+def part_size(total_bytes: int, wanted: int = PART_SIZE) -> int:
     """Bytes of a full part, for an archive of `total_bytes` with text and directory.
 
-    16 MiB, and more where full parts would otherwise take over 90 % of the parts.
+    `wanted`, and more where full parts would otherwise take over 90 % of the parts.
     """
-    return max(PART_SIZE, -(-total_bytes // _FULL_PARTS))
+    return max(wanted, -(-total_bytes // _FULL_PARTS))
 
 
 class SegmentCutter:

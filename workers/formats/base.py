@@ -7,8 +7,9 @@ document of any length is built in parts, by many workers, and never exists in
 memory.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from posixpath import splitext
 from typing import Any, ClassVar, Protocol
 
 import orjson
@@ -76,6 +77,11 @@ class ExportImage:
     annotations: bytes
     #: How many they are; without it they are counted.
     annotation_count: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name without its extension; unique in the dataset too."""
+        return splitext(self.name)[0]
 
     def folder(self, info: ExportInfo) -> str:
         """The top folder of the image; images without a split are for training."""
@@ -164,10 +170,21 @@ class Document:
     sections: tuple[str, ...]
     frame: tuple[bytes, ...]
     separator: bytes = b",\n"
+    #: Makes the last piece of the frame where it needs to know how many images each split
+    #: has (those without a split are for training), and reports what is lost there.
+    ending: Callable[[Mapping[str, int]], tuple[bytes, LossReport]] | None = None
 
     def __post_init__(self) -> None:
         if len(self.frame) != len(self.sections) + 1:
             raise ValueError("a frame has one piece more than there are sections")
+
+    def ended(self, split_counts: Mapping[str, int], losses: LossReport) -> "Document":
+        """The document with its last piece made; adds what that loses to `losses`."""
+        if self.ending is None:
+            return self
+        text, lost = self.ending(split_counts)
+        losses.merge(lost)
+        return replace(self, frame=(*self.frame[:-1], text), ending=None)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ repeated end; a polygon is a list of rings, filled even-odd.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +24,8 @@ Box: TypeAlias = tuple[float, float, float, float]
 TOLERANCE = 1e-6
 #: The farthest, in pixels, that a coordinate can lie from the image and still mean something.
 LIMIT = 1e9
+#: Below this sine of the angle between them, a side is parallel to an edge.
+_PARALLEL = 1e-9
 #: Sides of a ring that are asked whether they lie in another.
 _SAMPLE = 64
 
@@ -47,6 +50,23 @@ class OrientedBox:
             (self.cx + a * right[0] + b * down[0], self.cy + a * right[1] + b * down[1])
             for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A raster of a part of the image, as run lengths along its rows."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    #: Unset and set pixels in turn, unset first; together they cover the part.
+    runs: NDArray[np.int64]
+
+    @property
+    def area(self) -> int:
+        """Pixels that are set."""
+        return int(self.runs[1::2].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +147,32 @@ def clip_ring(ring: Ring, width: int, height: int) -> Ring:
     return [clamp_point(point, width, height) for point in ring]
 
 
+def clip_line(line: Sequence[Point], width: int, height: int) -> list[Point]:
+    """The part of an open line on the image (Liang-Barsky); empty where there is none.
+
+    Where the line leaves the image and comes back, a straight piece joins both places.
+    """
+    kept: list[Point] = []
+    for (ax, ay), (bx, by) in pairwise(line):
+        first, last = 0.0, 1.0
+        for start, step, limit in ((ax, bx - ax, width), (ay, by - ay, height)):
+            if step:
+                near, far = sorted(((0 - start) / step, (limit - start) / step))
+                first, last = max(first, near), min(last, far)
+            elif not 0 <= start <= limit:
+                last = -1.0
+        if first > last:
+            continue
+        ends = (
+            (ax, ay) if first == 0 else (ax + first * (bx - ax), ay + first * (by - ay)),
+            (bx, by) if last == 1 else (ax + last * (bx - ax), ay + last * (by - ay)),
+        )
+        for point in (clamp_point(end, width, height) for end in ends):
+            if not kept or kept[-1] != point:
+                kept.append(point)
+    return kept
+
+
 def ring_area(ring: Ring) -> float:
     """The area inside a ring that does not cross itself."""
     x0, y0 = ring[0]
@@ -178,15 +224,57 @@ def even_odd_mask(rings: Sequence[Ring], width: int, height: int) -> Mask:
     The rings' run lengths are combined as such (a boundary that occurs twice cancels), so
     that memory follows the outline and never the image's area.
     """
-    encoded = coco_mask.frPyObjects([flat(ring) for ring in rings], height, width)
-    edges, times = np.unique(
-        np.concatenate([_edges(rle["counts"]) for rle in encoded]), return_counts=True
-    )
-    total = width * height
-    edges = edges[(times % 2 == 1) & (edges < total)]
-    runs = np.diff(edges, prepend=0, append=total)
+    runs = _even_odd_runs(rings, width, height)
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
     return Mask(width, height, rle["counts"].decode("ascii"), int(runs[1::2].sum()))
+
+
+def even_odd_crop(rings: Sequence[Ring]) -> Crop:
+    """The raster of a polygon on the image, cut to the pixels around it.
+
+    Made of the mirrored polygon, whose columns are this one's rows.
+    """
+    left, top, w, h = bounds(rings)
+    x0, y0 = math.floor(left), math.floor(top)
+    width, height = max(1, math.ceil(left + w) - x0), max(1, math.ceil(top + h) - y0)
+    mirrored = [[(y - y0, x - x0) for x, y in ring] for ring in rings]
+    return Crop(x0, y0, width, height, _even_odd_runs(mirrored, height, width))
+
+
+def needs_mask(rings: Sequence[Ring], width: int, height: int) -> bool:
+    """Whether a polygon on the image has holes, or rings that overlap: then it is not the
+    union of its rings."""
+    if len(rings) < 2 or not may_overlap(rings):
+        return False
+    return any(hole_flags(rings)) or (
+        even_odd_mask(rings, width, height).area != union_area(rings, width, height)
+    )
+
+
+def outer_rings(rings: Sequence[Ring]) -> list[Ring]:
+    """The rings that are no holes."""
+    return [ring for ring, hole in zip(rings, hole_flags(rings), strict=True) if not hole]
+
+
+def bridge(rings: Sequence[Ring]) -> Ring:
+    """One ring with the area of all: each further ring is joined at the nearest point by a
+    seam, a side that is walked there and back and so has no width.
+
+    Outer rings run one way and holes the other, so that the area is the same whether a
+    reader fills even-odd or by winding.
+    """
+    flags = hole_flags(rings)
+    order = sorted(range(len(rings)), key=flags.__getitem__)
+    joined: Ring = []
+    for ring, hole in ((rings[i], flags[i]) for i in order):
+        if (_signed_area(ring) < 0) != hole:
+            ring = ring[::-1]
+        if not joined:
+            joined = list(ring)
+            continue
+        i, j = _nearest(joined, ring)
+        joined = [*joined[: i + 1], *ring[j:], *ring[: j + 1], *joined[i:]]
+    return joined
 
 
 def union_area(rings: Sequence[Ring], width: int, height: int) -> int:
@@ -222,9 +310,69 @@ def min_area_box(points: Sequence[Point]) -> OrientedBox:
     return min(found, key=lambda box: box.w * box.h)
 
 
+def trim_box(box: OrientedBox, width: int, height: int) -> OrientedBox | None:
+    """A part of the box that lies on the image: at each edge the largest one with the same
+    angle; None where no part is left."""
+    turn = math.radians(box.angle)
+    across, down = (math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))
+    cx, cy, w, h = box.cx, box.cy, box.w, box.h
+    # Direction in which the image ends, and where.
+    for nx, ny, limit in ((-1, 0, 0), (1, 0, width), (0, -1, 0), (0, 1, height)):
+        # How far a pixel along each side leads that way.
+        a, b = nx * across[0] + ny * across[1], nx * down[0] + ny * down[1]
+        over = nx * cx + ny * cy + (w * abs(a) + h * abs(b)) / 2 - limit
+        if over <= 0:
+            continue
+        room = w * abs(a) + h * abs(b) - over
+        if room <= 0:
+            return None
+        # The largest product of two sides that fit: each takes half of the room.
+        flat_a, flat_b = abs(a) < _PARALLEL, abs(b) < _PARALLEL
+        left_w = w if flat_a else min(w, max(room / 2, room - h * abs(b)) / abs(a))
+        left_h = h if flat_b else min(h, (room - left_w * abs(a)) / abs(b))
+        # The near corner stays.
+        back_w = math.copysign((w - left_w) / 2, -a)
+        back_h = math.copysign((h - left_h) / 2, -b)
+        cx += back_w * across[0] + back_h * down[0]
+        cy += back_w * across[1] + back_h * down[1]
+        w, h = left_w, left_h
+    return OrientedBox(cx, cy, w, h, box.angle) if w > 0 and h > 0 else None
+
+
 def as_rle(mask: Mask) -> dict[str, Any]:
     """A mask as COCO's `segmentation` holds it."""
     return {"size": [mask.height, mask.width], "counts": mask.counts}
+
+
+def _even_odd_runs(rings: Sequence[Ring], width: int, height: int) -> NDArray[np.int64]:
+    """Run lengths down the columns, unset first."""
+    encoded = coco_mask.frPyObjects([flat(ring) for ring in rings], height, width)
+    edges, times = np.unique(
+        np.concatenate([_edges(rle["counts"]) for rle in encoded]), return_counts=True
+    )
+    total = width * height
+    edges = edges[(times % 2 == 1) & (edges < total)]
+    runs: NDArray[np.int64] = np.diff(edges, prepend=0, append=total)
+    return runs
+
+
+def _signed_area(ring: Ring) -> float:
+    array = np.asarray(ring, dtype=np.float64) - ring[0]
+    x, y = array.T
+    return float(np.sum(np.roll(x, 1) * y - x * np.roll(y, 1))) / 2
+
+
+def _nearest(first: Ring, second: Ring) -> tuple[int, int]:
+    """The positions of the points of two rings that lie nearest to each other."""
+    points = np.asarray(first, dtype=np.float64)
+    # A row at a time: rings of thousands of points would make a large table.
+    found = []
+    for j, point in enumerate(second):
+        distances = ((points - point) ** 2).sum(axis=1)
+        i = int(distances.argmin())
+        found.append((float(distances[i]), i, j))
+    _, i, j = min(found)
+    return i, j
 
 
 def _box_inside(inner: Box, outer: Box) -> bool:

@@ -112,7 +112,12 @@ def visibility(annotation: Mapping[str, Any]) -> int:
     """COCO's flag of a placed joint: 1 where its attribute `occluded` says so, else 2."""
     attributes = annotation.get("attributes")
     occluded = attributes.get("occluded") if isinstance(attributes, dict) else None
-    return OCCLUDED if str(occluded).strip().lower() in _YES else VISIBLE
+    return OCCLUDED if says_yes(occluded) else VISIBLE
+
+
+def says_yes(value: Any) -> bool:
+    """Whether the value of an attribute such as `occluded` means yes."""
+    return str(value).strip().lower() in _YES
 
 
 def trainable_box(points: Sequence[Point], width: int, height: int) -> Box:

@@ -57,6 +57,42 @@ EXPORT_STATUS_FAILED: ExportStatus.ValueType  # 4
 """Ended without an archive; error_message says why."""
 Global___ExportStatus: _TypeAlias = ExportStatus  # noqa: Y015
 
+class _LossKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LossKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOSS_KIND_UNSPECIFIED: _LossKind.ValueType  # 0
+    """Not a kind."""
+    LOSS_KIND_CLAMPED: _LossKind.ValueType  # 1
+    """Coordinates moved to the edge of the image."""
+    LOSS_KIND_DEGRADED: _LossKind.ValueType  # 2
+    """Written in a poorer shape."""
+    LOSS_KIND_DROPPED: _LossKind.ValueType  # 3
+    """Left out."""
+    LOSS_KIND_RENAMED: _LossKind.ValueType  # 4
+    """Given another name in the archive."""
+    LOSS_KIND_UNANNOTATED: _LossKind.ValueType  # 5
+    """Without any annotation."""
+
+class LossKind(_LossKind, metaclass=_LossKindEnumTypeWrapper):
+    """How a format changes what it cannot hold."""
+
+LOSS_KIND_UNSPECIFIED: LossKind.ValueType  # 0
+"""Not a kind."""
+LOSS_KIND_CLAMPED: LossKind.ValueType  # 1
+"""Coordinates moved to the edge of the image."""
+LOSS_KIND_DEGRADED: LossKind.ValueType  # 2
+"""Written in a poorer shape."""
+LOSS_KIND_DROPPED: LossKind.ValueType  # 3
+"""Left out."""
+LOSS_KIND_RENAMED: LossKind.ValueType  # 4
+"""Given another name in the archive."""
+LOSS_KIND_UNANNOTATED: LossKind.ValueType  # 5
+"""Without any annotation."""
+Global___LossKind: _TypeAlias = LossKind  # noqa: Y015
+
 @_typing.final
 class Export(_message.Message):
     """One request for one archive, and what became of it."""
@@ -327,6 +363,190 @@ class CreateExportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateExportResponse: _TypeAlias = CreateExportResponse  # noqa: Y015
+
+@_typing.final
+class PreviewExportRequest(_message.Message):
+    """What CreateExport takes, with the same meaning and defaults."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_NAME_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    INCLUDE_IMAGES_FIELD_NUMBER: _builtins.int
+    CLASS_FILTER_FIELD_NUMBER: _builtins.int
+    STATUS_FILTER_FIELD_NUMBER: _builtins.int
+    INCLUDE_UNANNOTATED_FIELD_NUMBER: _builtins.int
+    ORGANIZE_BY_SPLIT_FIELD_NUMBER: _builtins.int
+    dataset_name: _builtins.str
+    name: _builtins.str
+    """May be left out; where it is given, it must be one that CreateExport takes."""
+    format: _builtins.str
+    include_images: _builtins.bool
+    status_filter: _builtins.str
+    include_unannotated: _builtins.bool
+    organize_by_split: _builtins.bool
+    @_builtins.property
+    def class_filter(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        dataset_name: _builtins.str = ...,
+        name: _builtins.str = ...,
+        format: _builtins.str = ...,
+        include_images: _builtins.bool = ...,
+        class_filter: _abc.Iterable[_builtins.str] | None = ...,
+        status_filter: _builtins.str = ...,
+        include_unannotated: _builtins.bool = ...,
+        organize_by_split: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_filter", b"class_filter", "dataset_name", b"dataset_name", "format", b"format", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organize_by_split", b"organize_by_split", "status_filter", b"status_filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewExportRequest: _TypeAlias = PreviewExportRequest  # noqa: Y015
+
+@_typing.final
+class PreviewExportResponse(_message.Message):
+    """What the archive of a selection would hold. Counts come from totals that are
+    kept beside the images; no annotation is read. A number that the totals do
+    not tell is the most that there can be, and says so (at_most):
+
+    - With a class filter that names a class with a skeleton but not its joints,
+      only the annotations tell which joints belong to it.
+    - A shape other than a box or a keypoint that reaches over the edge of its
+      image may be clamped or, where nothing is left there, dropped: it counts as
+      both.
+    - A polygon of several rings may have holes, parts or neither.
+    - Joints of one object become one annotation in most formats, and may fit no
+      skeleton.
+    - Roundings, and attributes that a format does not hold.
+
+    What depends on the exact numbers or texts of single annotations (polygons
+    without area, equal rows in YOLO) cannot be foreseen; notes name it, and the
+    export reports it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_COUNT_FIELD_NUMBER: _builtins.int
+    IMAGE_COUNT_AT_MOST_FIELD_NUMBER: _builtins.int
+    ANNOTATION_COUNT_FIELD_NUMBER: _builtins.int
+    ANNOTATION_COUNT_AT_MOST_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SIZE_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    LOSSES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    image_count: _builtins.int
+    """Images in the archive."""
+    image_count_at_most: _builtins.bool
+    """The archive may hold fewer images."""
+    annotation_count: _builtins.int
+    """Annotations in the archive, after what the format drops."""
+    annotation_count_at_most: _builtins.bool
+    """The archive may hold fewer annotations."""
+    estimated_size: _builtins.int
+    """Bytes of the archive. The image files are counted, the text is estimated."""
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewClass]:
+        """The classes of the selection in the dataset's order."""
+
+    @_builtins.property
+    def losses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpectedLoss]:
+        """What the format cannot hold, by kind and reason."""
+
+    @_builtins.property
+    def warnings(self) -> Global___ExportWarnings:
+        """The sums of losses by kind, as a completed export has them."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sentences for people: an empty selection, a name that is taken, what
+        cannot be foreseen.
+        """
+
+    def __init__(
+        self,
+        *,
+        image_count: _builtins.int = ...,
+        image_count_at_most: _builtins.bool = ...,
+        annotation_count: _builtins.int = ...,
+        annotation_count_at_most: _builtins.bool = ...,
+        estimated_size: _builtins.int = ...,
+        classes: _abc.Iterable[Global___PreviewClass] | None = ...,
+        losses: _abc.Iterable[Global___ExpectedLoss] | None = ...,
+        warnings: Global___ExportWarnings | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["warnings", b"warnings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "annotation_count_at_most", b"annotation_count_at_most", "classes", b"classes", "estimated_size", b"estimated_size", "image_count", b"image_count", "image_count_at_most", b"image_count_at_most", "losses", b"losses", "notes", b"notes", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewExportResponse: _TypeAlias = PreviewExportResponse  # noqa: Y015
+
+@_typing.final
+class PreviewClass(_message.Message):
+    """A class of a selection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ANNOTATION_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    annotation_count: _builtins.int
+    """Selected annotations, before the format drops any."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        annotation_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewClass: _TypeAlias = PreviewClass  # noqa: Y015
+
+@_typing.final
+class ExpectedLoss(_message.Message):
+    """A line of the loss report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    kind: Global___LossKind.ValueType
+    reason: _builtins.str
+    count: _builtins.int
+    """Annotations (clamped, degraded, dropped; renamed classes) or images
+    (renamed, unannotated).
+    """
+    at_most: _builtins.bool
+    """The archive may lose fewer."""
+    def __init__(
+        self,
+        *,
+        kind: Global___LossKind.ValueType = ...,
+        reason: _builtins.str = ...,
+        count: _builtins.int = ...,
+        at_most: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most", "count", b"count", "kind", b"kind", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpectedLoss: _TypeAlias = ExpectedLoss  # noqa: Y015
 
 @_typing.final
 class GetExportRequest(_message.Message):

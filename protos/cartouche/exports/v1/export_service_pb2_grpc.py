@@ -40,6 +40,11 @@ class ExportServiceStub:
                 request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CreateExportRequest.SerializeToString,
                 response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CreateExportResponse.FromString,
                 _registered_method=True)
+        self.PreviewExport = channel.unary_unary(
+                '/cartouche.exports.v1.ExportService/PreviewExport',
+                request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportRequest.SerializeToString,
+                response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportResponse.FromString,
+                _registered_method=True)
         self.GetExport = channel.unary_unary(
                 '/cartouche.exports.v1.ExportService/GetExport',
                 request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetExportRequest.SerializeToString,
@@ -79,6 +84,14 @@ class ExportServiceServicer:
     def CreateExport(self, request, context):
         """CreateExport validates the request, records the export as pending and
         returns at once. Role: member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewExport(self, request, context):
+        """PreviewExport tells what CreateExport would make of the same fields, and
+        makes nothing. Its cost does not grow with the images. Role: viewer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,6 +148,11 @@ def add_ExportServiceServicer_to_server(servicer, server):
                     servicer.CreateExport,
                     request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CreateExportRequest.FromString,
                     response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CreateExportResponse.SerializeToString,
+            ),
+            'PreviewExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewExport,
+                    request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportRequest.FromString,
+                    response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportResponse.SerializeToString,
             ),
             'GetExport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExport,
@@ -195,6 +213,33 @@ class ExportService:
             '/cartouche.exports.v1.ExportService/CreateExport',
             cartouche_dot_exports_dot_v1_dot_export__service__pb2.CreateExportRequest.SerializeToString,
             cartouche_dot_exports_dot_v1_dot_export__service__pb2.CreateExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartouche.exports.v1.ExportService/PreviewExport',
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportRequest.SerializeToString,
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class ExportServiceStub:
     """CreateExport validates the request, records the export as pending and
     returns at once. Role: member.
     """
+    PreviewExport: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.PreviewExportRequest, _export_service_pb2.PreviewExportResponse]
+    """PreviewExport tells what CreateExport would make of the same fields, and
+    makes nothing. Its cost does not grow with the images. Role: viewer.
+    """
     GetExport: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.GetExportRequest, _export_service_pb2.GetExportResponse]
     """GetExport reads one export, by id or by dataset and name. Role: viewer."""
     ListExports: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.ListExportsRequest, _export_service_pb2.ListExportsResponse]
@@ -67,6 +71,10 @@ class ExportServiceAsyncStub(ExportServiceStub):
     CreateExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.CreateExportRequest, _export_service_pb2.CreateExportResponse]  # type: ignore[assignment]
     """CreateExport validates the request, records the export as pending and
     returns at once. Role: member.
+    """
+    PreviewExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.PreviewExportRequest, _export_service_pb2.PreviewExportResponse]  # type: ignore[assignment]
+    """PreviewExport tells what CreateExport would make of the same fields, and
+    makes nothing. Its cost does not grow with the images. Role: viewer.
     """
     GetExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.GetExportRequest, _export_service_pb2.GetExportResponse]  # type: ignore[assignment]
     """GetExport reads one export, by id or by dataset and name. Role: viewer."""
@@ -96,6 +104,16 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_export_service_pb2.CreateExportResponse, _abc.Awaitable[_export_service_pb2.CreateExportResponse]]:
         """CreateExport validates the request, records the export as pending and
         returns at once. Role: member.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewExport(
+        self,
+        request: _export_service_pb2.PreviewExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_export_service_pb2.PreviewExportResponse, _abc.Awaitable[_export_service_pb2.PreviewExportResponse]]:
+        """PreviewExport tells what CreateExport would make of the same fields, and
+        makes nothing. Its cost does not grow with the images. Role: viewer.
         """
 
     @_abc_1.abstractmethod

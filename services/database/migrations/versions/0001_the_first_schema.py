@@ -96,6 +96,35 @@ def upgrade() -> None:
         "ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False
     )
     op.create_table(
+        "annotation_totals",
+        sa.Column("dataset_id", sa.String(length=36), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("class_id", sa.Integer(), nullable=False),
+        sa.Column("shape", sa.String(length=16), nullable=False),
+        sa.Column("annotation_count", sa.BigInteger(), nullable=False),
+        sa.Column("over_count", sa.BigInteger(), nullable=False),
+        sa.Column("off_count", sa.BigInteger(), nullable=False),
+        sa.Column("part_count", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["datasets.id"], name=op.f("fk_annotation_totals_dataset_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "dataset_id", "status", "class_id", "shape", name=op.f("pk_annotation_totals")
+        ),
+    )
+    op.create_table(
+        "class_sets",
+        sa.Column("dataset_id", sa.String(length=36), nullable=False),
+        sa.Column("class_id", sa.Integer(), nullable=False),
+        sa.Column("class_set_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["datasets.id"], name=op.f("fk_class_sets_dataset_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "dataset_id", "class_id", "class_set_id", name=op.f("pk_class_sets")
+        ),
+    )
+    op.create_table(
         "exports",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
@@ -144,6 +173,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
     )
     op.create_index("ix_exports_deleted", "exports", ["deleted"], unique=False)
+    op.create_index(
+        "ix_exports_staged",
+        "exports",
+        ["staged"],
+        unique=False,
+        postgresql_where=sa.text("staged"),
+        sqlite_where=sa.text("staged = 1"),
+    )
     op.create_index("ix_exports_expires_at", "exports", ["expires_at"], unique=False)
     op.create_index(
         "ix_exports_organization_id_created_at",
@@ -161,6 +198,25 @@ def upgrade() -> None:
         sqlite_where=sa.text("NOT deleted"),
     )
     op.create_table(
+        "image_totals",
+        sa.Column("dataset_id", sa.String(length=36), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("class_set_id", sa.String(length=36), nullable=False),
+        sa.Column("image_count", sa.BigInteger(), nullable=False),
+        sa.Column("renamed_count", sa.BigInteger(), nullable=False),
+        sa.Column("foldered_count", sa.BigInteger(), nullable=False),
+        sa.Column("annotation_count", sa.BigInteger(), nullable=False),
+        sa.Column("image_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("annotation_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("path_bytes", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["datasets.id"], name=op.f("fk_image_totals_dataset_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "dataset_id", "status", "class_set_id", name=op.f("pk_image_totals")
+        ),
+    )
+    op.create_table(
         "images",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("dataset_id", sa.String(length=36), nullable=False),
@@ -171,7 +227,8 @@ def upgrade() -> None:
         sa.Column(
             "name_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
-        sa.Column("unsafe_path", sa.Boolean(), nullable=False),
+        sa.Column("collides", sa.Boolean(), nullable=False),
+        sa.Column("class_set_id", sa.String(length=36), nullable=False),
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("split", sa.String(length=5), nullable=True),
         sa.Column("width", sa.Integer(), nullable=False),
@@ -221,31 +278,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("export_id", "number", name=op.f("pk_export_segments")),
     )
-    op.create_table(
-        "image_class_counts",
-        sa.Column("image_id", sa.String(length=36), nullable=False),
-        sa.Column("class_id", sa.Integer(), nullable=False),
-        sa.Column("shape", sa.String(length=16), nullable=False),
-        sa.Column("annotation_count", sa.Integer(), nullable=False),
-        sa.Column("off_image_count", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["image_id"],
-            ["images.id"],
-            name=op.f("fk_image_class_counts_image_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "image_id", "class_id", "shape", name=op.f("pk_image_class_counts")
-        ),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("image_class_counts")
     op.drop_table("export_segments")
     op.drop_index("ix_images_dataset_id_status_path", table_name="images")
     op.drop_index("ix_images_dataset_id_name_key_path", table_name="images")
     op.drop_table("images")
+    op.drop_table("image_totals")
     op.drop_index(
         "uq_exports_dataset_id_name",
         table_name="exports",
@@ -255,8 +295,16 @@ def downgrade() -> None:
     op.drop_index("ix_exports_step_updated_at", table_name="exports")
     op.drop_index("ix_exports_organization_id_created_at", table_name="exports")
     op.drop_index("ix_exports_expires_at", table_name="exports")
+    op.drop_index(
+        "ix_exports_staged",
+        table_name="exports",
+        postgresql_where=sa.text("staged"),
+        sqlite_where=sa.text("staged = 1"),
+    )
     op.drop_index("ix_exports_deleted", table_name="exports")
     op.drop_table("exports")
+    op.drop_table("class_sets")
+    op.drop_table("annotation_totals")
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_index("ix_datasets_organization_id_slug", table_name="datasets")

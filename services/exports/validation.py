@@ -1,0 +1,49 @@
+"""What a request for an export must be, as far as it can be told without building it."""
+
+from collections.abc import Sequence
+
+from services.catalog.datasets import name_error
+from services.catalog.model import IMAGE_STATUSES, DatasetClass
+from services.errors import Invalid
+from services.exports.formats import FORMAT_NAMES
+from services.exports.model import ExportRequest
+
+MAX_IDEMPOTENCY_KEY = 255
+
+
+def field_errors(request: ExportRequest) -> dict[str, str]:
+    """What is wrong with the fields, by name, before the dataset is known."""
+    fields: dict[str, str] = {}
+    if not request.dataset_name:
+        fields["dataset_name"] = "give the name of the dataset to export"
+    if problem := name_error(request.name):
+        fields["name"] = problem
+    if request.format not in FORMAT_NAMES:
+        fields["format"] = f"{request.format!r} is unknown; use one of {', '.join(FORMAT_NAMES)}"
+    if request.status_filter and request.status_filter not in IMAGE_STATUSES:
+        fields["status_filter"] = (
+            f"{request.status_filter!r} is no image status; use one of "
+            f"{', '.join(IMAGE_STATUSES)}, or all"
+        )
+    if len(request.idempotency_key) > MAX_IDEMPOTENCY_KEY or "\0" in request.idempotency_key:
+        fields["idempotency_key"] = f"use at most {MAX_IDEMPOTENCY_KEY} characters, without NUL"
+    return fields
+
+
+def class_errors(request: ExportRequest, classes: Sequence[DatasetClass]) -> dict[str, str]:
+    """What is wrong with the class filter, given the dataset's classes."""
+    known = [item.name for item in classes]
+    found = set(known)
+    unknown = [name for name in request.class_filter if name not in found]
+    if not unknown:
+        return {}
+    valid = ", ".join(known) if known else "none yet"
+    return {
+        "class_filter": f"{', '.join(map(repr, unknown))} not among the dataset's classes: {valid}"
+    }
+
+
+def invalid(fields: dict[str, str]) -> Invalid:
+    """The error that says all of it."""
+    message = "; ".join(f"{name}: {text}" for name, text in fields.items())
+    return Invalid("INVALID_ARGUMENT", message, {}, fields)
