@@ -1,5 +1,6 @@
 """Archives of made-up datasets, put together in memory the way the workers do it."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -106,8 +107,10 @@ def assemble(
     files: dict[str, bytes] = {}
     rows: dict[tuple[str, str], list[bytes]] = {}
     count = 0
+    split_counts: Counter[str] = Counter()
     for item in images:
         count += 1
+        split_counts[item.split or "train"] += 1
         rendered = format_.render(item, export)
         for path, content in rendered.files:
             assert path not in files
@@ -119,7 +122,10 @@ def assemble(
             rows.setdefault(key, []).extend(lines)
         rendered_all.annotation_count += rendered.annotation_count
         rendered_all.losses.merge(rendered.losses)
-    documents = [*format_.documents(export), manifest.document(export, "1.2.3")]
+    ended = [
+        document.ended(split_counts, rendered_all.losses) for document in format_.documents(export)
+    ]
+    documents = [*ended, manifest.document(export, "1.2.3")]
     for document in documents:
         assert document.path not in files
         files[document.path] = _joined(document, rows)

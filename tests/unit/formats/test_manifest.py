@@ -5,7 +5,7 @@ import json
 import pytest
 
 from services.exports.formats import DEFAULT_FORMAT, FORMAT_NAMES
-from tests.unit.formats.archives import CLASSES, assemble, box, image, info
+from tests.unit.formats.archives import CLASSES, assemble, box, image, info, keypoint
 from workers.formats.base import FIRST_IDS, Document, LossReport
 from workers.formats.registry import FORMATS
 
@@ -18,7 +18,12 @@ def test_the_services_know_the_formats() -> None:
 @pytest.mark.parametrize("name", FORMAT_NAMES)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_manifest_lists_every_image_classes_and_counts(name: str, count: int) -> None:
-    images = [image([box(str(n), 1, 1, 5, 5)], n, n) for n in range(1, count + 1)]
+    images = []
+    for n in range(1, count + 1):
+        one = keypoint(str(n), "nose", 1, 1) if name == "yolo_pose" else box(str(n), 1, 1, 5, 5)
+        images.append(
+            image([one], n, n, path=f"{n}.jpg", name=f"{n}.jpg", split=("train", "val")[n % 2])
+        )
     files, _ = assemble(info(name, class_filter=("person", "car")), images)
     manifest = json.loads(files["manifest.json"])
     assert manifest["format"] == name
@@ -32,7 +37,9 @@ def test_the_manifest_lists_every_image_classes_and_counts(name: str, count: int
     assert [row["id"] for row in manifest["files"]] == [one.id for one in images]
     assert all(path in files for row in manifest["files"] for path in row["annotation_files"])
     assert manifest["image_count"] == manifest["annotation_count"] == count
-    assert manifest["losses"] == {}
+    lost = [row for rows in manifest["losses"].values() for row in rows]
+    # A data.yaml needs images of two splits.
+    assert [row for row in lost if row["ids"] != ["data.yaml"]] == []
 
 
 def test_losses_stand_in_the_manifest_and_the_readme() -> None:

@@ -106,6 +106,15 @@ def test_the_other_answers_fit_their_documented_shapes() -> None:
     schemas.Download.model_validate(download, strict=True, extra="forbid")
     deleted = bodies.deleted(pb.DeleteExportResponse(id="1"))
     schemas.Deleted.model_validate(deleted, strict=True, extra="forbid")
+    preview = bodies.preview(
+        pb.PreviewExportResponse(
+            image_count=2,
+            classes=[pb.PreviewClass(name="car", annotation_count=3)],
+            losses=[pb.ExpectedLoss(kind=pb.LOSS_KIND_DROPPED, reason="x", count=1, at_most=True)],
+            notes=["x"],
+        )
+    )
+    schemas.Preview.model_validate(preview, strict=True, extra="forbid")
     bulk = bodies.bulk_deleted(pb.BulkDeleteExportsResponse(deleted=["1"], not_found=["2"]))
     schemas.BulkDeleted.model_validate(bulk, strict=True, extra="forbid")
     assert (bulk["count"], bulk["succeeded"]) == (1, ["1"])

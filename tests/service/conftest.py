@@ -1,0 +1,37 @@
+"""Datasets that several files of tests share, one of each per stack."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.datasets import SCENES, Picture, bbox, noise_jpeg, put_all, unique
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def scenes(stack: Stack) -> str:
+    """The name of a dataset of `SCENES`."""
+    name = unique("scenes")
+    put_all(stack, name, SCENES)
+    return name
+
+
+@dataclass(frozen=True)
+class Large:
+    """A dataset whose images do not fit into one segment of 16 MiB."""
+
+    name: str
+    image_count: int
+    image_bytes: int
+
+
+@pytest.fixture(scope="session")
+def large(stack: Stack) -> Large:
+    """About 21 MB of noise, with text beside it."""
+    name = unique("large")
+    pictures = [
+        Picture(f"{n:02}.jpg", noise_jpeg(n), [bbox("car", x=k) for k in range(50)])
+        for n in range(18)
+    ]
+    put_all(stack, name, pictures)
+    return Large(name, len(pictures), sum(len(picture.data) for picture in pictures))

@@ -1,0 +1,340 @@
+"""The schema and the queries, on SQLite and PostgreSQL."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, event, inspect, text
+
+from services.catalog.content import Content, known_content
+from services.catalog.datasets import create_dataset, get_dataset, list_datasets
+from services.catalog.images import check_image, put_images
+from services.catalog.model import DatasetClass
+from services.catalog.selection import (
+    Selection,
+    image_totals_of,
+    selected_images,
+    shape_totals_of,
+)
+from services.database import migrate as migrations
+from services.database.engine import Database
+from services.database.migrate import migrate, require_newest
+from services.database.tables import exports, metadata
+from services.doorbell import Doorbell, connect_broker
+from services.exports import store, work
+from services.exports.model import ExportAddress, ExportRequest, Status, Step
+from services.exports.reconciler import sweep
+from services.identity.keys import authenticate, create_key, ensure_organization
+from services.identity.roles import Role
+from services.settings import Settings, SettingsError
+from tests.datasets import bbox
+from tests.parts import PostgreSQL
+
+DATASETS = 10
+IMAGES = 300
+EXPORTS = 3000
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def urls(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Makes empty databases, and gives their URLs."""
+    if request.param == "sqlite":
+        folder: Path = tmp_path_factory.mktemp("databases")
+        return lambda: f"sqlite:///{folder / uuid.uuid4().hex}.db"
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return lambda: server.create_database().replace("postgresql:", "postgresql+psycopg:", 1)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def schema(connection: Connection) -> dict[str, Any]:
+    """Everything that the database itself says of its tables."""
+    inspector = inspect(connection)
+    found: dict[str, Any] = {}
+    for name in inspector.get_table_names():
+        if name == "alembic_version":
+            continue
+        found[name] = {
+            "columns": [
+                {key: str(value) for key, value in column.items() if key != "comment"}
+                for column in inspector.get_columns(name)
+            ],
+            "primary key": inspector.get_pk_constraint(name),
+            "foreign keys": sorted(map(str, inspector.get_foreign_keys(name))),
+            "unique": sorted(map(str, inspector.get_unique_constraints(name))),
+            "indexes": sorted(
+                str(index | {"dialect_options": _texts(index.get("dialect_options", {}))})
+                for index in inspector.get_indexes(name)
+            ),
+        }
+    return found
+
+
+def _texts(options: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in options.items()}
+
+
+def test_the_migrations_make_the_tables(urls: Callable[[], str]) -> None:
+    with opened(urls()) as migrated, opened(urls()) as made:
+        migrate(migrated)
+        with made.write() as connection:
+            metadata.create_all(connection)
+            wanted = schema(connection)
+        with migrated.write() as connection:
+            assert schema(connection) == wanted
+            assert set(wanted) == set(metadata.tables)
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
+        require_newest(migrated)
+        # Again it changes nothing.
+        migrate(migrated)
+        with pytest.raises(SettingsError, match="cartouche migrate"):
+            require_newest(made)
+
+
+def test_the_migrations_can_be_undone(urls: Callable[[], str]) -> None:
+    config = Config()
+    folder = Path(migrations.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    with opened(urls()) as database:
+        migrate(database)
+        with database.write() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, "base")
+        with database.write() as connection:
+            assert schema(connection) == {}
+        migrate(database)
+        require_newest(database)
+
+
+@dataclass(frozen=True)
+class Crowded:
+    """A database of several organizations, each with a dataset and exports."""
+
+    database: Database
+    key: str
+    organization_id: str
+    dataset_id: str
+    export_id: str
+
+
+@pytest.fixture(scope="module")
+def crowded(urls: Callable[[], str]) -> Iterator[Crowded]:
+    """So many rows that no planner likes to read them all."""
+    with opened(urls()) as database:
+        migrate(database)
+        made = [_fill(database, number) for number in range(DATASETS)]
+        with database.write() as connection:
+            row = connection.execute(exports.select()).mappings().one()
+            # The first organization has one in a hundred.
+            owners = [made[number % 9 + 1 if number % 100 else 0] for number in range(EXPORTS)]
+            copies = [
+                dict(row)
+                | {
+                    "id": str(uuid.uuid4()),
+                    "name": f"copy {number}",
+                    "organization_id": owner.organization_id,
+                    "dataset_id": owner.dataset_id,
+                    "status": Status.completed,
+                    "step": Step.done,
+                    "created_at": row["created_at"] - number,
+                    "expires_at": row["created_at"] + 1000 + number,
+                }
+                for number, owner in enumerate(owners)
+            ]
+            connection.execute(exports.insert(), copies)
+            if not database.is_sqlite:
+                # As its autovacuum does; SQLite is never told.
+                connection.execute(text("ANALYZE"))
+        yield made[0]
+
+
+def _fill(database: Database, number: int) -> Crowded:
+    organization_id = ensure_organization(database, f"organization {number}")
+    key = create_key(database, organization_id, Role.owner)
+    classes = [DatasetClass("car"), DatasetClass("person")]
+    dataset_id = create_dataset(database, organization_id, "dataset", classes).id
+    put_images(
+        database,
+        organization_id,
+        dataset_id,
+        [
+            (
+                check_image(
+                    f"{image}.jpg",
+                    ("new", "complete")[image % 2],
+                    "",
+                    str([bbox(("car", "person")[image % 2])]).replace("'", '"').encode(),
+                ),
+                Content(f"{number}/{image}", 100, image, f"{image:064x}", 10, 10),
+            )
+            for image in range(IMAGES)
+        ],
+    )
+    export_id = ""
+    if number == 0:
+        request = ExportRequest("dataset", "first", "coco")
+        export_id = store.create_export(database, organization_id, request, lambda _: b"").export_id
+    return Crowded(database, key, organization_id, dataset_id, export_id)
+
+
+def _identity(c: Crowded) -> None:
+    assert authenticate(c.database, c.key).organization_id == c.organization_id
+    assert ensure_organization(c.database, "organization 3")
+
+
+def _catalog(c: Crowded) -> None:
+    assert get_dataset(c.database, c.organization_id, "dataset").image_count == IMAGES
+    with pytest.raises(Exception, match="not found"):
+        get_dataset(c.database, c.organization_id, "no name, so perhaps a slug")
+    assert list_datasets(c.database, c.organization_id, 10, 0)[1] == 1
+    assert known_content(c.database, c.organization_id, f"{1:064x}")
+
+
+def _import(c: Crowded) -> None:
+    changed = check_image("1.jpg", "review", "", b"")
+    content = Content("1", 100, 1, f"{1:064x}", 10, 10)
+    put_images(c.database, c.organization_id, c.dataset_id, [(changed, content)])
+
+
+def _selections(c: Crowded) -> None:
+    classes = [DatasetClass("car"), DatasetClass("person")]
+    for class_filter in ((), ("car",), ("car", "person")):
+        for status in ("", "new"):
+            for include_unannotated in (False, True):
+                selection = Selection.of(
+                    c.dataset_id,
+                    classes,
+                    class_filter=class_filter,
+                    status=status,
+                    include_unannotated=include_unannotated,
+                )
+                with c.database.snapshot() as connection:
+                    assert image_totals_of(connection, selection).image_count
+                    assert shape_totals_of(connection, selection)
+                    assert list(selected_images(connection, selection))
+
+
+def _reading(c: Crowded) -> None:
+    for address in (ExportAddress(id=c.export_id), ExportAddress("", "dataset", "first")):
+        assert store.get_export(c.database, c.organization_id, address).id == c.export_id
+    for filters in (
+        {},
+        {"dataset_name": "dataset"},
+        {"status": Status.completed},
+        {"formats": ["coco"]},
+        {"dataset_name": "dataset", "status": Status.completed, "formats": ["coco"]},
+    ):
+        found = store.list_exports(c.database, c.organization_id, limit=5, **filters)
+        assert len(found.exports) == 5
+
+
+def _writing(c: Crowded) -> None:
+    request = ExportRequest("dataset", str(uuid.uuid4()), "coco", idempotency_key=str(uuid.uuid4()))
+    made = store.create_export(c.database, c.organization_id, request, lambda _: b"")
+    again = store.create_export(c.database, c.organization_id, request, lambda _: b"")
+    assert again.export_id == made.export_id
+    store.delete_export(c.database, c.organization_id, ExportAddress(id=made.export_id))
+    store.bulk_delete_exports(c.database, c.organization_id, [made.export_id, "other"])
+
+
+def _work(c: Crowded) -> None:
+    request = ExportRequest("dataset", str(uuid.uuid4()), "coco")
+    made = store.create_export(c.database, c.organization_id, request, lambda _: b"").export_id
+    plan = work.claim_export(c.database, made, Step.plan, LEASE)
+    assert plan is not None
+    segments = [work.PlannedSegment(number, "key", 1, 1) for number in (1, 2)]
+    assert work.plan_segments(
+        c.database,
+        plan,
+        segments=segments,
+        upload_id=None,
+        snapshot={"classes": []},
+        image_count=1,
+        annotation_count=1,
+    )
+    for number, counted in ((1, work.Counted.more), (2, work.Counted.last)):
+        claim = work.claim_segment(c.database, made, number, LEASE)
+        assert claim is not None
+        assert work.renew(c.database, claim, LEASE)
+        assert work.segment_done(c.database, claim, {}) is counted
+        assert work.segment_done(c.database, claim, {}) is work.Counted.lost
+    assert work.segment_results(c.database, made) == [{}, {}]
+    assert work.unfinished_segments(c.database, made) == []
+    assert work.fail(c.database, made, "enough")
+
+
+def _sweep(c: Crowded) -> None:
+    doorbell = Doorbell(connect_broker("memory://"))
+    try:
+        sweep(c.database, doorbell, Settings())
+    finally:
+        doorbell.close()
+
+
+@pytest.mark.parametrize(
+    "use", [_identity, _catalog, _import, _selections, _reading, _writing, _work, _sweep]
+)
+def test_every_query_has_an_index(crowded: Crowded, use: Callable[[Crowded], None]) -> None:
+    asked: dict[str, Any] = {}
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+            asked[statement] = parameters[0] if many else parameters
+
+    engine = crowded.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        use(crowded)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert asked
+    explain = _scans_of_sqlite if crowded.database.is_sqlite else _scans_of_postgresql
+    with crowded.database.write() as connection:
+        found = {
+            statement: scans
+            for statement, parameters in asked.items()
+            if (scans := explain(connection, statement, parameters))
+        }
+    assert found == {}
+
+
+def _scans_of_sqlite(connection: Connection, statement: str, parameters: Any) -> list[str]:
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    return [row.detail for row in rows if _scanned(r"SCAN (\w+)", row.detail)]
+
+
+def _scans_of_postgresql(connection: Connection, statement: str, parameters: Any) -> list[str]:
+    # As PostgreSQL would do it with these rows; a table of a page or two it reads at once.
+    chosen = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars().all()
+    large = [line for line in chosen if re.search(r"Seq Scan on (images|exports)\b", line)]
+    # As it would do it with more rows everywhere.
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    forced = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars().all()
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
+    return large + [line for line in forced if _scanned(r"Seq Scan on (\w+)", line)]
+
+
+def _scanned(pattern: str, line: str) -> bool:
+    found = re.search(pattern, line)
+    return found is not None and found[1] in metadata.tables

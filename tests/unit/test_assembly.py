@@ -1,0 +1,46 @@
+"""The end of an archive: documents that need what only the whole archive knows."""
+
+import io
+import zipfile
+
+import yaml
+
+from tests.unit.formats.archives import box, image, info
+from workers.assembly import Assembly
+from workers.formats.base import ExportImage
+from workers.info import VERSION
+from workers.manifests import PlannedImage
+from workers.staging import MemoryStaging
+from workers.text import SegmentText
+
+
+def test_splits_of_all_segments_decide_how_data_yaml_ends() -> None:
+    export = info("yolo", class_filter=("car",))
+    staging = MemoryStaging()
+    results = []
+    for number, split in enumerate(("test", "val", "test"), 1):
+        text = SegmentText(export, VERSION)
+        one: ExportImage = image([box(str(number), 1, 1, 5, 5)], number, number, split=split)
+        text.add([PlannedImage(one, "key", 0)])
+        staged, result = text.pieces()
+        for key, data in staged.items():
+            staging.put(f"{number}-{key}", data)
+        results.append({**result, "stage": f"{number}-"})
+    assembly = Assembly(export, results, staging)
+    data = b"".join(assembly)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert yaml.safe_load(archive.read("data.yaml")) == {
+            "train": "images/val",
+            "val": "images/val",
+            "test": "images/test",
+            "nc": 1,
+            "names": {0: "car"},
+        }
+        manifest = archive.read("manifest.json").decode()
+        readme = archive.read("README.txt").decode()
+    reason = "no image is of the split train: data.yaml names those of val"
+    assert reason in manifest
+    assert reason in readme
+    assert assembly.summary.split_counts == {"test": 2, "val": 1}
+    assert assembly.summary.losses.total("degraded") == 1
