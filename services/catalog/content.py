@@ -109,7 +109,11 @@ def store_content(store: ObjectStore, organization_id: str, spool: Spool) -> Con
     width, height = spool.image_size()
     sha256, crc32 = _sums(spool.pieces())
     key = f"{organization_id}/sha256/{sha256[:2]}/{sha256}"
-    store.put_stream(store.images_bucket, key, spool.size, spool.pieces())
+    if spool.size <= _IN_MEMORY:
+        # Tried again by itself where the connection breaks.
+        store.put(store.images_bucket, key, b"".join(spool.pieces()))
+    else:
+        store.put_stream(store.images_bucket, key, spool.size, spool.pieces())
     return Content(key, spool.size, crc32, sha256, width, height)
 
 

@@ -15,8 +15,8 @@ from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from services.catalog.class_messages import class_message
 from services.catalog.importers import ImportIssue, ImportItem
-from services.catalog.messages import class_message
 from services.catalog.model import DatasetClass
 from services.errors import (
     AlreadyExists,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
@@ -49,83 +48,78 @@ class PutStream:
         self._store = store
         self._organization_id = organization_id
         self._dataset_id = dataset_id
-        self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue()
+        #: Images that came in, in order; None: no more will come.
+        self._coming: asyncio.Queue[asyncio.Task[_Outcome] | None] = asyncio.Queue()
+        #: The next one, where it was looked at before it was ready.
+        self._first: asyncio.Task[_Outcome] | None = None
+        self._begun: set[asyncio.Task[_Outcome]] = set()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._pending = asyncio.Semaphore(4 * _BATCH)
-        #: The latest image of each path that is under way.
-        self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def run(
         self, requests: AsyncIterator[pb.PutImagesRequest]
     ) -> AsyncIterator[pb.PutImagesResponse]:
-        """A response for each image, as soon as it is durable.
+        """A response for each image, as soon as it is durable, in the order in which they came:
+        numbers are given in this order, so that equal imports give equal numbers.
 
         Raises:
             Invalid: the messages are out of order, or a chunk is too large.
             Unavailable: the database or the store is away.
         """
         reader = asyncio.create_task(self._read(requests))
-        reader.add_done_callback(lambda _: self._outcomes.put_nowait(None))
+        reader.add_done_callback(lambda _: self._coming.put_nowait(None))
         try:
-            while (first := await self._outcomes.get()) is not None:
-                batch = [first]
-                while len(batch) < _BATCH and not self._outcomes.empty():
-                    following = self._outcomes.get_nowait()
-                    if following is None:
-                        self._outcomes.put_nowait(None)
-                        break
-                    batch.append(following)
+            while batch := await self._next_batch():
                 for response in await self._record(batch):
                     self._pending.release()
                     yield response
             await reader
         finally:
-            reader.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await reader
+            left = [reader, *self._begun]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _next_batch(self) -> list[_Outcome]:
+        """The next images in order whose bytes are in the store; none at the end."""
+        batch: list[_Outcome] = []
+        while len(batch) < _BATCH:
+            if batch and self._first is None and self._coming.empty():
+                break
+            task = self._first or await self._coming.get()
+            if task is None:
+                # Stays there, for the next look.
+                self._coming.put_nowait(None)
+                break
+            if batch and not task.done():
+                self._first = task
+                break
+            self._first = None
+            batch.append(await task)
+            self._begun.discard(task)
+        return batch
 
     async def _read(self, requests: AsyncIterator[pb.PutImagesRequest]) -> None:
+        async for request in requests:
+            if request.WhichOneof("message") != "image":
+                raise Invalid.of("message", "an image comes before its chunks")
+            image = request.image
+            spool = Spool() if image.WhichOneof("source") == "size" else None
+            if spool is not None:
+                await _receive(spool, image, requests)
+            await self._pending.acquire()
+            await self._slots.acquire()
+            task = asyncio.create_task(self._store_one(image, spool))
+            self._begun.add(task)
+            self._coming.put_nowait(task)
+
+    async def _store_one(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                async for request in requests:
-                    if request.WhichOneof("message") != "image":
-                        raise Invalid.of("message", "an image comes before its chunks")
-                    image = request.image
-                    spool = Spool() if image.WhichOneof("source") == "size" else None
-                    if spool is not None:
-                        await _receive(spool, image, requests)
-                    await self._pending.acquire()
-                    await self._slots.acquire()
-                    self._begin(tasks, image, spool)
-        except* CartoucheError as group:
-            raise group.exceptions[0] from None
-
-    def _begin(self, tasks: asyncio.TaskGroup, image: pb.PutImage, spool: Spool | None) -> None:
-        path = image.path
-        before = self._under_way.get(path)
-        task = tasks.create_task(self._store_one(image, spool, before))
-        self._under_way[path] = task
-
-        def forget(ended: asyncio.Task[None]) -> None:
-            if self._under_way.get(path) is ended:
-                del self._under_way[path]
-
-        task.add_done_callback(forget)
-
-    async def _store_one(
-        self, image: pb.PutImage, spool: Spool | None, before: asyncio.Task[None] | None
-    ) -> None:
-        """Stores the bytes of an image; `before` is the same path's earlier one, if any."""
-        try:
-            outcome = await asyncio.to_thread(self._prepare, image, spool)
+            return await asyncio.to_thread(self._prepare, image, spool)
         finally:
             self._slots.release()
             if spool is not None:
                 spool.close()
-        if before is not None:
-            # A path that comes twice is recorded in the order in which it came.
-            await asyncio.wait((before,))
-        self._outcomes.put_nowait(outcome)
 
     def _prepare(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
         """Checks an image and sees to it that its bytes are in the store."""

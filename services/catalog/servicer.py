@@ -8,6 +8,7 @@ from cartouche.catalog.v1 import catalog_service_pb2 as pb
 from cartouche.catalog.v1 import catalog_service_pb2_grpc as rpc
 
 from services.catalog import datasets, messages
+from services.catalog.class_messages import class_of
 from services.catalog.put_stream import PutStream
 from services.database.engine import Database
 from services.errors import AlreadyExists, Invalid, NotFound
@@ -33,7 +34,7 @@ class CatalogServicer(rpc.CatalogServiceServicer):
             self._database,
             who.organization_id,
             request.name,
-            [messages.class_of(item) for item in request.classes],
+            [class_of(item) for item in request.classes],
         )
         return pb.CreateDatasetResponse(dataset=messages.dataset_message(made))
 
@@ -68,7 +69,7 @@ class CatalogServicer(rpc.CatalogServiceServicer):
 
     def _open(self, organization_id: str, request: pb.PutImagesOpen) -> str:
         """The id of the dataset that a stream writes to, with the classes it asks for."""
-        wanted = [messages.class_of(item) for item in request.classes]
+        wanted = [class_of(item) for item in request.classes]
         datasets.check_classes(wanted)
         try:
             found = self._find(organization_id, request.dataset_name)

@@ -349,6 +349,9 @@ class _Work:
             all_stay = self._cut(found, is_sure)
         else:
             all_stay = True
+        is_joint = found.shape is Shape.joint and self._rules.merges_joints
+        if is_joint:
+            self._lose(Kind.degraded, _MISFIT, count, True)
         written = count
         for rule in self._rules_of(found):
             is_certain = is_sure and all_stay and rule.always
@@ -362,7 +365,7 @@ class _Work:
         if found.shape is Shape.polygon_rings and self._rules.parts_polygons:
             written += found.part_count - found.annotation_count
             self.annotations_at_most = True
-        if not is_sure or not all_stay:
+        if not is_sure or not all_stay or is_joint:
             self.annotations_at_most = True
         self.annotation_count += written
         self._add_written(found, written, is_sure and all_stay)
@@ -417,9 +420,6 @@ class _Work:
 
     def _add_written(self, found: ShapeTotals, written: int, is_certain: bool) -> None:
         name = self._classes[found.class_id].name
-        if found.shape is Shape.joint and self._rules.merges_joints:
-            self._lose(Kind.degraded, _MISFIT, found.annotation_count, True)
-            self.annotations_at_most |= name in self._joint_names
         for rule in self._rules.written:
             self._lose(rule.kind, rule.reason, written, not (rule.always and is_certain))
         rule_of_name = self._rules.class_name_rule

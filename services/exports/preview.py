@@ -70,7 +70,6 @@ def preview_export(database: Database, organization_id: str, request: ExportRequ
         shapes = selection.shape_totals_of(connection, chosen)
         notes = _name_notes(connection, organization_id, request)
     expected = forecast(request.format, dataset.classes, chosen, images, shapes)
-    selected = sum(found.annotation_count for found in shapes)
     if not images.image_count:
         notes.append(_empty_note(dataset, request))
     elif chosen.is_doubtful:
@@ -83,7 +82,8 @@ def preview_export(database: Database, organization_id: str, request: ExportRequ
         estimated_size=estimated_size(
             request.format,
             images,
-            selected / images.annotation_count if images.annotation_count else 0.0,
+            sum(found.annotation_count for found in shapes),
+            expected.annotation_count,
             include_images=request.include_images,
         ),
         classes=_class_counts(dataset, chosen, shapes),

@@ -148,7 +148,6 @@ def claim_segment(
             ~export_segments.c.done,
             export_segments.c.not_before <= now(),
             or_(export_segments.c.lease_until.is_(None), export_segments.c.lease_until < now()),
-            _building(export_id),
         )
         .values(
             attempt=export_segments.c.attempt + 1,
@@ -158,7 +157,16 @@ def claim_segment(
             rung_at=0,
         )
     )
+    # Whoever deletes or fails the export waits for this lock: after that, its objects are only
+    # removed once the claim can be seen.
+    building = (
+        select(exports.c.id)
+        .where(exports.c.id == export_id, exports.c.step == Step.build, ~exports.c.deleted)
+        .with_for_update(read=True)
+    )
     with database.write() as connection:
+        if connection.execute(building).first() is None:
+            return None
         if _changed(connection.execute(claim)) == 0:
             return None
         row = connection.execute(select(export_segments).where(mine)).one()
@@ -175,13 +183,13 @@ def claim_segment(
 
 
 def renew(database: Database, claim: ExportClaim | SegmentClaim, lease: timedelta) -> bool:
-    """Keeps a claim alive; False: it is lost (taken over, deleted or failed)."""
+    """Keeps a claim alive; False: it is over (done, taken over, deleted or failed)."""
     until = now() + lease.total_seconds()
     with database.write() as connection:
         if isinstance(claim, SegmentClaim):
             result = connection.execute(
                 export_segments.update()
-                .where(_held_segment(claim), _building(claim.export_id))
+                .where(_held_segment(claim), ~export_segments.c.done, _building(claim.export_id))
                 .values(lease_until=until)
             )
         else:
