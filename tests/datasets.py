@@ -42,7 +42,7 @@ def jpeg(width: int = 64, height: int = 48, seed: int = 0, orientation: int = 0)
 
 
 def noise_jpeg(seed: int, side: int = 1024) -> bytes:
-    """A JPEG that cannot be compressed further: about 1.3 MB at a side of 1,024 pixels."""
+    """A JPEG that cannot be compressed further: about 0.9 MB at a side of 1,024 pixels."""
     pixels = numpy.random.default_rng(seed).integers(0, 256, (side, side, 3), numpy.uint8)
     file = BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90)

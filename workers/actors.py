@@ -30,6 +30,7 @@ from workers import build, finish, plan
 from workers.claims import ClaimLost, Held
 from workers.context import WorkerContext
 from workers.outcomes import ImageUnusable, PermanentFailure
+from workers.staging import discard_stage
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +178,7 @@ def _guarded(
             step(held)
         except ClaimLost:
             logger.info("claim lost", extra=_about(claim))
+            _discard(context, claim)
             _insist(partial(work.abandon, context.database, claim))
             context.doorbell.ring(Bell.remove_export, claim.export_id)
         except ImageUnusable as error:
@@ -199,6 +201,18 @@ def _guarded(
         except Exception as error:
             logger.exception("a step failed", extra=_about(claim))
             _postpone(context, claim, _Surprise(error), _MAX_SURPRISES)
+
+
+def _discard(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
+    """Removes what a lost claim staged; the export, and its clearing up, may be over already."""
+    try:
+        # An answer that was lost can look like a lost claim.
+        if isinstance(claim, ExportClaim) or not work.is_recorded(context.database, claim):
+            discard_stage(context.store, claim)
+    except (StorageError, Unavailable) as error:
+        logger.warning(
+            "what a lost claim staged was not removed", extra={**_about(claim), "error": str(error)}
+        )
 
 
 def _postpone(

@@ -18,7 +18,7 @@ from workers.formats.registry import FORMATS
 from workers.info import VERSION, export_info
 from workers.manifests import Block, PlannedImage, read_blocks
 from workers.outcomes import ImageUnusable
-from workers.staging import Staging, StoreStaging
+from workers.staging import Staging, StoreStaging, stage_of
 from workers.text import SegmentText
 
 
@@ -44,7 +44,7 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         blocks(),
         info,
         StoreStaging(store, prefix),
-        f"{claim.number}-{claim.attempt}-",
+        stage_of(claim),
     )
     if not info.include_images:
         return result
@@ -163,8 +163,12 @@ class ImageEntries:
                 self._count(len(header), crc32(header))
                 yield header
                 yield from self._checked(planned, chunks)
-            except ObjectNotFound:
-                missing = (failing or ahead[0]).image
+            except ObjectNotFound as error:
+                unread = failing or (ahead[0] if ahead else None)
+                if unread is None or unread.object_key != error.key:
+                    # It is the manifest that is gone, and no image is to blame.
+                    raise
+                missing = unread.image
                 raise ImageUnusable(
                     f"The file of image {missing.path!r} (id {missing.id}) is missing from the "
                     "object store. Import the image again, then create the export again.",

@@ -18,7 +18,7 @@ from workers.formats.base import ExportInfo
 from workers.info import export_info
 from workers.manifests import Block, ManifestWriter, PlannedImage, blocks, planned_image
 from workers.outcomes import PermanentFailure
-from workers.staging import StoreStaging
+from workers.staging import StoreStaging, stage_of
 
 #: Bytes of annotations a segment holds at most, where the images allow it.
 TEXT_LIMIT = 32 * 1024 * 1024
@@ -113,7 +113,7 @@ def _write_manifests(
     def end_segment() -> None:
         nonlocal writer, size, work
         number = len(segments) + 1
-        key = f"manifest-{claim.attempt}-{number}"
+        key = f"{stage_of(claim)}{number}"
         staging.put(key, writer.finish())
         segments.append(PlannedSegment(number, key, size, work))
         writer, size, work = ManifestWriter(), 0, 0

@@ -3,7 +3,27 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from services.exports.model import staging_prefix
+from services.exports.work import ExportClaim, SegmentClaim
 from services.storage import ObjectStore
+
+
+def stage_of(claim: ExportClaim | SegmentClaim) -> str:
+    """What the keys begin with that a claim stages: its own, so that attempts never mix."""
+    if isinstance(claim, SegmentClaim):
+        return f"{claim.number}-{claim.attempt}-"
+    return f"manifest-{claim.attempt}-"
+
+
+def discard_stage(store: ObjectStore, claim: ExportClaim | SegmentClaim) -> None:
+    """Removes what a claim staged that was lost: the export's own end may be past already.
+
+    Raises:
+        StorageError: as the store says.
+    """
+    export = claim.export if isinstance(claim, SegmentClaim) else claim
+    prefix = staging_prefix(export.organization_id, export.export_id)
+    store.delete_prefix(store.exports_bucket, prefix + stage_of(claim))
 
 
 class Staging(Protocol):

@@ -16,7 +16,7 @@ from services.catalog.datasets import append_classes
 from services.catalog.model import IMAGE_STATUSES, SPLITS, DatasetClass
 from services.catalog.names import archive_name, name_key
 from services.catalog.shapes import extent_of
-from services.catalog.totals import CountedImage, TotalsChange
+from services.catalog.totals import CountedImage, TotalsChange, class_set_numbers
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import contents, datasets, images
@@ -106,7 +106,13 @@ def put_images(
     batch = _Batch()
     with database.write() as connection:
         classes = append_classes(connection, dataset_id, _classes_of(put))
-        change = TotalsChange(dataset_id, {item.name: i for i, item in enumerate(classes)})
+        class_ids = {item.name: index for index, item in enumerate(classes)}
+        class_set_of = {
+            image.path: frozenset(class_ids[name] for name in image.annotations.class_types)
+            for image, _ in put
+        }
+        set_numbers = class_set_numbers(connection, dataset_id, {*class_set_of.values()})
+        change = TotalsChange(dataset_id, class_ids)
         image_number, annotation_number = connection.execute(
             select(datasets.c.image_number, datasets.c.annotation_number).where(
                 datasets.c.id == dataset_id
@@ -120,6 +126,7 @@ def put_images(
                     images.c.number,
                     images.c.path,
                     images.c.collides,
+                    images.c.class_set_number,
                     images.c.status,
                     images.c.split,
                     images.c.width,
@@ -148,10 +155,8 @@ def put_images(
                 first = row.first_annotation_number
             else:
                 annotation_number += count
-            values = {
-                **_values(image, content, first),
-                "class_set_id": change.class_set_id(image.annotations.extents),
-            }
+            set_number = set_numbers[class_set_of[image.path]]
+            values = {**_values(image, content, first), "class_set_number": set_number}
             if row is None:
                 image_number += 1
                 number, collides, image_id = image_number, False, str(uuid.uuid4())
@@ -179,6 +184,7 @@ def put_images(
                     height=content.height,
                     size=content.size,
                     annotation_bytes=len(image.annotations.document),
+                    class_set_number=set_number,
                     is_renamed=archive_name(image.path, number, collides) != image.path,
                     extents=image.annotations.extents,
                 )
@@ -204,6 +210,7 @@ def _counted(row: Any) -> CountedImage:
         height=row.height,
         size=row.size,
         annotation_bytes=len(document),
+        class_set_number=row.class_set_number,
         is_renamed=archive_name(row.path, row.number, row.collides) != row.path,
         extents=tuple(map(extent_of, orjson.loads(document))),
     )
@@ -299,8 +306,8 @@ def _find_collisions(
             ),
         )
         .values(collides=True)
-        .returning(images.c.path, images.c.number, images.c.status, images.c.class_set_id)
+        .returning(images.c.path, images.c.number, images.c.status, images.c.class_set_number)
     )
     for row in found.all():
         if archive_name(row.path, row.number, False) == row.path:
-            change.rename(row.path, row.status, row.class_set_id)
+            change.rename(row.path, row.status, row.class_set_number)

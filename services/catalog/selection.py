@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, true
 
 from services.catalog.model import DatasetClass
 from services.catalog.names import archive_name
 from services.catalog.shapes import Shape
-from services.database.tables import annotation_totals, class_sets, image_totals, images
+from services.database.tables import annotation_totals, class_set_members, image_totals, images
 
 _BATCH = 500
 
@@ -76,8 +76,8 @@ class ImageTotals:
     renamed_count: int
     #: Images in folders that keep their name.
     foldered_count: int
-    #: Images that surely have a selected annotation.
-    annotated_count: int
+    #: Images that have no selected annotation.
+    unannotated_count: int
     #: Of all their annotations, selected or not.
     annotation_count: int
     annotation_bytes: int
@@ -128,11 +128,14 @@ def image_totals_of(connection: Connection, selection: Selection) -> ImageTotals
     parts = [totals.dataset_id == selection.dataset_id]
     if selection.status:
         parts.append(totals.status == selection.status)
-    if selection.class_ids and not selection.include_unannotated:
-        parts.append(_has_class(totals.class_set_id, selection.dataset_id, selection.class_ids))
     annotated = totals.annotation_count > 0
-    if selection.class_ids:
-        annotated = _has_class(totals.class_set_id, selection.dataset_id, selection.named_class_ids)
+    if selection.class_ids and selection.include_unannotated:
+        annotated = _has_class(
+            totals.class_set_number, selection.dataset_id, selection.named_class_ids
+        )
+    elif selection.class_ids:
+        parts.append(_has_class(totals.class_set_number, selection.dataset_id, selection.class_ids))
+        annotated = true()
     row = connection.execute(
         select(
             *(
@@ -141,7 +144,7 @@ def image_totals_of(connection: Connection, selection: Selection) -> ImageTotals
                     totals.image_count,
                     totals.renamed_count,
                     totals.foldered_count,
-                    case((annotated, totals.image_count), else_=0),
+                    case((annotated, 0), else_=totals.image_count),
                     totals.annotation_count,
                     totals.annotation_bytes,
                     totals.image_bytes,
@@ -182,12 +185,13 @@ def shape_totals_of(connection: Connection, selection: Selection) -> list[ShapeT
 
 
 def _has_class(
-    column: ColumnElement[str], dataset_id: str, class_ids: Sequence[int]
+    column: ColumnElement[int], dataset_id: str, class_ids: Sequence[int]
 ) -> ColumnElement[bool]:
     """Whether a class set has one of the classes."""
     return column.in_(
-        select(class_sets.c.class_set_id).where(
-            class_sets.c.dataset_id == dataset_id, class_sets.c.class_id.in_(class_ids)
+        select(class_set_members.c.class_set_number).where(
+            class_set_members.c.dataset_id == dataset_id,
+            class_set_members.c.class_id.in_(class_ids),
         )
     )
 
@@ -197,7 +201,9 @@ def _condition(selection: Selection) -> ColumnElement[bool]:
     if selection.status:
         parts.append(images.c.status == selection.status)
     if selection.class_ids and not selection.include_unannotated:
-        parts.append(_has_class(images.c.class_set_id, selection.dataset_id, selection.class_ids))
+        parts.append(
+            _has_class(images.c.class_set_number, selection.dataset_id, selection.class_ids)
+        )
     return and_(*parts)
 
 

@@ -1,18 +1,23 @@
 """What a dataset's images amount to, written beside them as they change."""
 
-import uuid
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.shapes import ShapeExtent
-from services.database.tables import annotation_totals, class_sets, image_totals
+from services.database.tables import (
+    annotation_totals,
+    class_set_members,
+    class_sets,
+    image_totals,
+)
 
-#: Class sets are named by UUIDs made from their classes in this namespace.
-_NAMESPACE = uuid.UUID("5f0a7c52-3d0e-4a42-9d8e-0a6f3f1c7f9d")
+#: The classes of an image's annotations, by position in the dataset's list.
+ClassSet = frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +30,48 @@ class CountedImage:
     height: int
     size: int
     annotation_bytes: int
+    class_set_number: int
     #: An archive holds it under another name.
     is_renamed: bool
     extents: tuple[ShapeExtent, ...]
+
+
+def class_set_numbers(
+    connection: Connection, dataset_id: str, wanted: Collection[ClassSet]
+) -> dict[ClassSet, int]:
+    """The numbers of class sets in the dataset, given to those that are new.
+
+    The dataset's row is locked: numbers are given one at a time.
+    """
+    keys = {_key(class_set): class_set for class_set in wanted}
+    mine = class_sets.c.dataset_id == dataset_id
+    found = {
+        keys[row.key]: row.number
+        for row in connection.execute(
+            select(class_sets.c.key, class_sets.c.number).where(mine, class_sets.c.key.in_(keys))
+        )
+    }
+    new = [(key, class_set) for key, class_set in keys.items() if class_set not in found]
+    if not new:
+        return found
+    last = connection.scalar(select(func.max(class_sets.c.number)).where(mine)) or 0
+    found |= {class_set: number for number, (_, class_set) in enumerate(new, last + 1)}
+    connection.execute(
+        class_sets.insert(),
+        [{"dataset_id": dataset_id, "number": found[item], "key": key} for key, item in new],
+    )
+    members = [
+        {"dataset_id": dataset_id, "class_id": class_id, "class_set_number": found[class_set]}
+        for _, class_set in new
+        for class_id in class_set
+    ]
+    if members:
+        connection.execute(class_set_members.insert(), members)
+    return found
+
+
+def _key(class_set: ClassSet) -> str:
+    return hashlib.sha256(",".join(map(str, sorted(class_set))).encode()).hexdigest()
 
 
 class TotalsChange:
@@ -37,17 +81,8 @@ class TotalsChange:
         """`class_ids`: the position of every class in the dataset's list."""
         self._dataset_id = dataset_id
         self._class_ids = class_ids
-        self._sets: dict[str, frozenset[int]] = {}
         self._images: dict[tuple[Any, ...], list[int]] = {}
         self._annotations: dict[tuple[Any, ...], list[int]] = {}
-
-    def class_set_id(self, extents: Iterable[ShapeExtent]) -> str:
-        """The set of the annotations' classes."""
-        found = frozenset(self._class_ids[name] for name in {e.class_name for e in extents})
-        words = ",".join(map(str, sorted(found)))
-        class_set_id = str(uuid.uuid5(_NAMESPACE, f"{self._dataset_id}:{words}"))
-        self._sets[class_set_id] = found
-        return class_set_id
 
     def add(self, image: CountedImage) -> None:
         """Counts an image that is new."""
@@ -57,20 +92,12 @@ class TotalsChange:
         """Counts an image no longer, as it was."""
         self._count(image, -1)
 
-    def rename(self, path: str, status: str, class_set_id: str) -> None:
+    def rename(self, path: str, status: str, class_set_number: int) -> None:
         """Counts an image, counted already, as one that archives hold under another name."""
-        _add(self._images, (status, class_set_id), (0, 1, -_is_foldered(path), 0, 0, 0, 0))
+        _add(self._images, (status, class_set_number), (0, 1, -_is_foldered(path), 0, 0, 0, 0))
 
     def write(self, connection: Connection) -> None:
         """Writes the change. The dataset's row is locked: its totals change one at a time."""
-        members = [
-            {"dataset_id": self._dataset_id, "class_id": class_id, "class_set_id": class_set_id}
-            for class_set_id, class_ids in sorted(self._sets.items())
-            for class_id in class_ids
-        ]
-        if members:
-            insert = _insert(connection, class_sets)
-            connection.execute(insert.on_conflict_do_nothing(), members)
         for table, changes in (
             (image_totals, self._images),
             (annotation_totals, self._annotations),
@@ -82,7 +109,11 @@ class TotalsChange:
                 if any(values)
             ]
             if rows:
-                insert = _insert(connection, table)
+                insert = (
+                    sqlite.insert(table)
+                    if connection.dialect.name == "sqlite"
+                    else postgresql.insert(table)
+                )
                 sums = {
                     column.name: column + insert.excluded[column.name]
                     for column in table.columns
@@ -105,7 +136,7 @@ class TotalsChange:
             image.annotation_bytes,
             len(image.path.encode()),
         )
-        image_key = (image.status, self.class_set_id(image.extents))
+        image_key = (image.status, image.class_set_number)
         _add(self._images, image_key, [sign * value for value in image_values])
         size = image.width, image.height
         for extent in image.extents:
@@ -127,9 +158,3 @@ def _add(
     changes[key] = (
         list(values) if before is None else [a + b for a, b in zip(before, values, strict=True)]
     )
-
-
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)

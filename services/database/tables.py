@@ -80,7 +80,7 @@ images = Table(
     Column("name_key", _Path, nullable=False),
     # An image with a smaller path has the same key.
     Column("collides", Boolean, nullable=False),
-    Column("class_set_id", String(36), nullable=False),
+    Column("class_set_number", BigInteger, nullable=False),
     Column("status", String(10), nullable=False),
     Column("split", String(5)),
     Column("width", Integer, nullable=False),
@@ -100,14 +100,25 @@ images = Table(
 )
 
 # Which classes the annotations of an image have, as sets that many images share: filters ask
-# for the few sets, not for each image. The set without classes has no row.
+# for the few sets, not for each image.
 class_sets = Table(
     "class_sets",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    # SHA-256 of the class ids.
+    Column("key", String(64), nullable=False),
+    UniqueConstraint("dataset_id", "key"),
+)
+
+class_set_members = Table(
+    "class_set_members",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
     # Position in the dataset's class list, from 0.
     Column("class_id", Integer, primary_key=True),
-    Column("class_set_id", String(36), primary_key=True),
+    Column("class_set_number", BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 # What a dataset's images amount to, by status and classes, so that a preview costs the same
@@ -117,7 +128,7 @@ image_totals = Table(
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
     Column("status", String(10), primary_key=True),
-    Column("class_set_id", String(36), primary_key=True),
+    Column("class_set_number", BigInteger, primary_key=True),
     Column("image_count", BigInteger, nullable=False),
     # Images that archives hold under another name, and those in folders that keep theirs.
     Column("renamed_count", BigInteger, nullable=False),
@@ -127,6 +138,7 @@ image_totals = Table(
     Column("image_bytes", BigInteger, nullable=False),
     Column("annotation_bytes", BigInteger, nullable=False),
     Column("path_bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # The same of its annotations, by status, class and shape.

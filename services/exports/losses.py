@@ -382,9 +382,8 @@ class _Work:
             at_most = doubtful and not selection.include_unannotated
             reason = "folders are a part of the file name"
             self._lose(Kind.renamed, reason, images.foldered_count, at_most)
-        if not selection.class_ids or selection.include_unannotated:
-            count = images.image_count - images.annotated_count
-            self._lose(Kind.unannotated, "the image has no annotations", count, doubtful)
+        count = images.unannotated_count
+        self._lose(Kind.unannotated, "the image has no annotations", count, doubtful)
         for reason, count in rules.archive:
             self._lose(Kind.degraded, reason, count if images.image_count else 0, True)
 

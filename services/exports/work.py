@@ -365,6 +365,13 @@ def segment_done(database: Database, claim: SegmentClaim, result: dict[str, Any]
         return Counted.last
 
 
+def is_recorded(database: Database, claim: SegmentClaim) -> bool:
+    """Whether the record holds what this very claim built."""
+    query = select(export_segments.c.number).where(_held_segment(claim), export_segments.c.done)
+    with database.read() as connection:
+        return connection.execute(query).first() is not None
+
+
 def segment_results(database: Database, export_id: str) -> list[dict[str, Any]]:
     """What the builders made, in the order of the segments."""
     with database.read() as connection:

@@ -1,6 +1,7 @@
 """Datasets that several files of tests share, one of each per stack."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -25,13 +26,19 @@ class Large:
     image_bytes: int
 
 
-@pytest.fixture(scope="session")
-def large(stack: Stack) -> Large:
-    """About 21 MB of noise, with text beside it."""
+@cache
+def large_on(stack: Stack) -> Large:
+    """About 22 MB of noise, with text beside it."""
     name = unique("large")
     pictures = [
         Picture(f"{n:02}.jpg", noise_jpeg(n), [bbox("car", x=k) for k in range(50)])
-        for n in range(18)
+        for n in range(24)
     ]
     put_all(stack, name, pictures)
     return Large(name, len(pictures), sum(len(picture.data) for picture in pictures))
+
+
+@pytest.fixture(scope="session")
+def large(stack: Stack) -> Large:
+    """A large dataset on the stack."""
+    return large_on(stack)

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -258,21 +259,26 @@ def _writing(c: Crowded) -> None:
     store.bulk_delete_exports(c.database, c.organization_id, [made.export_id, "other"])
 
 
-def _work(c: Crowded) -> None:
+def _planned(c: Crowded) -> str:
+    """The id of an export of two segments that nobody has claimed."""
     request = ExportRequest("dataset", str(uuid.uuid4()), "coco")
     made = store.create_export(c.database, c.organization_id, request, lambda _: b"").export_id
     plan = work.claim_export(c.database, made, Step.plan, LEASE)
     assert plan is not None
-    segments = [work.PlannedSegment(number, "key", 1, 1) for number in (1, 2)]
     assert work.plan_segments(
         c.database,
         plan,
-        segments=segments,
+        segments=[work.PlannedSegment(number, "key", 1, 1) for number in (1, 2)],
         upload_id=None,
         snapshot={"classes": []},
         image_count=1,
         annotation_count=1,
     )
+    return made
+
+
+def _work(c: Crowded) -> None:
+    made = _planned(c)
     for number, counted in ((1, work.Counted.more), (2, work.Counted.last)):
         claim = work.claim_segment(c.database, made, number, LEASE)
         assert claim is not None
@@ -317,6 +323,18 @@ def test_every_query_has_an_index(crowded: Crowded, use: Callable[[Crowded], Non
             if (scans := explain(connection, statement, parameters))
         }
     assert found == {}
+
+
+def test_a_claim_waits_for_a_deletion_under_way(crowded: Crowded) -> None:
+    """Else the objects of a deleted export would be removed while somebody makes new ones."""
+    made = _planned(crowded)
+    with ThreadPoolExecutor(1) as pool:
+        with crowded.database.write() as connection:
+            connection.execute(exports.update().where(exports.c.id == made).values(deleted=True))
+            claimed = pool.submit(work.claim_segment, crowded.database, made, 1, LEASE)
+            with pytest.raises(TimeoutError):
+                claimed.result(timeout=0.3)
+        assert claimed.result(timeout=30) is None
 
 
 def _scans_of_sqlite(connection: Connection, statement: str, parameters: Any) -> list[str]:

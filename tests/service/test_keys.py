@@ -55,9 +55,10 @@ def test_keys_are_shown_once_and_kept_hashed(stack: Stack) -> None:
     words = ("keys", "create", "--organization", unique("keys"), "--role", "member")
     first, second = (stack.command(*words).stdout for _ in range(2))
     assert first != second
+    keys = [first, second, *(stack.key(role) for role in ROLES)]
     content = dump(stack)
     log = stack.log(10_000_000)
-    for printed in (first, second, *(stack.key(role) for role in ROLES)):
+    for printed in keys:
         key = printed.strip()
         assert KEY.fullmatch(key)
         assert key.encode() not in content

@@ -72,8 +72,9 @@ class PascalVoc:
                 f"{folder}{_DEVKIT}JPEGImages/<name>   the image files",
             ]
         lines += [
-            "Boxes are whole pixels from 0: xmin and ymin are the box's first edges, xmax and ymax",
-            "its last. Readers that count from 1 must add 1 to xmin and ymin. <depth> is always 3.",
+            "Boxes are whole pixels from 0: xmin is the left edge of a box, xmax the right one.",
+            "Readers that count pixels from 1 see left and top edges one pixel too far out.",
+            "<depth> is always 3.",
         ]
         return "\n".join(lines) + "\n"
 

@@ -295,8 +295,10 @@ def attribute_text(value: Any) -> str:
 
 def take_flag(attributes: Mapping[str, Any], name: str) -> tuple[dict[str, Any], bool]:
     """The attributes without the one of this name, and whether that says yes."""
+    if name not in attributes:
+        return dict(attributes), False
     rest = {key: value for key, value in attributes.items() if key != name}
-    return rest, says_yes(attributes.get(name))
+    return rest, says_yes(attributes[name])
 
 
 #: An annotation, its joint, and whether that was moved to the image's edge.
@@ -319,13 +321,19 @@ def _box(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
         if len(ring) < 3 or ring_area(ring) <= 0:
             return _NO_AREA
         return TurnedBox(turned, ring), is_cut
-    if not in_reason([whole]):
+    x, y, w, h = whole
+    # The plain case first: most boxes lie on their image.
+    if x >= 0 and y >= 0 and x + w <= image.width and y + h <= image.height:
+        is_cut = False
+    elif not in_reason([whole]):
         return _NO_REASON
-    x, y, w, h = clamp_box(whole, image.width, image.height)
+    else:
+        is_cut = overshoot(whole, image.width, image.height) > TOLERANCE
+        x, y, w, h = clamp_box(whole, image.width, image.height)
     # The product of two tiny sides may be 0; so may a tiny side beside a large coordinate.
     if w <= 0 or h <= 0 or w * h <= 0 or x + w <= x or y + h <= y:
         return _NO_AREA
-    return Rectangle((x, y, w, h)), overshoot(whole, image.width, image.height) > TOLERANCE
+    return Rectangle((x, y, w, h)), is_cut
 
 
 def _region(annotation: Mapping[str, Any], image: ExportImage) -> _Found:

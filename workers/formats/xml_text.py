@@ -1,6 +1,7 @@
 """Text for XML 1.0, whose writers put their documents together as strings."""
 
 import re
+from functools import lru_cache
 
 #: What no XML 1.0 document may hold, not even escaped (section 2.2, Char).
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -19,11 +20,13 @@ _REFERENCES = str.maketrans(
 )
 
 
+@lru_cache(maxsize=1024)
 def legal(text: str) -> str:
     """`text` without the characters that XML cannot hold."""
     return _ILLEGAL.sub("", text)
 
 
+@lru_cache(maxsize=1024)
 def quoted(text: str) -> str:
     """Text for an element or a double-quoted attribute, on one line, read back as it is."""
     return legal(text).translate(_REFERENCES)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.exports.formats import FORMAT_NAMES
@@ -42,6 +42,7 @@ def numbered(
 
 
 @pytest.mark.parametrize("name", FORMAT_NAMES)
+@settings(max_examples=25)
 @given(
     lists=st.lists(annotation_lists(), max_size=3),
     class_filter=_FILTERS,

@@ -113,16 +113,28 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
-        "class_sets",
+        "class_set_members",
         sa.Column("dataset_id", sa.String(length=36), nullable=False),
         sa.Column("class_id", sa.Integer(), nullable=False),
-        sa.Column("class_set_id", sa.String(length=36), nullable=False),
+        sa.Column("class_set_number", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["datasets.id"], name=op.f("fk_class_set_members_dataset_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "dataset_id", "class_id", "class_set_number", name=op.f("pk_class_set_members")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "class_sets",
+        sa.Column("dataset_id", sa.String(length=36), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(
             ["dataset_id"], ["datasets.id"], name=op.f("fk_class_sets_dataset_id")
         ),
-        sa.PrimaryKeyConstraint(
-            "dataset_id", "class_id", "class_set_id", name=op.f("pk_class_sets")
-        ),
+        sa.PrimaryKeyConstraint("dataset_id", "number", name=op.f("pk_class_sets")),
+        sa.UniqueConstraint("dataset_id", "key", name=op.f("uq_class_sets_dataset_id_key")),
     )
     op.create_table(
         "exports",
@@ -173,6 +185,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
     )
     op.create_index("ix_exports_deleted", "exports", ["deleted"], unique=False)
+    op.create_index("ix_exports_expires_at", "exports", ["expires_at"], unique=False)
+    op.create_index(
+        "ix_exports_organization_id_created_at",
+        "exports",
+        ["organization_id", "created_at", "id"],
+        unique=False,
+    )
     op.create_index(
         "ix_exports_staged",
         "exports",
@@ -180,13 +199,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("staged"),
         sqlite_where=sa.text("staged = 1"),
-    )
-    op.create_index("ix_exports_expires_at", "exports", ["expires_at"], unique=False)
-    op.create_index(
-        "ix_exports_organization_id_created_at",
-        "exports",
-        ["organization_id", "created_at", "id"],
-        unique=False,
     )
     op.create_index("ix_exports_step_updated_at", "exports", ["step", "updated_at"], unique=False)
     op.create_index(
@@ -201,7 +213,7 @@ def upgrade() -> None:
         "image_totals",
         sa.Column("dataset_id", sa.String(length=36), nullable=False),
         sa.Column("status", sa.String(length=10), nullable=False),
-        sa.Column("class_set_id", sa.String(length=36), nullable=False),
+        sa.Column("class_set_number", sa.BigInteger(), nullable=False),
         sa.Column("image_count", sa.BigInteger(), nullable=False),
         sa.Column("renamed_count", sa.BigInteger(), nullable=False),
         sa.Column("foldered_count", sa.BigInteger(), nullable=False),
@@ -213,8 +225,9 @@ def upgrade() -> None:
             ["dataset_id"], ["datasets.id"], name=op.f("fk_image_totals_dataset_id")
         ),
         sa.PrimaryKeyConstraint(
-            "dataset_id", "status", "class_set_id", name=op.f("pk_image_totals")
+            "dataset_id", "status", "class_set_number", name=op.f("pk_image_totals")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "images",
@@ -228,7 +241,7 @@ def upgrade() -> None:
             "name_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
         sa.Column("collides", sa.Boolean(), nullable=False),
-        sa.Column("class_set_id", sa.String(length=36), nullable=False),
+        sa.Column("class_set_number", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("split", sa.String(length=5), nullable=True),
         sa.Column("width", sa.Integer(), nullable=False),
@@ -293,17 +306,18 @@ def downgrade() -> None:
         sqlite_where=sa.text("NOT deleted"),
     )
     op.drop_index("ix_exports_step_updated_at", table_name="exports")
-    op.drop_index("ix_exports_organization_id_created_at", table_name="exports")
-    op.drop_index("ix_exports_expires_at", table_name="exports")
     op.drop_index(
         "ix_exports_staged",
         table_name="exports",
         postgresql_where=sa.text("staged"),
         sqlite_where=sa.text("staged = 1"),
     )
+    op.drop_index("ix_exports_organization_id_created_at", table_name="exports")
+    op.drop_index("ix_exports_expires_at", table_name="exports")
     op.drop_index("ix_exports_deleted", table_name="exports")
     op.drop_table("exports")
     op.drop_table("class_sets")
+    op.drop_table("class_set_members")
     op.drop_table("annotation_totals")
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
