@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts bench protos clean
+.PHONY: help demo run test conformance lint drift parts oracles bench protos clean
 
 VENV := .venv/bin
 
@@ -47,6 +47,9 @@ drift: .venv/installed
 
 parts: .venv/installed ## Install the servers and tools that the tests use, where they are missing
 	@$(VENV)/python -m tests.provision
+
+oracles: .venv/installed ## Read archives of every format with the programs they are for, and print a table
+	@$(VENV)/python -m tests.oracles
 
 bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
 	@$(VENV)/python -m tests.bench

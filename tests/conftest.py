@@ -41,7 +41,8 @@ def pytest_runtest_makereport(
     if report.failed:
         used = getattr(item, "funcargs", {}).values()
         for stack in running_stacks:
-            if any(value is stack for value in used):
+            # Some tests have it with something around it.
+            if any(stack in (value, getattr(value, "stack", None)) for value in used):
                 report.sections.append((f"logs of {stack.name}", stack.log()))
     return report
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -77,16 +77,20 @@ class Spool:
         self._file.close()
 
 
-def known_content(database: Database, organization_id: str, sha256: str) -> Content | None:
-    """What the organization has stored under this hash."""
+def known_contents(
+    database: Database, organization_id: str, hashes: Collection[str]
+) -> dict[str, Content]:
+    """What the organization has stored under these SHA-256, by hash."""
     query = select(contents).where(
-        contents.c.organization_id == organization_id, contents.c.sha256 == sha256
+        contents.c.organization_id == organization_id, contents.c.sha256.in_(hashes)
     )
     with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    return Content(row.object_key, row.size, row.crc32, row.sha256, row.width, row.height)
+        return {
+            row.sha256: Content(
+                row.object_key, row.size, row.crc32, row.sha256, row.width, row.height
+            )
+            for row in connection.execute(query)
+        }
 
 
 def forget_content(database: Database, organization_id: str, sha256: str) -> None:

@@ -10,7 +10,7 @@ from services.catalog.content import (
     MAX_IMAGE_BYTES,
     Content,
     Spool,
-    known_content,
+    known_contents,
     store_content,
     stored_content,
 )
@@ -29,10 +29,11 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """An image whose bytes are in the store."""
+    """An image whose bytes are in the store, or are said to be."""
 
     image: CheckedImage
-    content: Content
+    #: Its SHA-256 where it is only said.
+    content: Content | str
 
 
 _Outcome = _Ready | pb.PutImagesResponse
@@ -132,12 +133,7 @@ class PutStream:
             elif image.object_key:
                 content = stored_content(self._store, self._organization_id, image.object_key)
             elif image.sha256:
-                known = known_content(self._database, self._organization_id, image.sha256)
-                if known is None:
-                    return pb.PutImagesResponse(
-                        path=image.path, result=pb.PUT_IMAGE_RESULT_CONTENT_NEEDED
-                    )
-                content = known
+                return _Ready(checked, image.sha256)
             else:
                 raise Invalid.of("source", "give size, object_key or sha256")
             return _Ready(checked, content)
@@ -149,25 +145,45 @@ class PutStream:
             return rejection_message(image.path, error.reason, error.message)
 
     async def _record(self, batch: list[_Outcome]) -> list[pb.PutImagesResponse]:
-        responses = [item for item in batch if isinstance(item, pb.PutImagesResponse)]
-        waiting = [item for item in batch if isinstance(item, _Ready)]
+        """Makes a batch durable; the responses are in its order."""
+        return await asyncio.to_thread(self._record_now, batch)
+
+    def _record_now(self, batch: list[_Outcome]) -> list[pb.PutImagesResponse]:
+        contents = self._contents_of(batch)
+        responses: dict[int, pb.PutImagesResponse] = {}
+        waiting: dict[int, tuple[CheckedImage, Content]] = {}
+        for position, item in enumerate(batch):
+            if isinstance(item, pb.PutImagesResponse):
+                responses[position] = item
+                continue
+            content = contents.get(item.content) if isinstance(item.content, str) else item.content
+            if content is None:
+                responses[position] = pb.PutImagesResponse(
+                    path=item.image.path, result=pb.PUT_IMAGE_RESULT_CONTENT_NEEDED
+                )
+            else:
+                waiting[position] = item.image, content
         while waiting:
             # A path that comes twice goes in twice, in order.
-            now: dict[str, _Ready] = {}
-            later: list[_Ready] = []
-            for item in waiting:
-                if now.setdefault(item.image.path, item) is not item:
-                    later.append(item)
-            stored = await asyncio.to_thread(
-                put_images,
+            first = {image.path: p for p, (image, _) in reversed(waiting.items())}
+            positions = sorted(first.values())
+            stored = put_images(
                 self._database,
                 self._organization_id,
                 self._dataset_id,
-                [(item.image, item.content) for item in now.values()],
+                [waiting.pop(position) for position in positions],
             )
-            responses.extend(map(stored_message, stored))
-            waiting = later
-        return responses
+            responses.update(zip(positions, map(stored_message, stored), strict=True))
+        return [responses[position] for position in range(len(batch))]
+
+    def _contents_of(self, batch: list[_Outcome]) -> dict[str, Content]:
+        """What is stored under the hashes that the images of a batch name."""
+        ready = [item.content for item in batch if isinstance(item, _Ready)]
+        said = {content for content in ready if isinstance(content, str)}
+        if not said:
+            return {}
+        known = known_contents(self._database, self._organization_id, said)
+        return known | {c.sha256: c for c in ready if isinstance(c, Content)}
 
 
 async def _receive(

@@ -1,15 +1,25 @@
 """PreviewExport: what an export would hold, compared with the export that is then made."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from cartouche.catalog.v1 import catalog_service_pb2 as catalog
 from cartouche.exports.v1 import export_service_pb2 as pb
+from sqlalchemy import event
 
+from services.catalog.datasets import create_dataset
+from services.catalog.model import DatasetClass
+from services.database.engine import Database
+from services.database.migrate import migrate
 from services.exports.formats import FORMAT_NAMES
 from services.exports.losses import Kind
+from services.exports.model import ExportRequest
+from services.exports.preview import preview_export
+from services.identity.keys import ensure_organization
 from tests.datasets import (
     Annotation,
     Picture,
@@ -268,6 +278,24 @@ def test_wrong_fields_are_named_all_at_once(stack: Stack, everything: str) -> No
         preview(stack, "")
     with refused(grpc.StatusCode.NOT_FOUND, "DATASET_NOT_FOUND"):
         preview(stack, unique("missing"))
+
+
+def test_a_preview_reads_totals_and_no_image(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/record.db")
+    migrate(database)
+    organization_id = ensure_organization(database, "demo")
+    create_dataset(database, organization_id, "scenes", [DatasetClass("car")])
+    asked: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        asked.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    request = ExportRequest("scenes", "", "coco", class_filter=("car",), include_unannotated=True)
+    preview_export(database, organization_id, request)
+    database.close()
+    assert any("image_totals" in statement for statement in asked)
+    assert not [statement for statement in asked if re.search(r"\bimages\b", statement)]
 
 
 def test_a_preview_makes_nothing(stack: Stack, everything: str) -> None:

@@ -1,0 +1,231 @@
+"""What is measured: exports of a running Cartouche, and the plain script beside them."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
+from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from cartouche.exports.v1 import export_service_pb2 as pb
+from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
+
+from services.catalog.import_client import import_dataset
+from services.catalog.importers import ImportItem
+from services.catalog.model import DatasetClass
+from tests.parts import (
+    Credentials,
+    MinIO,
+    ObjectStore,
+    Part,
+    PgServerWheel,
+    PostgreSQL,
+    RabbitMQ,
+    Rclone,
+    Redis,
+)
+from tests.processes import Process, environment
+from tests.stack import Embedded, Production, Stack
+
+DATASET = ORGANIZATION = "bench"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One export. `peak_bytes` is the most resident memory that the process had, or the
+    processes had that did the work, without the object store."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+class Subject:
+    """A Cartouche with the images imported, and the address of its store for the plain script."""
+
+    def __init__(
+        self, title: str, stack: Stack, worker: Process, store: "StoreAddress", images: int
+    ) -> None:
+        self.title = title
+        self._stack = stack
+        self._worker = worker
+        self._store = store
+        self._images = images
+        self._stub = ExportServiceStub(stack.channel)
+        self._prefix = ""
+        self._runs = 0
+
+    def fill(self, files: list[Path]) -> None:
+        """Imports the images, each with ten boxes."""
+        items = (
+            ImportItem(
+                path=f"{number:05}.png",
+                file=file,
+                status="complete",
+                annotations=[
+                    {
+                        "id": f"{number}-{n}",
+                        "name": f"class {n}",
+                        "type": "bbox",
+                        "bounding_box": {"x": n, "y": 2 * n, "w": 20.5, "h": 10.25},
+                    }
+                    for n in range(10)
+                ],
+            )
+            for number, file in enumerate(files)
+        )
+        summary = import_dataset(
+            self._stack.grpc_address,
+            self._stack.key("member", ORGANIZATION),
+            DATASET,
+            items,
+            [DatasetClass(f"class {n}") for n in range(10)],
+        )
+        assert summary.created == len(files), summary
+        dataset = (
+            CatalogServiceStub(self._stack.channel)
+            .GetDataset(
+                catalog_pb.GetDatasetRequest(dataset_name=DATASET),
+                metadata=self._stack.metadata("viewer", ORGANIZATION),
+                timeout=30,
+            )
+            .dataset
+        )
+        self._prefix = f"{dataset.organization_id}/"
+
+    def cartouche(self) -> Run:
+        """One export in COCO with images, from the request until it is seen to be completed."""
+        self._runs += 1
+        metadata = self._stack.metadata("owner", ORGANIZATION)
+        process = psutil.Process(self._worker.pid)
+        # The kernel's record of the most memory starts again from here.
+        Path(f"/proc/{self._worker.pid}/clear_refs").write_text("5")
+        cpu, started = _cpu_seconds(process), time.perf_counter()
+        request = pb.CreateExportRequest(
+            dataset_name=DATASET, name=f"run {self._runs}", format="coco", include_images=True
+        )
+        export = self._stub.CreateExport(request, metadata=metadata, timeout=30).export
+        watched = pb.WatchExportRequest(id=export.id)
+        for answer in self._stub.WatchExport(watched, metadata=metadata, timeout=600):
+            export = answer.export
+        run = Run(
+            time.perf_counter() - started,
+            _cpu_seconds(process) - cpu,
+            self._worker.peak_memory(),
+        )
+        assert export.status == pb.EXPORT_STATUS_COMPLETED, export.error_message
+        assert export.image_count == self._images
+        self._stub.DeleteExport(pb.DeleteExportRequest(id=export.id), metadata=metadata, timeout=30)
+        return run
+
+    def plain(self) -> Run:
+        """The plain script on the same images in the same store."""
+        store = self._store
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "tests.bench.plain", urlsplit(store.endpoint).netloc),
+                *(
+                    store.region,
+                    store.images_bucket,
+                    self._prefix,
+                    store.exports_bucket,
+                    "plain.zip",
+                ),
+            ],
+            cwd=REPOSITORY,
+            env=environment(
+                BENCH_ACCESS_KEY=store.credentials.access_key,
+                BENCH_SECRET_KEY=store.credentials.secret_key,
+            ),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        result = json.loads(done.stdout)
+        assert result["images"] == self._images, result
+        return Run(result["seconds"], result["cpu_seconds"], result["peak_bytes"])
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """Where the images of a subject lie."""
+
+    endpoint: str
+    region: str
+    credentials: Credentials
+    images_bucket: str
+    exports_bucket: str
+
+
+@contextmanager
+def subjects(files: list[Path]) -> Iterator[list[Subject]]:
+    """A production-like Cartouche and an embedded one, both with the images imported."""
+    with ExitStack() as running:
+        postgresql = _started(running, PgServerWheel if PostgreSQL.missing() else PostgreSQL)
+        assert isinstance(postgresql, PostgreSQL)
+        broker = _started(running, Redis if RabbitMQ.missing() else RabbitMQ)
+        assert isinstance(broker, RabbitMQ | Redis)
+        store = _started(running, Rclone if MinIO.missing() else MinIO)
+        assert isinstance(store, ObjectStore)
+        production = running.enter_context(
+            Production(
+                postgresql.create_database(), broker.url, store, name="bench-production", workers=1
+            )
+        )
+        embedded = running.enter_context(Embedded("bench-embedded"))
+        found = [
+            Subject(
+                f"{store.title} {store.version()}, {postgresql.title}, {broker.title}, one worker",
+                production,
+                production.workers[0],
+                StoreAddress(
+                    store.endpoint,
+                    production.env["CARTOUCHE_S3_REGION"],
+                    store.credentials,
+                    production.images_bucket,
+                    production.exports_bucket,
+                ),
+                len(files),
+            ),
+            Subject(
+                f"rclone {Rclone.version()}, embedded",
+                embedded,
+                embedded.processes["run"],
+                _embedded_store(embedded),
+                len(files),
+            ),
+        ]
+        for subject in found:
+            subject.fill(files)
+        yield found
+
+
+def _started(running: ExitStack, kind: type[Part]) -> Part:
+    if reason := kind.missing():
+        sys.exit(f"{kind.title}: {reason}. Install it with: make parts")
+    part = kind()
+    running.callback(part.remove)
+    return part.start()
+
+
+def _embedded_store(stack: Stack) -> StoreAddress:
+    saved = json.loads((stack.folder / "home" / "store.json").read_text())
+    return StoreAddress(
+        f"http://127.0.0.1:{saved['port']}",
+        "us-east-1",
+        Credentials(saved["access_key"], saved["secret_key"]),
+        "cartouche-images",
+        "cartouche-exports",
+    )
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
