@@ -2,12 +2,15 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.catalog.v1 import catalog_service_pb2_grpc as catalog_rpc
 from cartouche.exports.v1 import export_service_pb2 as exports_pb
 from cartouche.exports.v1 import export_service_pb2_grpc as exports_rpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
@@ -42,6 +45,23 @@ _OPTIONS = (
 )
 
 
+class _Symbols:
+    """The descriptors for reflection, which also find a method: the pool knows only services,
+    and clients such as ghz ask for `package.Service.Method`."""
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return self._pool.FindFileContainingSymbol(symbol.rpartition(".")[0])
+
+
 class Server:
     """The server of one process. `start` it on its loop, `stop` it there."""
 
@@ -72,6 +92,7 @@ class Server:
                     reflection.SERVICE_NAME,
                 ),
                 self._server,
+                pool=_Symbols(),  # type: ignore[arg-type]
             )
         self.port = self._server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
 

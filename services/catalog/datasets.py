@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from services.catalog.model import ATTRIBUTE_TYPES, CLASS_TYPES, DatasetClass
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import datasets, images
+from services.database.tables import datasets, image_totals
 from services.errors import AlreadyExists, Invalid, NotFound
 
 MAX_NAME = 100
@@ -198,9 +198,10 @@ def append_classes(
 
 def _with_totals(connection: Connection, found: Dataset) -> Dataset:
     image_count, annotation_count = connection.execute(
-        select(func.count(), func.coalesce(func.sum(images.c.annotation_count), 0)).where(
-            images.c.dataset_id == found.id
-        )
+        select(
+            func.coalesce(func.sum(image_totals.c.image_count), 0),
+            func.coalesce(func.sum(image_totals.c.annotation_count), 0),
+        ).where(image_totals.c.dataset_id == found.id)
     ).one()
     return Dataset(
         found.id,
