@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, event, inspect, text
 
-from services.catalog.content import Content, known_content
+from services.catalog.content import Content, known_contents
 from services.catalog.datasets import create_dataset, get_dataset, list_datasets
 from services.catalog.images import check_image, put_images
 from services.catalog.model import DatasetClass
@@ -209,7 +209,7 @@ def _catalog(c: Crowded) -> None:
     with pytest.raises(Exception, match="not found"):
         get_dataset(c.database, c.organization_id, "no name, so perhaps a slug")
     assert list_datasets(c.database, c.organization_id, 10, 0)[1] == 1
-    assert known_content(c.database, c.organization_id, f"{1:064x}")
+    assert known_contents(c.database, c.organization_id, [f"{1:064x}"])
 
 
 def _import(c: Crowded) -> None:
