@@ -373,17 +373,14 @@ class _Work:
     def add_images(self, images: ImageTotals) -> None:
         """Counts what is lost of the images, and of the archive itself."""
         selection, rules = self._selection, self._rules
-        doubtful = selection.is_doubtful
-        renamed = images.renamed_count
-        if renamed:
-            at_most = doubtful and not selection.include_unannotated
-            self._lose(Kind.renamed, "the name is not safe or not unique", renamed, at_most)
+        images_at_most = selection.is_doubtful and not selection.include_unannotated
+        reason = "the name is not safe or not unique"
+        self._lose(Kind.renamed, reason, images.renamed_count, images_at_most)
         if rules.flat_names:
-            at_most = doubtful and not selection.include_unannotated
             reason = "folders are a part of the file name"
-            self._lose(Kind.renamed, reason, images.foldered_count, at_most)
-        count = images.unannotated_count
-        self._lose(Kind.unannotated, "the image has no annotations", count, doubtful)
+            self._lose(Kind.renamed, reason, images.foldered_count, images_at_most)
+        reason = "the image has no annotations"
+        self._lose(Kind.unannotated, reason, images.unannotated_count, selection.is_doubtful)
         for reason, count in rules.archive:
             self._lose(Kind.degraded, reason, count if images.image_count else 0, True)
 
