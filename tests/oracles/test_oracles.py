@@ -1,0 +1,124 @@
+"""Archives of every format, read by programs that others wrote and compared with their source."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from services.exports.formats import FORMAT_NAMES
+from tests.oracles.archives import PART_SIZE, Dataset, Unpacked, unpacked
+from tests.oracles.material import FILTER, SEGMENT_COUNT, SHARED
+from tests.oracles.model import Check, OracleMismatch, SourceImage
+from tests.oracles.table import Table
+from workers.formats.base import ExportInfo
+
+# Readers are installed at their first use.
+pytestmark = pytest.mark.timeout(1800)
+
+#: The dataset of each archive, and how it is asked for.
+_ARCHIVES: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("made", {}),
+    "by split": ("made", {"by_split": True}),
+    "class filter": ("made", {"class_filter": FILTER}),
+    "many segments": ("long", {}),
+    "real": ("real", {}),
+}
+
+
+def checks(info: ExportInfo) -> dict[str, Check]:
+    """The readers of a format: those of the module that is named like it, or like its family."""
+    name = "yolo" if info.format.startswith("yolo") else info.format
+    found: dict[str, Check] = import_module(f"tests.oracles.{name}").checks(info)
+    return found
+
+
+@pytest.mark.parametrize("archive", _ARCHIVES)
+@pytest.mark.parametrize("format_", FORMAT_NAMES)
+def test_readers_see_what_the_source_has(
+    datasets: dict[str, Dataset], table: Table, format_: str, archive: str
+) -> None:
+    name, options = _ARCHIVES[archive]
+    if name not in datasets:
+        pytest.skip(f"the real datasets are not at {SHARED}")
+    failures = []
+    with unpacked(datasets[name], format_, **options) as found:
+        if archive == "many segments":
+            # Each image is longer than a part, and so has a segment of its own.
+            assert found.size > SEGMENT_COUNT * PART_SIZE
+        for reader, check in checks(found.info).items():
+            try:
+                result = check(found.folder, found.source, found.info)
+            except AssertionError as error:
+                table.failed(format_, reader, archive)
+                failures.append(f"{reader}: {error}")
+            else:
+                table.passed(format_, reader, result)
+    assert not failures, "\n".join(failures)
+
+
+def _moved(annotation: dict[str, Any]) -> dict[str, Any]:
+    """The same, 0.01 pixels to the right."""
+    text = json.dumps(annotation)
+    return {
+        **annotation,
+        **json.loads(
+            re.sub(r'"(x|cx)": (-?[0-9.]+)', lambda m: f'"{m[1]}": {float(m[2]) + 0.01}', text)
+        ),
+    }
+
+
+def _moving(kind: str) -> Callable[[SourceImage], SourceImage]:
+    """Moves the annotations of a kind."""
+
+    def change(image: SourceImage) -> SourceImage:
+        rows = [_moved(row) if row["type"] == kind else row for row in image.annotations]
+        return replace(image, annotations=rows)
+
+    return change
+
+
+def _renamed(image: SourceImage) -> SourceImage:
+    first, *others = image.annotations
+    return replace(image, annotations=[{**first, "name": "lane"}, *others])
+
+
+#: What a reader must not miss: changes of an image, so that the archive is wrong.
+_CHANGES: dict[str, Callable[[SourceImage], SourceImage]] = {
+    "an image in another split": lambda image: replace(image, split="test"),
+    "another size": lambda image: replace(image, width=image.width + 1),
+    "an annotation too much": lambda image: replace(image, annotations=image.annotations[1:]),
+    "annotations too few": lambda image: replace(image, annotations=image.annotations * 2),
+    "another class": _renamed,
+    "a moved box": _moving("bbox"),
+    "a moved polygon": _moving("polygon"),
+    "a moved polyline": _moving("polyline"),
+    "a moved keypoint": _moving("keypoint"),
+}
+
+
+@pytest.fixture(scope="module")
+def by_split(datasets: dict[str, Dataset]) -> Iterator[Unpacked]:
+    """An archive that pandas reads."""
+    with unpacked(datasets["made"], "csv", by_split=True) as found:
+        yield found
+
+
+@pytest.mark.parametrize("change", _CHANGES)
+def test_an_oracle_notices_what_differs(by_split: Unpacked, change: str) -> None:
+    first, *others = by_split.source
+    with pytest.raises(OracleMismatch):
+        _pandas(by_split, [_CHANGES[change](first), *others])
+
+
+def test_an_oracle_notices_an_image_too_much(by_split: Unpacked) -> None:
+    _pandas(by_split, by_split.source)
+    with pytest.raises(OracleMismatch):
+        _pandas(by_split, by_split.source[:-1])
+
+
+def _pandas(archive: Unpacked, source: Sequence[SourceImage]) -> None:
+    checks(archive.info)["pandas"](archive.folder, source, archive.info)
