@@ -44,8 +44,12 @@ MIB = 1024 * 1024
 #: Objects above this are streamed, never read as a whole ahead of their turn.
 SMALL_OBJECT_BYTES = 8 * MIB
 CHUNK_BYTES = MIB
-#: Threads of a process that read small objects; more than 8 at a time bring nothing.
+#: Threads of a process that read small objects.
 READ_THREADS = 16
+#: A thread reads that many bytes, or objects, before it hands them over: what each hand-over
+#: costs would weigh on small images.
+BATCH_BYTES = 256 * 1024
+BATCH_OBJECTS = 16
 CONNECT_TIMEOUT = 3.0
 #: Of control calls and small reads.
 CALL_TIMEOUT = 20.0
@@ -330,7 +334,7 @@ class ObjectStore:
         self,
         bucket: str,
         items: Iterable[tuple[str, int]],
-        concurrency: int = 8,
+        concurrency: int = READ_THREADS,
         window_bytes: int = 32 * MIB,
     ) -> Iterator[Iterator[bytes]]:
         """The contents of many objects, in the order of `items` (key and size in bytes).
@@ -341,38 +345,46 @@ class ObjectStore:
         comes. Raises what `get` and `stream` raise, at the object that it concerns.
         """
         threads = self._clients.threads
-        source = iter(items)
-        ahead: deque[tuple[str, int, Future[bytes] | None]] = deque()
+        batches = _batches(items)
+        ahead: deque[tuple[_Batch, Future[list[bytes | StorageError]] | None]] = deque()
         held = 0
-        item = next(source, None)
+        batch = next(batches, None)
         try:
-            while item is not None or ahead:
-                while item is not None and len(ahead) < 4 * concurrency:
-                    key, size = item
-                    small = size <= SMALL_OBJECT_BYTES
-                    if small and ahead and held + size > window_bytes:
-                        break
-                    if sum(1 for *_, read in ahead if read and not read.done()) >= concurrency:
-                        break
-                    ahead.append(
-                        (
-                            key,
-                            size,
-                            threads.submit(self.get, bucket, key) if small else None,
-                        )
-                    )
-                    held += size if small else 0
-                    item = next(source, None)
-                key, size, future = ahead.popleft()
-                if future is None:
-                    yield self.stream(bucket, key)
-                else:
-                    yield iter((future.result(),))
-                    held -= size
+            while batch is not None or ahead:
+                while (
+                    batch is not None
+                    and len(ahead) < concurrency
+                    and (not ahead or held + batch.size <= window_bytes)
+                ):
+                    reading = None
+                    if batch.size <= SMALL_OBJECT_BYTES:
+                        reading = threads.submit(self._read_batch, bucket, batch.keys)
+                        held += batch.size
+                    ahead.append((batch, reading))
+                    batch = next(batches, None)
+                current, reading = ahead.popleft()
+                if reading is None:
+                    yield self.stream(bucket, current.keys[0])
+                    continue
+                for content in reading.result():
+                    if isinstance(content, StorageError):
+                        raise content
+                    yield iter((content,))
+                held -= current.size
         finally:
-            for *_, future in ahead:
-                if future is not None:
-                    future.cancel()
+            for _, reading in ahead:
+                if reading is not None:
+                    reading.cancel()
+
+    def _read_batch(self, bucket: str, keys: Iterable[str]) -> list[bytes | StorageError]:
+        """The contents of objects, up to the first that cannot be read, and why."""
+        found: list[bytes | StorageError] = []
+        try:
+            for key in keys:
+                found.append(self.get(bucket, key))
+        except StorageError as error:
+            found.append(error)
+        return found
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """What the store knows of an object, None where it has none.
@@ -678,6 +690,27 @@ class ObjectStore:
             expires=int(CALL_EXPIRES.total_seconds()),
         )
         return urlunsplit(signed)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Objects that one thread reads in a row; one that is large is alone."""
+
+    keys: list[str]
+    size: int
+
+
+def _batches(items: Iterable[tuple[str, int]]) -> Iterator[_Batch]:
+    """Cuts a list of objects into batches, in order."""
+    batch = _Batch([], 0)
+    for key, size in items:
+        if batch.keys and (batch.size + size > BATCH_BYTES or len(batch.keys) == BATCH_OBJECTS):
+            yield batch
+            batch = _Batch([], 0)
+        batch.keys.append(key)
+        batch.size += size
+    if batch.keys:
+        yield batch
 
 
 class _Clients:

@@ -1,13 +1,14 @@
 """Segment manifests: what each segment holds, as the plan froze it.
 
-A manifest is a deflated run of lines, two for each image: its fields as JSON, and its
+A manifest is a deflated run of lines, two for each image: its fields as a JSON array, and its
 annotations as they lie in the catalog. An empty line ends a block, the run of images
 whose rows are deflated together.
 """
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import orjson
 
@@ -21,7 +22,9 @@ BLOCK_IMAGES = 128
 BLOCK_BYTES = 4 * 1024 * 1024
 
 _FLUSH = 1024 * 1024
-_NOT_FORMATTED = ("object_key", "crc32")
+#: What stands in the first line of an image, before its object key and CRC-32.
+_FIELDS = tuple(field.name for field in fields(ExportImage) if field.name != "annotations")
+_values_of = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,9 @@ Block = list[PlannedImage]
 
 def planned_image(selected: SelectedImage) -> PlannedImage:
     """A selected image as a segment holds it."""
-    fields = asdict(selected)
-    object_key, crc32 = (fields.pop(name) for name in _NOT_FORMATTED)
-    return PlannedImage(ExportImage(**fields), object_key, crc32)
+    values = dict(zip(_FIELDS, _values_of(selected), strict=True))
+    image = ExportImage(**values, annotations=selected.annotations)
+    return PlannedImage(image, selected.object_key, selected.crc32)
 
 
 def blocks(images: Iterable[PlannedImage], include_images: bool) -> Iterator[Block]:
@@ -68,10 +71,8 @@ class ManifestWriter:
     def add(self, block: Block) -> None:
         """Appends a block."""
         for planned in block:
-            fields = asdict(planned.image)
-            annotations = fields.pop("annotations")
-            fields |= {"object_key": planned.object_key, "crc32": planned.crc32}
-            line = orjson.dumps(fields)
+            line = orjson.dumps((*_values_of(planned.image), planned.object_key, planned.crc32))
+            annotations = planned.image.annotations
             self._plain += (line, b"\n", annotations, b"\n")
             self._waiting += len(line) + len(annotations)
         self._plain.append(b"\n")
@@ -98,9 +99,8 @@ def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
             yield block
             block = []
             continue
-        fields = orjson.loads(line)
-        object_key, crc32 = fields.pop("object_key"), fields.pop("crc32")
-        image = ExportImage(**fields, annotations=next(lines))
+        *values, object_key, crc32 = orjson.loads(line)
+        image = ExportImage(**dict(zip(_FIELDS, values, strict=True)), annotations=next(lines))
         block.append(PlannedImage(image, object_key, crc32))
 
 

@@ -22,6 +22,8 @@ from workers.staging import StoreStaging, stage_of
 
 #: Bytes of annotations a segment holds at most, where the images allow it.
 TEXT_LIMIT = 32 * 1024 * 1024
+#: Images that an export has at most to be built in memory, however small they are.
+SMALL_IMAGES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         )
         images = _images(connection, chosen, info)
         known = totals.annotation_bytes + (totals.image_bytes if info.include_images else 0)
-        if known <= context.settings.part_size:
+        if known <= context.settings.part_size and totals.image_count <= SMALL_IMAGES:
             found = list(blocks(images, info.include_images))
             if not found:
                 raise _empty(info)

@@ -33,7 +33,7 @@ from services.errors import (
 
 CHUNK = 256 * 1024
 #: Images on their way at the same time; no more than these are in memory.
-WINDOW = 64
+WINDOW = 256
 #: Bytes of the annotations of one image, below the server's limit for a message.
 MAX_ANNOTATIONS = 31 * 1024 * 1024
 

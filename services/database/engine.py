@@ -36,6 +36,7 @@ class Database:
                 pool_recycle=1800,
                 connect_args={"connect_timeout": 5},
             )
+            _bound_transactions(self.engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -105,6 +106,16 @@ def _away() -> Unavailable:
     return Unavailable(
         "DATABASE_UNAVAILABLE", "The database does not answer; try again in a moment.", {}
     )
+
+
+def _bound_transactions(engine: Engine) -> None:
+    """A process that stands still in the middle of a transaction keeps its locks, and with them
+    everybody else, only so long."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, record: ConnectionPoolEntry) -> None:
+        connection.execute("SET idle_in_transaction_session_timeout = '2min'")
+        connection.commit()
 
 
 def _use_explicit_transactions(engine: Engine) -> None:

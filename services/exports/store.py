@@ -116,8 +116,8 @@ def create_export(
                     )
                 )
             return Created(export_id, response, is_new=True)
-    except IntegrityError:
-        # Another request took the name, or this very key, a moment ago.
+    except (IntegrityError, AlreadyExists):
+        # The name is taken, perhaps a moment ago by a request with this very key.
         with database.read() as connection:
             if replay := _replay(connection, organization_id, request, request_hash):
                 return replay

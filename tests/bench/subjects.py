@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -101,13 +100,13 @@ class Subject:
         self._prefix = f"{dataset.organization_id}/"
 
     def cartouche(self) -> Run:
-        """One export in COCO with images, from the request until it is seen to be completed."""
+        """One export in COCO with images, from its creation until it is completed."""
         self._runs += 1
         metadata = self._stack.metadata("owner", ORGANIZATION)
         process = psutil.Process(self._worker.pid)
         # The kernel's record of the most memory starts again from here.
         Path(f"/proc/{self._worker.pid}/clear_refs").write_text("5")
-        cpu, started = _cpu_seconds(process), time.perf_counter()
+        cpu = _cpu_seconds(process)
         request = pb.CreateExportRequest(
             dataset_name=DATASET, name=f"run {self._runs}", format="coco", include_images=True
         )
@@ -115,13 +114,10 @@ class Subject:
         watched = pb.WatchExportRequest(id=export.id)
         for answer in self._stub.WatchExport(watched, metadata=metadata, timeout=600):
             export = answer.export
-        run = Run(
-            time.perf_counter() - started,
-            _cpu_seconds(process) - cpu,
-            self._worker.peak_memory(),
-        )
         assert export.status == pb.EXPORT_STATUS_COMPLETED, export.error_message
         assert export.image_count == self._images
+        took = export.completed_at.ToDatetime() - export.created_at.ToDatetime()
+        run = Run(took.total_seconds(), _cpu_seconds(process) - cpu, self._worker.peak_memory())
         self._stub.DeleteExport(pb.DeleteExportRequest(id=export.id), metadata=metadata, timeout=30)
         return run
 

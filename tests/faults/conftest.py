@@ -1,22 +1,63 @@
-"""The stacks that are disturbed: their own, with short leases, apart from those of other tests."""
+"""The servers that are disturbed, and stacks on them with short leases.
+
+They are others than those of the rest of the tests. Every stack has a broker of its own, too:
+the workers of two stacks would take each other's messages.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.faults.pipeline import SETTINGS, RecordedPipeline, draw_noise
-from tests.parts import ObjectStore, PostgreSQL, RabbitMQ, Redis
+from tests.needs import need_part, object_store_class, postgresql_class
+from tests.parts import ObjectStore, Part, PostgreSQL, RabbitMQ, Redis
 from tests.stack import Production
 
+P = TypeVar("P", bound=Part)
 
-@pytest.fixture(scope="session")
+
+def _run(part: type[P]) -> Iterator[P]:
+    need_part(part)
+    server = part()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="package")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL that is restarted."""
+    yield from _run(postgresql_class())
+
+
+@pytest.fixture(scope="package")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """A RabbitMQ that goes away."""
+    yield from _run(RabbitMQ)
+
+
+@pytest.fixture(scope="package")
+def redis() -> Iterator[Redis]:
+    """A Redis that forgets."""
+    yield from _run(Redis)
+
+
+@pytest.fixture(scope="package")
+def object_store() -> Iterator[ObjectStore]:
+    """A MinIO that is killed."""
+    yield from _run(object_store_class())
+
+
+@pytest.fixture(scope="package")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A few images; a dataset has them many times."""
     return draw_noise(tmp_path_factory.mktemp("noise"), 8, seed=3)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def on_rabbitmq(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, object_store: ObjectStore, noise: list[Path]
 ) -> Iterator[RecordedPipeline]:
@@ -31,7 +72,7 @@ def on_rabbitmq(
         yield RecordedPipeline(stack, noise)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def on_redis(
     postgresql: PostgreSQL, redis: Redis, object_store: ObjectStore, noise: list[Path]
 ) -> Iterator[RecordedPipeline]:

@@ -111,7 +111,7 @@ class Pipeline:
             dataset_name=dataset, name=name, format="coco", include_images=True
         )
         answer = self._stub.CreateExport(
-            request, metadata=self.stack.metadata("member"), timeout=30
+            request, metadata=self.stack.metadata("member"), timeout=30, wait_for_ready=True
         )
         return answer.export.id
 

@@ -8,7 +8,6 @@ import pytest
 
 from services.catalog.import_client import ImportSummary
 from tests.faults.pipeline import RecordedPipeline, draw_noise, wait_until
-from tests.processes import free_port
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -59,17 +58,13 @@ def test_an_image_that_is_not_what_was_imported(
 
 def test_an_export_that_nobody_builds_fails_at_its_deadline(on_redis: RecordedPipeline) -> None:
     with on_redis.no_worker():
-        # Its reconciler takes turns with that of the first server.
-        server = on_redis.spawn(
-            "impatient",
-            "serve",
-            CARTOUCHE_EXPORT_DEADLINE="1",
-            CARTOUCHE_GRPC_PORT=str(free_port()),
-        )
+        on_redis.stack.server.stop()
+        impatient = on_redis.spawn("impatient", "serve", CARTOUCHE_EXPORT_DEADLINE="1")
         try:
             message = on_redis.failed(on_redis.create("deadline"))
         finally:
-            server.stop()
+            impatient.stop()
+            on_redis.stack.server.restart()
     assert "not finished within 0:00:01" in message
     assert "Check that workers run" in message
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from services.database.engine import Database
+from services.settings import Settings
 from tests.faults.pipeline import (
     DATASET,
     SETTINGS,
@@ -64,6 +66,14 @@ def test_a_database_that_restarts(on_rabbitmq: RecordedPipeline, postgresql: Pos
     assert {builds[number] for number in built} == {1}
 
 
+def test_a_process_that_stands_still_keeps_its_locks_only_so_long(postgresql: PostgreSQL) -> None:
+    database = Database(Settings(database_url=postgresql.url).sqlalchemy_url)
+    with database.read() as connection:
+        limit = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
+    database.close()
+    assert limit == "2min"
+
+
 def test_a_store_that_is_away_for_some_seconds(
     on_rabbitmq: RecordedPipeline, object_store: ObjectStore
 ) -> None:
@@ -109,8 +119,9 @@ def rclone() -> Iterator[Rclone]:
 def test_a_store_that_forgets_its_uploads(
     postgresql: PostgreSQL, redis: Redis, rclone: Rclone, noise: list[Path]
 ) -> None:
+    broker_url = redis.url.replace("/0", "/1")
     with Production(
-        postgresql.create_database(), redis.url, rclone, name="faults-rclone", settings=SETTINGS
+        postgresql.create_database(), broker_url, rclone, name="faults-rclone", settings=SETTINGS
     ) as stack:
         pipeline = RecordedPipeline(stack, noise)
         export_id = pipeline.create("forgotten upload")

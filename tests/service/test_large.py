@@ -15,7 +15,7 @@ from PIL import Image
 from services.catalog.import_client import import_dataset
 from services.catalog.importers import ImportItem
 from services.catalog.model import DatasetClass
-from tests.parts import ObjectStore, PostgreSQL, RabbitMQ
+from tests.parts import ObjectStore, PostgreSQL, Redis
 from tests.stack import Production
 
 IMAGES = 100_000
@@ -24,11 +24,13 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def plain_stack(
-    postgresql: PostgreSQL, rabbitmq: RabbitMQ, object_store: ObjectStore
+    postgresql: PostgreSQL, redis: Redis, object_store: ObjectStore
 ) -> Iterator[Production]:
     """A stack of its own with one worker, so that its memory tells of this test alone."""
+    # Workers of other stacks would take its messages from the first database of Redis.
+    broker_url = redis.url.replace("/0", "/2")
     with Production(
-        postgresql.create_database(), rabbitmq.url, object_store, name="large", workers=1
+        postgresql.create_database(), broker_url, object_store, name="large", workers=1
     ) as stack:
         yield stack
 
