@@ -23,6 +23,9 @@ from services.storage import ObjectStore, StorageError
 MAX_CHUNK = 256 * 1024
 #: Images of one stream that are stored at the same time.
 _AT_ONCE = 8
+#: Bytes of annotations that are checked where they come in: handing them to another thread
+#: takes longer.
+_AT_HAND = 16 * 1024
 #: Images recorded in one transaction.
 _BATCH = 200
 
@@ -116,6 +119,8 @@ class PutStream:
 
     async def _store_one(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
         try:
+            if image.sha256 and len(image.annotations) <= _AT_HAND:
+                return self._prepare(image, spool)
             return await asyncio.to_thread(self._prepare, image, spool)
         finally:
             self._slots.release()
