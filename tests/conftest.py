@@ -1,18 +1,15 @@
 """The servers and stacks that tests ask for by name, and what a run says about them."""
 
 from collections.abc import Generator, Iterator
-from typing import TypeVar
 
 import pytest
 
 from tests import binaries
-from tests.needs import FALLBACKS, need_part, object_store_class, postgresql_class
-from tests.parts import PARTS, ObjectStore, Part, PgServerWheel, PostgreSQL, RabbitMQ, Redis
+from tests.needs import FALLBACKS, object_store_class, postgresql_class, running
+from tests.parts import PARTS, ObjectStore, PgServerWheel, PostgreSQL, RabbitMQ, Redis
 from tests.stack import Embedded, Production, Stack, running_stacks
 
 TOOLS = ("unzip", "7z", "bsdtar", "curl", "grpcurl", "ghz")
-
-P = TypeVar("P", bound=Part)
 
 
 def pytest_report_header() -> list[str]:
@@ -47,43 +44,34 @@ def pytest_runtest_makereport(
     return report
 
 
-def _run(part: type[P]) -> Iterator[P]:
-    need_part(part)
-    server = part()
-    try:
-        yield server.start()
-    finally:
-        server.remove()
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """PostgreSQL; from the wheel where the system has none."""
-    yield from _run(postgresql_class())
+    yield from running(postgresql_class())
 
 
 @pytest.fixture(scope="session")
 def pgserver_wheel() -> Iterator[PgServerWheel]:
     """PostgreSQL from the wheel, a newer release than Debian's."""
-    yield from _run(PgServerWheel)
+    yield from running(PgServerWheel)
 
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
     """RabbitMQ."""
-    yield from _run(RabbitMQ)
+    yield from running(RabbitMQ)
 
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[Redis]:
     """Redis."""
-    yield from _run(Redis)
+    yield from running(Redis)
 
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
     """MinIO; rclone's server where MinIO cannot be built."""
-    yield from _run(object_store_class())
+    yield from running(object_store_class())
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,15 @@ its absence fails the test instead.
 
 import os
 import shutil
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import NoReturn, TypeVar
 
 import pytest
 
 from tests import binaries
 from tests.parts import MinIO, ObjectStore, Part, PgServerWheel, PostgreSQL, Rclone
+
+P = TypeVar("P", bound=Part)
 
 #: What takes the place of a part that a machine cannot have.
 FALLBACKS: dict[type[Part], type[Part]] = {PostgreSQL: PgServerWheel, MinIO: Rclone}
@@ -55,3 +58,13 @@ def _absent(program: str, reason: str) -> NoReturn:
     if _due(program):
         pytest.fail(f"{reason}. Install it with: make parts", pytrace=False)
     pytest.skip(reason)
+
+
+def running(part: type[P]) -> Iterator[P]:
+    """The life of a server as a fixture: started, handed out, and gone without a trace."""
+    need_part(part)
+    server = part()
+    try:
+        yield server.start()
+    finally:
+        server.remove()

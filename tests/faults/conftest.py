@@ -6,49 +6,37 @@ the workers of two stacks would take each other's messages.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from tests.faults.pipeline import SETTINGS, RecordedPipeline, draw_noise
-from tests.needs import need_part, object_store_class, postgresql_class
-from tests.parts import ObjectStore, Part, PostgreSQL, RabbitMQ, Redis
+from tests.needs import object_store_class, postgresql_class, running
+from tests.parts import ObjectStore, PostgreSQL, RabbitMQ, Redis
 from tests.stack import Production
-
-P = TypeVar("P", bound=Part)
-
-
-def _run(part: type[P]) -> Iterator[P]:
-    need_part(part)
-    server = part()
-    try:
-        yield server.start()
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="package")
 def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL that is restarted."""
-    yield from _run(postgresql_class())
+    yield from running(postgresql_class())
 
 
 @pytest.fixture(scope="package")
 def rabbitmq() -> Iterator[RabbitMQ]:
     """A RabbitMQ that goes away."""
-    yield from _run(RabbitMQ)
+    yield from running(RabbitMQ)
 
 
 @pytest.fixture(scope="package")
 def redis() -> Iterator[Redis]:
     """A Redis that forgets."""
-    yield from _run(Redis)
+    yield from running(Redis)
 
 
 @pytest.fixture(scope="package")
 def object_store() -> Iterator[ObjectStore]:
     """A MinIO that is killed."""
-    yield from _run(object_store_class())
+    yield from running(object_store_class())
 
 
 @pytest.fixture(scope="package")
