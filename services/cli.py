@@ -273,7 +273,7 @@ def import_dataset(
     ] = "",
 ) -> None:
     """Import images and annotations into a dataset. Running it again changes nothing."""
-    from services.catalog.import_command import run_import
+    from services.importing.command import run_import
 
     raise typer.Exit(
         run_import(

@@ -9,6 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.formats import manifest
+from services.formats.common.export import ExportInfo
+from services.formats.common.losses import LossReport
+from services.formats.common.writer import Document
 from workers.archive.deflate import (
     DEFLATE_END,
     Fragment,
@@ -20,8 +24,6 @@ from workers.archive.deflate import (
 )
 from workers.archive.directory import DirectoryWriter
 from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.formats import manifest
-from workers.formats.base import Document, ExportInfo, LossReport
 from workers.info import VERSION
 from workers.staging import Staging
 from workers.text import documents, fragment, row_key

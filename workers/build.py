@@ -7,14 +7,14 @@ from typing import Any
 
 from services.exports.model import archive_key, staging_prefix
 from services.exports.work import SegmentClaim
+from services.formats.common.export import ExportInfo
+from services.formats.registry import FORMATS
 from services.storage import ObjectNotFound, ObjectStore
 from workers.archive.deflate import crc32, crc32_combine
 from workers.archive.entries import Entry, Method, local_entry_size, local_header, pack_record
 from workers.archive.segments import MIN_PART
 from workers.claims import Held
 from workers.context import WorkerContext
-from workers.formats.base import ExportInfo
-from workers.formats.registry import FORMATS
 from workers.info import VERSION, export_info
 from workers.manifests import Block, PlannedImage, read_blocks
 from workers.outcomes import ImageUnusable

@@ -7,13 +7,13 @@ from typing import Any
 from services.exports import work
 from services.exports.model import archive_key, staging_prefix
 from services.exports.work import Completion, ExportClaim
+from services.formats.common.losses import LossReport
 from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
 from workers.assembly import Assembly
 from workers.build import ImageEntries, build_text, stage_images
 from workers.claims import ClaimLost, Held
 from workers.context import WorkerContext
-from workers.formats.base import LossReport
 from workers.info import export_info
 from workers.manifests import Block
 from workers.staging import MemoryStaging, StoreStaging

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from services.exports.work import ExportClaim
-from workers.formats.base import ExportInfo
+from services.formats.common.export import ExportInfo
 
 #: Cartouche's own; it stands in every manifest.
 VERSION = version("cartouche")

@@ -13,8 +13,8 @@ from operator import attrgetter
 import orjson
 
 from services.catalog.selection import SelectedImage
+from services.formats.common.export import ExportImage
 from workers.archive.deflate import DEFLATE_END, deflate
-from workers.formats.base import ExportImage
 
 #: A block ends after this many images, or this many bytes of images and text. Both follow
 #: from the snapshot alone, so deflated bytes do not depend on how segments are cut.

@@ -10,11 +10,11 @@ from services.catalog.selection import Selection
 from services.database.engine import Transaction
 from services.exports.model import archive_key, staging_prefix
 from services.exports.work import ExportClaim, PlannedSegment
+from services.formats.common.export import ExportInfo
 from workers.archive.segments import SegmentCutter, part_size
 from workers.build import image_entry_size
 from workers.claims import Held
 from workers.context import WorkerContext
-from workers.formats.base import ExportInfo
 from workers.info import export_info
 from workers.manifests import Block, ManifestWriter, PlannedImage, blocks, planned_image
 from workers.outcomes import PermanentFailure

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.formats import manifest
+from services.formats.common.export import ExportInfo
+from services.formats.common.losses import LossReport
+from services.formats.common.writer import Document
+from services.formats.registry import FORMATS
 from workers.archive.deflate import Fragment, crc32, deflate, deflated_file, join
 from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.formats import manifest
-from workers.formats.base import Document, ExportInfo, LossReport
-from workers.formats.registry import FORMATS
 from workers.manifests import Block
 
 #: A row list of a document: the document's position, the section's name.

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from services.formats import manifest
+from services.formats.common.export import ExportInfo
+from services.formats.registry import FORMATS
 from services.storage import ObjectStore
 from workers.archive.reader import (
     DirectoryRecord,
@@ -15,9 +18,6 @@ from workers.archive.reader import (
 )
 from workers.assembly import Summary
 from workers.claims import Held
-from workers.formats import manifest
-from workers.formats.base import ExportInfo
-from workers.formats.registry import FORMATS
 from workers.outcomes import PermanentFailure
 
 #: Images whose bytes are read back where not all are.

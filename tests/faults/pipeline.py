@@ -18,9 +18,9 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from PIL import Image
 
-from services.catalog.import_client import ImportSummary, import_dataset
-from services.catalog.importers import ImportItem
 from services.catalog.model import DatasetClass
+from services.importing.client import ImportSummary, import_dataset
+from services.importing.dataset import ImportItem
 from services.storage import ObjectStore, StorageConfig
 from tests.stack import CartoucheProcess, Production, Stack
 

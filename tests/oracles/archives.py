@@ -11,12 +11,12 @@ from pathlib import Path
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
 from services.catalog.class_messages import class_message, class_of
+from services.formats.common.export import ExportInfo
 from tests.datasets import put, read, unique
 from tests.exports import completed, download
 from tests.oracles.material import Material
 from tests.oracles.model import SourceImage
 from tests.stack import Stack
-from workers.formats.base import ExportInfo
 
 #: What the store takes at least, so that many segments need few images.
 PART_SIZE = 5 * 1024 * 1024

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.model import SourceImage, require
-from workers.formats.base import ExportInfo
 
 Points = NDArray[np.float64]
 

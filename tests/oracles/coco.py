@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage
 from tests.oracles.shapes import Row, Style, compare
-from workers.formats.base import ExportInfo
 
 _PYCOCOTOOLS = Style(tolerance=1e-6, lines=False)
 #: It rounds to two decimals, and reads poses from a file of their own.

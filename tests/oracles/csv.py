@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage, require
 from tests.oracles.shapes import Style, compare
-from workers.formats.base import ExportInfo
 
 _STYLE = Style(tolerance=1e-6, turned="turned", poses="joints")
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage
 from tests.oracles.shapes import Style, compare
-from workers.formats.base import ExportInfo
 
 #: It rounds boxes to three decimals.
 _STYLE = Style(tolerance=0.002, poses="placed")

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.areas import areas, corners
 from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage, archive_paths, require
-from workers.formats.base import ExportInfo
 
 #: Datumaro rounds centre, sides and angle to two decimals: of a long side, that moves corners.
 DATUMARO_PX = 0.15

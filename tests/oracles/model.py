@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from workers.formats.base import ExportInfo
+from services.formats.common.export import ExportInfo
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage
 from tests.oracles.shapes import Style, compare
-from workers.formats.base import ExportInfo
 
 #: Boxes are whole pixels, at least one wide.
 _STYLE = Style(tolerance=1, turned="box", polygons="box", lines=False, poses="box", points="")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage, archive_paths, require
-from workers.formats.base import ExportInfo
 
 
 def sdk(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -> OracleResult:

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.model import SourceImage
-from workers.formats.base import ExportInfo
 
 #: x, y and visibility of each joint of the skeleton; zeros where it is not placed.
 Joints = list[tuple[float, float, float]]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.areas import Area, areas, corners
 from tests.oracles.model import (
     OracleMismatch,
@@ -23,7 +24,6 @@ from tests.oracles.model import (
     require,
 )
 from tests.oracles.poses import poses
-from workers.formats.base import ExportInfo
 
 #: Pixels by which a raster may differ from an outline.
 MASK_PX = 1.5

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from services.exports.formats import FORMAT_NAMES
+from services.formats.common.export import ExportInfo
 from tests.oracles.archives import PART_SIZE, Dataset, Unpacked, unpacked
 from tests.oracles.material import FILTER, SEGMENT_COUNT, SHARED
 from tests.oracles.model import Check, OracleMismatch, SourceImage
 from tests.oracles.table import Table
-from workers.formats.base import ExportInfo
 
 # Readers are installed at their first use.
 pytestmark = pytest.mark.timeout(1800)

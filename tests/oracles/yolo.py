@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from services.formats.common.export import ExportInfo
 from tests.oracles.areas import Area, areas
 from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage, archive_paths, require
 from tests.oracles.poses import poses
-from workers.formats.base import ExportInfo
 
 #: Pixels that a reader's own rounding may add: single precision, two decimals, whole pixels.
 ULTRALYTICS_PX = 0.02

@@ -17,7 +17,7 @@ from tests.datasets import Picture, bbox, jpeg, noise_jpeg, polygon, put, put_al
 from tests.exports import completed, download, read_json, unzip
 from tests.imports import Outcome, imported, outcome, run_import, words
 from tests.stack import CARTOUCHE, Embedded, Production, Stack
-from tests.unit.catalog.dataset_files import write_json, write_text
+from tests.unit.importing.dataset_files import write_json, write_text
 
 T = TypeVar("T")
 

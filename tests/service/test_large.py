@@ -12,9 +12,9 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from PIL import Image
 
-from services.catalog.import_client import import_dataset
-from services.catalog.importers import ImportItem
 from services.catalog.model import DatasetClass
+from services.importing.client import import_dataset
+from services.importing.dataset import ImportItem
 from tests.parts import ObjectStore, PostgreSQL, Redis
 from tests.stack import Production
 

@@ -29,7 +29,7 @@ from tests.datasets import unique
 from tests.exports import completed, download, read_json, unzip
 from tests.imports import imported
 from tests.stack import Embedded, Stack
-from tests.unit.catalog.dataset_files import shared, write_json
+from tests.unit.importing.dataset_files import shared, write_json
 
 # pycocotools on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -5,9 +5,9 @@ import zipfile
 
 import yaml
 
+from services.formats.common.export import ExportImage
 from tests.unit.formats.archives import box, image, info
 from workers.assembly import Assembly
-from workers.formats.base import ExportImage
 from workers.info import VERSION
 from workers.manifests import PlannedImage
 from workers.staging import MemoryStaging

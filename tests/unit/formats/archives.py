@@ -7,9 +7,11 @@ from typing import Any
 import orjson
 
 from services.catalog.model import DatasetClass, Skeleton, SkeletonNode
-from workers.formats import manifest
-from workers.formats.base import Document, ExportImage, ExportInfo, LossReport, Rendered
-from workers.formats.registry import FORMATS
+from services.formats import manifest
+from services.formats.common.export import ExportImage, ExportInfo
+from services.formats.common.losses import LossReport
+from services.formats.common.writer import Document, Rendered
+from services.formats.registry import FORMATS
 
 JOINTS = ("nose", "left eye", "right eye")
 CLASSES = (

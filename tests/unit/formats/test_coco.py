@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from services.formats.common.export import ExportImage, ExportInfo
+from services.formats.common.writer import Rendered
 from tests.unit.formats.archives import (
     CLASSES,
     annotation,
@@ -23,7 +25,6 @@ from tests.unit.formats.archives import (
     polygon,
 )
 from tests.unit.formats.generated import HEIGHT, WIDTH, annotation_lists
-from workers.formats.base import ExportImage, ExportInfo, Rendered
 
 # numpy's word about a method of pycocotools that only its `decode` calls.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

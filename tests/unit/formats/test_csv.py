@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.model import DatasetClass
+from services.formats.csv.writer import COLUMNS
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import assemble, box, image, info, keypoint, losses
 from tests.unit.formats.samples import TURNED, every_shape
-from workers.formats.csv import COLUMNS
-from workers.formats.registry import FORMATS
 
 
 def rows_of(text: bytes) -> list[dict[str, str]]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from services.catalog.model import ClassAttribute, DatasetClass
+from services.formats.common.writer import Rendered
 from tests.unit.formats.archives import CLASSES, assemble, box, image, info, keypoint, losses
 from tests.unit.formats.samples import LINE, SQUARE, every_shape
-from workers.formats.base import Rendered
 
 
 def export(*rows: dict[str, Any], **fields: Any) -> tuple[ElementTree.Element, Rendered]:

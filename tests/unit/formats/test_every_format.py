@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.exports.formats import FORMAT_NAMES
+from services.formats.common.export import ExportImage, ExportInfo
+from services.formats.common.writer import Tally
+from services.formats.manifest import MANIFEST_PATH, README_PATH
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import CLASSES, assemble, box, image, info, keypoint
 from tests.unit.formats.generated import HEIGHT, WIDTH, annotation_lists
-from workers.formats.base import ExportImage, ExportInfo, Tally
-from workers.formats.manifest import MANIFEST_PATH, README_PATH
-from workers.formats.registry import FORMATS
 
 _FILTERS = st.lists(st.sampled_from([c.name for c in CLASSES]), unique=True, max_size=3)
 _SPLITS = st.sampled_from(["train", "val", "test", None])

@@ -11,9 +11,10 @@ from services.catalog.selection import ImageTotals, Selection, ShapeTotals
 from services.catalog.shapes import Shape, extent_of
 from services.exports.formats import FORMAT_NAMES
 from services.exports.losses import Forecast, Kind, forecast
+from services.formats.common.export import ExportImage
+from services.formats.common.losses import LossReport
 from tests.unit.formats.archives import CLASSES, assemble, image, info
 from tests.unit.formats.generated import HEIGHT, WIDTH, annotation_lists
-from workers.formats.base import ExportImage, LossReport
 
 #: What no count of shapes tells; the notes of a preview say so.
 UNFORESEEN = {

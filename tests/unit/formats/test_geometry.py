@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from workers.formats import geometry
-from workers.formats.geometry import OrientedBox, Ring
+from services.formats.common import geometry
+from services.formats.common.geometry import OrientedBox, Ring
 
 # numpy's word about a method of pycocotools that only its `decode` calls.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from services.formats.common.keypoints import group, joints_of, skeletons, trainable_box, visibility
 from tests.unit.formats.archives import CLASSES, keypoint
-from workers.formats.keypoints import group, joints_of, skeletons, trainable_box, visibility
 
 TEMPLATES = skeletons(CLASSES)
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from services.exports.formats import DEFAULT_FORMAT, FORMAT_NAMES
+from services.formats.common.losses import FIRST_IDS, LossReport
+from services.formats.common.writer import Document
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import CLASSES, assemble, box, image, info, keypoint
-from workers.formats.base import FIRST_IDS, Document, LossReport
-from workers.formats.registry import FORMATS
 
 
 def test_the_services_know_the_formats() -> None:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.model import DatasetClass
+from services.formats.common.geometry import TOLERANCE, OrientedBox, bounds, overshoot, trim_box
+from services.formats.common.writer import Rendered
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import assemble, box, image, info, losses, polygon
-from workers.formats.base import Rendered
-from workers.formats.geometry import TOLERANCE, OrientedBox, bounds, overshoot, trim_box
-from workers.formats.registry import FORMATS
 
 WIDTH, HEIGHT = 100, 80
 

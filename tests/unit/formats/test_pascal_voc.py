@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.model import DatasetClass
+from services.formats.common.writer import Rendered
 from tests.unit.formats.archives import assemble, box, image, info, losses
 from tests.unit.formats.samples import every_shape
-from workers.formats.base import Rendered
 
 ROOT = "VOCdevkit/VOC2012/"
 

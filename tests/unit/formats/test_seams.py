@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.formats.common.flat_names import flat_name, report_flat_name
+from services.formats.common.geometry import Ring, bridge, ring_area
+from services.formats.common.losses import LossReport
 from tests.unit.formats.archives import image
 from tests.unit.formats.test_geometry import covers, square
-from workers.formats.base import LossReport
-from workers.formats.flat_names import flat_name, report_flat_name
-from workers.formats.geometry import Ring, bridge, ring_area
 
 _POINT = st.tuples(st.integers(0, 20), st.integers(0, 20))
 _RINGS = st.lists(st.lists(_POINT, min_size=3, max_size=8), min_size=1, max_size=4)

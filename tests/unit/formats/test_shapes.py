@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from services.formats.common.geometry import clip_line, even_odd_crop, even_odd_mask
+from services.formats.common.losses import LossReport
+from services.formats.common.png import mask_png
+from services.formats.common.shapes import Joint, Object, Pose, TurnedBox, objects
+from services.formats.common.xml_text import quoted
 from tests.unit.formats.archives import annotation, box, image, info, keypoint, losses, polygon
 from tests.unit.formats.generated import HEIGHT, WIDTH
-from workers.formats.base import LossReport
-from workers.formats.geometry import clip_line, even_odd_crop, even_odd_mask
-from workers.formats.png import mask_png
-from workers.formats.shapes import Joint, Object, Pose, TurnedBox, objects
-from workers.formats.xml_text import quoted
 
 # numpy's word about a method of pycocotools that only its `decode` calls.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -121,7 +121,7 @@ def test_a_crop_is_the_raster_along_the_rows(rings: list[list[tuple[float, float
 def test_a_png_holds_the_raster(rings: list[list[tuple[float, float]]], band: int) -> None:
     crop = even_odd_crop(rings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workers.formats.png._BAND", band)
+        patch.setattr("services.formats.common.png._BAND", band)
         picture = Image.open(BytesIO(mask_png(crop)))
     assert picture.mode == "1"
     pixels = np.repeat(np.arange(len(crop.runs)) % 2, crop.runs).reshape(crop.height, crop.width)

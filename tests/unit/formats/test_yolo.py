@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.model import DatasetClass
+from services.formats.common.writer import Rendered
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import (
     CLASSES,
     annotation,
@@ -22,8 +24,6 @@ from tests.unit.formats.archives import (
 )
 from tests.unit.formats.generated import HEIGHT, WIDTH, annotation_lists
 from tests.unit.formats.test_geometry import covers
-from workers.formats.base import Rendered
-from workers.formats.registry import FORMATS
 
 BOXES = ("car", "lane")
 SQUARE = [(10.0, 10.0), (30.0, 10.0), (30.0, 30.0), (10.0, 30.0)]

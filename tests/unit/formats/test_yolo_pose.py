@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from services.catalog.model import DatasetClass, Skeleton, SkeletonNode
+from services.formats.registry import FORMATS
+from services.formats.yolo_pose.writer import flip_indexes
 from tests.unit.formats.archives import CLASSES, assemble, box, image, info, keypoint, losses
-from workers.formats.registry import FORMATS
-from workers.formats.yolo_pose import flip_indexes
 
 DOG = DatasetClass("dog", "keypoint", skeleton=Skeleton((SkeletonNode("snout"),)))
 

@@ -1,0 +1,28 @@
+"""File names without folders, for readers that take none."""
+
+from services.catalog.names import MAX_COMPONENT
+from services.formats.common.export import ExportImage
+from services.formats.common.losses import LossReport
+
+
+def flat_name(image: ExportImage) -> str:
+    """The image's name in an archive, with its folders as a part of the file name.
+
+    It then ends with `~number`, which no other image's name does, so that names stay
+    unique by stem and whatever the case.
+    """
+    folder, slash, name = image.name.rpartition("/")
+    if not slash:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    suffix = f"~{image.number}"
+    ending = f"{suffix}{dot}{extension}"
+    head = f"{folder.replace('/', '_')}_{stem.removesuffix(suffix)}"
+    room = MAX_COMPONENT - len(ending.encode())
+    return head.encode()[:room].decode(errors="ignore").rstrip(" .") + ending
+
+
+def report_flat_name(image: ExportImage, losses: LossReport) -> None:
+    """Reports the name, unless the archive has another than the dataset anyway."""
+    if "/" in image.name and image.name == image.path:
+        losses.add("renamed", "folders are a part of the file name", image.id)

@@ -1,0 +1,215 @@
+"""What the YOLO formats of Ultralytics share: where files lie, `data.yaml`, label files.
+
+Layout: https://docs.ultralytics.com/datasets/. With splits in the layout of Roboflow,
+`train/images/` beside `train/labels/`, else `images/train/` beside `labels/train/`; both are
+read by Ultralytics, Datumaro and supervision. The readers other than Ultralytics take no
+folders below these, so a dataset's folders become a part of the file names.
+
+- `data.yaml` has no `path`, which makes its own folder the root. `train` and `val` must name
+  folders that exist: a split without images is replaced by one that has some, and reported.
+- A label file pairs with its image by stem; an image without annotations has an empty one.
+- Coordinates are parts of the image's width and height, six digits, from 0 to 1 without
+  exception: readers refuse a whole image for one number beyond.
+- Ultralytics takes equal rows of a file once, so they are written once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, TypeAlias
+
+import orjson
+import yaml
+
+from services.formats.common.export import SPLIT_FOLDERS, ExportImage, ExportInfo
+from services.formats.common.flat_names import flat_name, report_flat_name
+from services.formats.common.geometry import Box, Point
+from services.formats.common.kinds import AREAS, of_kinds
+from services.formats.common.losses import LossReport
+from services.formats.common.shapes import Object, objects
+from services.formats.common.writer import Document, Rendered, Tally
+
+DATA_PATH = "data.yaml"
+#: Ultralytics refuses images with a shorter side, in pixels.
+_LEAST_SIDE = 10
+
+
+#: Makes the numbers of an object's row, after its class id; None where it has no row.
+RowWriter: TypeAlias = Callable[[Object, ExportImage, LossReport], list[float] | None]
+#: Raises ValueError where the numbers after a class id are no row.
+RowCheck: TypeAlias = Callable[[Sequence[float]], None]
+
+
+class YoloLayout(ABC):
+    """A YOLO format; each of them says what its rows are."""
+
+    name: ClassVar[str]
+    layout_version: ClassVar[int] = 1
+    first_class_id: ClassVar[int] = 0
+    #: The types of annotations that have a row.
+    kinds: ClassVar[frozenset[str]] = AREAS
+
+    @abstractmethod
+    def row_writer(self, info: ExportInfo) -> RowWriter:
+        """What makes the rows of the export."""
+
+    @abstractmethod
+    def row_check(self, info: ExportInfo) -> RowCheck:
+        """What a row of the export must be."""
+
+    @abstractmethod
+    def task(self, info: ExportInfo) -> str:
+        """What Ultralytics calls the task."""
+
+    def settings(self, info: ExportInfo) -> list[str]:
+        """Lines of data.yaml that only this format has."""
+        return []
+
+    def image_path(self, image: ExportImage, info: ExportInfo) -> str:
+        """`images/<split>/<name>`, or `<split>/images/<name>` where the export has splits."""
+        return f"{_folder(image.split, info, 'images')}/{flat_name(image)}"
+
+    def layout(self, info: ExportInfo) -> str:
+        """What the README says."""
+        split = "<train|valid|test>/{}" if info.organize_by_split else "{}/<train|val|test>"
+        return (
+            f"data.yaml                   splits and class names, for Ultralytics (task: "
+            f"{self.task(info)})\n"
+            f"{split.format('labels')}/<name>.txt   a row for each object\n"
+            f"{split.format('images')}/<name>       the image files\n"
+            "A split without images is replaced in data.yaml by one that has some.\n"
+        )
+
+    def documents(self, info: ExportInfo) -> Sequence[Document]:
+        """`data.yaml`."""
+
+        def ending(split_counts: Mapping[str, int]) -> tuple[bytes, LossReport]:
+            return self._data_yaml(info, split_counts)
+
+        return [Document(DATA_PATH, (), (b"",), ending=ending)]
+
+    def render(self, image: ExportImage, info: ExportInfo) -> Rendered:
+        """The image's label file."""
+        selected = image.selected(info)
+        rendered = Rendered.start(image, len(selected))
+        losses = rendered.losses
+        report_flat_name(image, losses)
+        _report_refused(image, losses)
+        rows: dict[str, None] = {}
+        write = self.row_writer(info)
+        for item in objects(image, info, of_kinds(selected, self.kinds, losses), losses):
+            numbers = write(item, image, losses)
+            if numbers is None:
+                continue
+            row = " ".join([str(item.class_id), *map(_text, numbers)])
+            if row in rows:
+                losses.add("dropped", "the same row as another annotation", item.id)
+            rows[row] = None
+        rendered.annotation_count = len(rows)
+        stem = flat_name(image).rpartition(".")[0]
+        path = f"{_folder(image.split, info, 'labels')}/{stem}.txt"
+        rendered.files.append((path, "".join(f"{row}\n" for row in rows).encode()))
+        return rendered
+
+    def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
+        """A label file is an image; each of its rows is an annotation."""
+        class_count = len(info.selected_classes)
+        if path == DATA_PATH:
+            value = yaml.safe_load(b"\n".join(lines))
+            if list(value["names"].values()) != [c.name for c in info.selected_classes]:
+                raise ValueError("its names are not the classes of the export")
+            if not value["train"] or not value["val"] or value["nc"] != class_count:
+                raise ValueError("it needs `train`, `val` and the number of classes")
+            return Tally()
+        check, count = self.row_check(info), 0
+        for line in filter(None, lines):
+            class_id, *numbers = line.split(b" ")
+            if not 0 <= int(class_id) < class_count:
+                raise ValueError(f"there is no class {class_id.decode()}")
+            count += 1
+            if b"-" in line or b"e" in line:
+                raise ValueError(f"row {count} has a number that readers refuse")
+            check([float(number) for number in numbers])
+        return Tally(1, count)
+
+    def _data_yaml(
+        self, info: ExportInfo, split_counts: Mapping[str, int]
+    ) -> tuple[bytes, LossReport]:
+        losses = LossReport()
+        there = [split for split in SPLIT_FOLDERS if split_counts.get(split)]
+        lines = []
+        for split in ("train", "val"):
+            found = split if split in there or not there else there[0]
+            if found != split:
+                reason = f"no image is of the split {split}: data.yaml names those of {found}"
+                losses.add("degraded", reason, DATA_PATH)
+            lines.append(f"{split}: {_folder(found, info, 'images')}")
+        if "test" in there:
+            lines.append(f"test: {_folder('test', info, 'images')}")
+        classes = info.selected_classes
+        lines += [f"nc: {len(classes)}", "names:" if classes else "names: {}"]
+        lines += [f"  {number}: {quoted(c.name)}" for number, c in enumerate(classes)]
+        lines += self.settings(info)
+        return "\n".join([*lines, ""]).encode(), losses
+
+
+def parts(points: Iterable[Point], image: ExportImage) -> list[float]:
+    """x and y in turn, as parts of the image's width and height."""
+    width, height = image.width, image.height
+    return [min(max(0.0, part), 1.0) for x, y in points for part in (x / width, y / height)]
+
+
+def box_parts(box: Box, image: ExportImage) -> list[float]:
+    """Centre, width and height of a box on the image, as parts of the image's."""
+    x, y, w, h = box
+    return parts([(x + w / 2, y + h / 2), (w, h)], image)
+
+
+def has_extent(numbers: Sequence[float], item: Object, losses: LossReport) -> bool:
+    """Whether a ring of parts still has an extent in the digits that are written."""
+    sides = [max(axis) - min(axis) for axis in (numbers[::2], numbers[1::2])]
+    if is_flat(sides):
+        report_flat(item, losses)
+        return False
+    return True
+
+
+def is_flat(sides: Sequence[float]) -> bool:
+    """Whether a side is less than the last digit that is written."""
+    return min(sides) < 1e-6
+
+
+def report_flat(item: Object, losses: LossReport) -> None:
+    """Reports an object that would have no extent in the digits that are written."""
+    losses.add("dropped", "smaller than the six digits of a label can say", item.id)
+
+
+def in_range(numbers: Sequence[float]) -> None:
+    """Raises:
+    ValueError: a number is not between 0 and 1.
+    """
+    if not all(0 <= number <= 1 for number in numbers):
+        raise ValueError("a coordinate is not between 0 and 1")
+
+
+def quoted(text: str) -> str:
+    """A text in YAML that no reader takes for something else (`no`, `1e3`)."""
+    plain = orjson.dumps(text).decode()
+    # JSON's escapes are YAML's; what YAML forbids beyond them gets one too.
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in plain)
+
+
+def _folder(split: str | None, info: ExportInfo, kind: str) -> str:
+    split = split or "train"
+    return f"{SPLIT_FOLDERS[split]}{kind}" if info.organize_by_split else f"{kind}/{split}"
+
+
+def _text(number: float) -> str:
+    return f"{number:.6f}"
+
+
+def _report_refused(image: ExportImage, losses: LossReport) -> None:
+    if min(image.width, image.height) < _LEAST_SIDE:
+        reason = f"Ultralytics skips images with a side of less than {_LEAST_SIDE} pixels"
+        losses.add("degraded", reason, image.id)
+    if image.name.lower().endswith(".gif"):
+        losses.add("degraded", "Ultralytics takes a GIF for a video", image.id)

@@ -1,0 +1,204 @@
+"""Pictograph JSON: one file per image, annotations in the wire form.
+
+Read are the export format `pictograph` of this project (`images/`, `annotations/`,
+`dataset.json`), files that hold the array of annotations alone, and objects with
+`annotations`, as the official service exports them. A file is named like its image, with
+`.json` after or for the extension. Where the file has an `image` block, path, status and
+split of the image are taken from it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import normpath
+from typing import Any
+
+import orjson
+
+from services.catalog.annotations import complete
+from services.catalog.model import CLASS_TYPES, IMAGE_STATUSES, SPLITS, DatasetClass
+from services.errors import Invalid
+from services.formats.common.source import (
+    ImportFailed,
+    ImportIssue,
+    ImportItem,
+    ImportSource,
+    annotation_id,
+    checked_names,
+    class_color,
+)
+from services.importing.image_folder import ImageFolder
+
+#: Files of an export that are about all images.
+_DOCUMENTS = frozenset(("dataset.json", "manifest.json"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An image file below the folder of images, and its annotation file if there is one."""
+
+    image: str
+    file: Path | None = None
+
+
+def read(images: ImageFolder, annotations: Path) -> ImportSource:
+    """Reads the JSON files below the folder `annotations`, or below the folders of that name
+    in it.
+
+    Classes come from `dataset.json` in or above that folder, then in the order in which the
+    sorted files name them.
+
+    Raises:
+        ImportFailed: there is no annotation file, or one cannot be read.
+    """
+    if not annotations.is_dir():
+        raise ImportFailed(f"{annotations} is no folder; give the folder of the JSON files.")
+    files = _annotation_files(annotations)
+    if not files:
+        raise ImportFailed(f"{annotations} holds no JSON file; give the folder of the JSON files.")
+    classes = {item.name: item for item in _dataset_classes(annotations)}
+    issues = list(images.issues)
+    entries: dict[str, _Entry] = {}
+    taken: set[str] = set()
+    for file in files:
+        where = file.relative_to(annotations).as_posix()
+        block, values = _load(file)
+        image = _image_of(where, block, images)
+        if image is None:
+            issues.append(
+                ImportIssue(where, "IMAGE_FILE_MISSING", f"no such image below {images.root}")
+            )
+            continue
+        path = _path(block) or image
+        if image in taken or path in entries:
+            issues.append(
+                ImportIssue(where, "IMAGE_LISTED_TWICE", f"{path} has a file already; skipped")
+            )
+            continue
+        taken.add(image)
+        entries[path] = _Entry(image, file)
+        for name, kind in _named_classes(values):
+            if name not in classes:
+                classes[name] = DatasetClass(name, kind, class_color(len(classes)))
+    for image in images.paths:
+        if image not in taken and image not in entries:
+            entries[image] = _Entry(image)
+    return ImportSource(
+        classes=list(classes.values()),
+        paths=sorted(entries),
+        load=lambda path: _item(path, images.file(entries[path].image), entries[path].file),
+        issues=issues,
+    )
+
+
+def _annotation_files(root: Path) -> list[Path]:
+    files = [
+        file
+        for file in sorted(root.rglob("*.json"))
+        if not (file.parent == root and file.name in _DOCUMENTS)
+    ]
+    inside = [file for file in files if "annotations" in file.relative_to(root).parent.parts]
+    return inside or files
+
+
+def _dataset_classes(annotations: Path) -> list[DatasetClass]:
+    for folder in (annotations, annotations.absolute().parent):
+        file = folder / "dataset.json"
+        if not file.is_file():
+            continue
+        try:
+            classes = [*map(DatasetClass.from_json, orjson.loads(file.read_bytes())["classes"])]
+            wrong = [item.name for item in classes if item.type not in CLASS_TYPES]
+            checked_names([item.name for item in classes], str(file))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise ImportFailed(
+                f"{file} is no dataset configuration: it needs `classes`, a list of objects "
+                "with name, type and color."
+            ) from None
+        if wrong:
+            raise ImportFailed(
+                f"{file}: class {wrong[0]!r} must be of type {', '.join(CLASS_TYPES)}."
+            )
+        return classes
+    return []
+
+
+def _load(file: Path) -> tuple[dict[str, Any], list[Any]]:
+    """The `image` block, empty where there is none, and the annotations."""
+    try:
+        value = orjson.loads(file.read_bytes())
+    except (orjson.JSONDecodeError, OSError) as error:
+        raise ImportFailed(f"{file} is not readable JSON: {error}. Repair or remove it.") from None
+    if isinstance(value, list):
+        return {}, value
+    if not isinstance(value, dict) or not isinstance(value.get("annotations"), list):
+        raise ImportFailed(
+            f"{file} is no Pictograph file: it needs an array of annotations, alone or as "
+            "`annotations`. Remove it."
+        )
+    block = value.get("image")
+    return (block if isinstance(block, dict) else {}), value["annotations"]
+
+
+def _image_of(where: str, block: dict[str, Any], images: ImageFolder) -> str | None:
+    """The image of a file: the one that its block names, else the one of its own name."""
+    own = where.removesuffix(".json")
+    named = block.get("file") if isinstance(block.get("file"), str) else None
+    beside = "/".join("images" if part == "annotations" else part for part in own.split("/"))
+    options = [named, named and named.removeprefix("images/"), own, beside]
+    for option in options:
+        if option and option in images:
+            return option
+    return images.find(own) or images.find_stem(own)
+
+
+def _path(block: dict[str, Any]) -> str | None:
+    """The path in the dataset that the image had, where that is one."""
+    path = block.get("path")
+    if not isinstance(path, str) or not path or path.startswith(("/", "..")):
+        return None
+    return path if normpath(path) == path != "." else None
+
+
+def _named_classes(values: list[Any]) -> Iterator[tuple[str, str]]:
+    for index, value in enumerate(values):
+        try:
+            annotation = complete(value, index)
+        except Invalid:
+            continue
+        yield annotation["name"], annotation["type"]
+
+
+def _item(path: str, image: Path, file: Path | None) -> ImportItem:
+    if file is None:
+        problem = "has no JSON file; taken without annotations"
+        return ImportItem(path, image, issues=[ImportIssue(path, "NO_ANNOTATION_FILE", problem)])
+    block, values = _load(file)
+    status, split = block.get("status"), block.get("split")
+    item = ImportItem(
+        path,
+        image,
+        status if status in IMAGE_STATUSES else None,
+        split if split in SPLITS else None,
+    )
+    seen: Counter[str] = Counter()
+    for index, value in enumerate(values):
+        try:
+            annotation = complete(value, index)
+        except Invalid as invalid:
+            item.issues.append(ImportIssue(path, "ANNOTATION_INVALID", f"{invalid}; skipped"))
+            continue
+        identifier = annotation["id"]
+        seen[identifier] += 1
+        if seen[identifier] > 1:
+            annotation["id"] = annotation_id(path, "pictograph", identifier, seen[identifier])
+            item.issues.append(
+                ImportIssue(
+                    f"{path}, annotations[{index}]",
+                    "ID_TWICE",
+                    f"id {identifier!r} is taken; the annotation got one of its own",
+                )
+            )
+        item.annotations.append(annotation)
+    return item

@@ -1,0 +1,295 @@
+"""YOLO: one text file per image, a line per object, coordinates as parts of the image's sides.
+
+Format: Ultralytics, "Datasets" (detect, segment, obb); Darknet's obj.names. A line holds a
+class id and
+- 4 numbers: centre and sides of a box; a fifth is its confidence;
+- 8 numbers, in a dataset whose outlines all have 8: the corners of a rotated box;
+- 6 or more: the points of an outline.
+A class id is a place in the list of names, from 0, or a key of the names in data.yaml. An
+image without a label file is one without objects.
+"""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from posixpath import basename, dirname, splitext
+from typing import Any
+
+from services.catalog.model import DatasetClass
+from services.formats.common.source import (
+    ImportFailed,
+    ImportIssue,
+    ImportItem,
+    ImportSource,
+    Point,
+    annotation_id,
+    bbox,
+    class_color,
+    has_area,
+    oriented_bbox,
+    polygon,
+)
+from services.formats.yolo.names import NO_LABELS, read_names
+from services.importing.image_folder import ImageFolder, image_size
+
+#: Parts of a side: objects may reach over the edge, but not as far as pixels would.
+_FARTHEST = 2.0
+#: Pixels by which corners may miss those of a rectangle: from rounding the parts, and from
+#: rounding to pixels before.
+_ROUNDING, _SQUARE = 0.1, 1.0
+
+
+def read(images: ImageFolder, annotations: Path) -> ImportSource:
+    """Reads the labels of the images.
+
+    Args:
+        images: the dataset's folder, its `images` folder, or a split's.
+        annotations: the folder of the labels, the dataset's folder, or its data.yaml. A
+            label file lies below it in the same folders as its image (or those with
+            `labels` for `images`, or in `labels`), beside the image, or under its name alone.
+
+    Raises:
+        ImportFailed: there is no class list or no label file, or one cannot be read.
+    """
+    names = read_names(annotations, images.root)
+    root = annotations if annotations.is_dir() else annotations.parent
+    labels, unused = _pair(images, root)
+    if not labels:
+        raise ImportFailed(
+            f"{root} has no label file for any image below {images.root}; "
+            "give the folder of the labels."
+        )
+    shapes = _Shapes()
+    for label in labels.values():
+        shapes.count(_lines(root / label))
+    reader = _Reader(root, names.by_id, shapes.are_rotated)
+
+    def load(path: str) -> ImportItem:
+        file = images.file(path)
+        annotations, issues = reader.read(path, file, labels[path]) if path in labels else ([], [])
+        return ImportItem(path, file, None, names.split(file), annotations, issues)
+
+    return ImportSource(
+        classes=[
+            DatasetClass(name, shapes.kind(identifier), class_color(index))
+            for index, (identifier, name) in enumerate(names.by_id.items())
+        ],
+        paths=images.paths,
+        load=load,
+        issues=[
+            *images.issues,
+            *(
+                ImportIssue(
+                    label, "IMAGE_FILE_MISSING", f"fits no image below {images.root}; skipped"
+                )
+                for label in unused
+            ),
+        ],
+    )
+
+
+def _pair(images: ImageFolder, root: Path) -> tuple[dict[str, str], list[str]]:
+    """Label files by image, and those of no image; relative to `root`."""
+    files = {
+        file.relative_to(root).as_posix()
+        for file in root.rglob("*.txt")
+        if file.name not in NO_LABELS
+    }
+    files = {file for file in files if "labels" in dirname(file).split("/")} or files
+    labels = {}
+    folder = f"{os.path.abspath(root)}/"
+    image_folder = os.path.abspath(images.root)
+    for path in images.paths:
+        stem = splitext(path)[0]
+        image = f"{image_folder}/{stem}"
+        options = [
+            stem,
+            f"labels/{stem}",
+            # The last folder of that name, as Ultralytics does.
+            "/labels/".join(image.rsplit("/images/", 1)).removeprefix(folder),
+            image.removeprefix(folder),
+        ]
+        if images.find_stem(basename(stem)) == path:
+            options.append(basename(stem))
+        label = next((f"{option}.txt" for option in options if f"{option}.txt" in files), None)
+        if label:
+            labels[path] = label
+    return labels, sorted(files.difference(labels.values()))
+
+
+def _lines(file: Path) -> list[list[str]]:
+    """The words of each line.
+
+    Raises:
+        ImportFailed: the file cannot be read.
+    """
+    try:
+        return [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except OSError as error:
+        raise ImportFailed(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ImportFailed(f"{file} is no label file: it is not text. Remove it.") from None
+
+
+class _Shapes:
+    """What the lines of a dataset hold, by their number of words."""
+
+    def __init__(self) -> None:
+        self._boxes: Counter[str] = Counter()
+        self._corners: Counter[str] = Counter()
+        self._outlines: Counter[str] = Counter()
+
+    def count(self, lines: list[list[str]]) -> None:
+        for words in lines:
+            if len(words) == 9:
+                self._corners[words[0]] += 1
+            elif len(words) > 6:
+                self._outlines[words[0]] += 1
+            elif words:
+                self._boxes[words[0]] += 1
+
+    @property
+    def are_rotated(self) -> bool:
+        """Whether 8 numbers are a rotated box: there are no other outlines."""
+        return not self._outlines
+
+    def kind(self, identifier: int) -> str:
+        """The type of a class: that of most of its objects."""
+        key = str(identifier)
+        if self.are_rotated:
+            return "bbox"
+        outlines = self._outlines[key] + self._corners[key]
+        return "polygon" if outlines > self._boxes[key] else "bbox"
+
+
+class _Skipped(Exception):
+    """Why a line is left out."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class _Reader:
+    """Reads label files."""
+
+    def __init__(self, root: Path, names: dict[int, str], rotated: bool) -> None:
+        self._root = root
+        self._names = names
+        self._rotated = rotated
+
+    def read(
+        self, path: str, image: Path, label: str
+    ) -> tuple[list[dict[str, Any]], list[ImportIssue]]:
+        """The annotations of one image, and what was skipped or repaired."""
+        lines = [
+            (number, words) for number, words in enumerate(_lines(self._root / label), 1) if words
+        ]
+        if not lines:
+            return [], []
+        size = image_size(image)
+        if size is None:
+            problem = "its size cannot be read, so that its labels were left out"
+            return [], [ImportIssue(path, "IMAGE_UNREADABLE", problem)]
+        annotations: list[dict[str, Any]] = []
+        issues: list[ImportIssue] = []
+        for number, words in lines:
+            item = f"{label}, line {number}"
+            try:
+                annotation, issue = self._annotation(
+                    annotation_id(path, "yolo", number), words, size
+                )
+            except _Skipped as skipped:
+                issues.append(ImportIssue(item, skipped.reason, f"{skipped}; skipped"))
+                continue
+            annotations.append(annotation)
+            if issue:
+                issues.append(ImportIssue(item, *issue))
+        return annotations, issues
+
+    def _annotation(
+        self, identifier: str, words: list[str], size: tuple[int, int]
+    ) -> tuple[dict[str, Any], tuple[str, str] | None]:
+        """One line as an annotation, with reason and message of a repair."""
+        name = self._name(words[0])
+        numbers = _numbers(words[1:])
+        width, height = size
+        if len(numbers) in (4, 5):
+            confidence = numbers[4] if len(numbers) == 5 else 1.0
+            if not 0 <= confidence <= 1:
+                raise _Skipped("LINE_UNREADABLE", f"the confidence {confidence:g} is not 0 to 1")
+            w, h = numbers[2] * width, numbers[3] * height
+            box = numbers[0] * width - w / 2, numbers[1] * height - h / 2, w, h
+            if not has_area(box):
+                raise _Skipped("BOX_WITHOUT_AREA", f"the box is {w:g} by {h:g} pixels")
+            return bbox(identifier, name, box, confidence=confidence), None
+        if len(numbers) < 6 or len(numbers) % 2:
+            raise _Skipped(
+                "LINE_UNREADABLE",
+                f"{len(numbers)} numbers after the class are neither a box nor points",
+            )
+        points = [(x * width, y * height) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
+        if len(points) != 4 or not self._rotated:
+            return polygon(identifier, name, [points]), None
+        center, sides, angle, miss = _rectangle(points)
+        if min(sides) <= 0:
+            raise _Skipped("BOX_WITHOUT_AREA", f"the box is {sides[0]:g} by {sides[1]:g} pixels")
+        if miss > _SQUARE:
+            return polygon(identifier, name, [points]), (
+                "CORNERS_NOT_SQUARE",
+                f"the corners miss a rectangle by {miss:.2f} pixels; a polygon was made of them",
+            )
+        repair = None
+        if miss > _ROUNDING:
+            repair = ("CORNERS_SQUARED", f"the corners missed a rectangle by {miss:.2f} pixels")
+        return oriented_bbox(identifier, name, center, sides, angle), repair
+
+    def _name(self, word: str) -> str:
+        try:
+            number = float(word)
+        except ValueError:
+            number = math.nan
+        if not number.is_integer():
+            raise _Skipped("LINE_UNREADABLE", f"{word!r} is no class id")
+        if int(number) not in self._names:
+            raise _Skipped("CLASS_OUT_OF_RANGE", f"class id {word} is not in the list of names")
+        return self._names[int(number)]
+
+
+def _numbers(words: list[str]) -> list[float]:
+    numbers = []
+    for word in words:
+        try:
+            number = float(word)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise _Skipped("LINE_UNREADABLE", f"{word!r} is not a number")
+        if abs(number) > _FARTHEST:
+            raise _Skipped(
+                "NOT_NORMALIZED",
+                f"{word} is no part of a side; divide by the image's width or height",
+            )
+        numbers.append(number)
+    return numbers
+
+
+def _rectangle(corners: Sequence[Point]) -> tuple[Point, tuple[float, float], float, float]:
+    """The rectangle nearest to four corners in turn: centre, sides, degrees clockwise, and
+    by how many pixels a corner misses it at most. The first side runs along the angle."""
+    a, b, c, d = (complex(x, y) for x, y in corners)
+    right, down = (b - a + c - d) / 2, (d - a + c - b) / 2
+    if (right.conjugate() * down).imag < 0:
+        b, d, right, down = d, b, down, right
+    center = (a + b + c + d) / 4
+    w, h = abs(right), abs(down)
+    along = right / w if w else 1
+    ideal = [
+        center + along * complex(x * w / 2, y * h / 2)
+        for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    ]
+    miss = max(abs(one - two) for one, two in zip((a, b, c, d), ideal, strict=True))
+    angle = math.degrees(math.atan2(along.imag, along.real))
+    return (center.real, center.imag), (w, h), angle, miss

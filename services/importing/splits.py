@@ -1,0 +1,115 @@
+"""Which split an image belongs to, as lists beside a dataset say it."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from posixpath import basename, normpath, splitext
+
+from services.catalog.model import SPLITS
+from services.formats.common.source import ImportFailed, ImportIssue
+from services.importing.image_folder import unique
+
+_ALIASES = {"valid": "val", "validation": "val", **{name: name for name in SPLITS}}
+
+
+class Splits:
+    """Splits by image, named by path, file name or either without its extension."""
+
+    def __init__(self, entries: list[tuple[str, str]]) -> None:
+        self.issues: list[ImportIssue] = []
+        self._entries: dict[str, str] = {}
+        for name, split in entries:
+            key = _key(name)
+            first = self._entries.setdefault(key, split)
+            if first != split:
+                self._name_conflict(name, first, split)
+
+    def _name_conflict(self, name: str, first: str, second: str) -> None:
+        message = f"stands in {first} and in {second}; {first} was taken"
+        self.issues.append(ImportIssue(name, "SPLIT_TWICE", message))
+
+    def assign(self, paths: list[str]) -> dict[str, str]:
+        """The split of each path that has one; names that fit no path become issues."""
+        names = unique(paths, basename)
+        stems = unique(paths, lambda path: splitext(path)[0])
+        name_stems = unique(paths, lambda path: splitext(basename(path))[0])
+        exact = frozenset(paths)
+        result: dict[str, str] = {}
+        for key, split in self._entries.items():
+            last = basename(key)
+            path = key if key in exact else stems.get(key)
+            path = path or names.get(last) or name_stems.get(last)
+            if path is None:
+                self.issues.append(
+                    ImportIssue(key, "SPLIT_WITHOUT_IMAGE", f"stands in {split}, but fits no image")
+                )
+            elif result.setdefault(path, split) != split:
+                self._name_conflict(path, result[path], split)
+        return result
+
+
+def read_splits(source: Path) -> Splits:
+    """Splits from a folder with train.txt, val.txt or test.txt, each a list of images, or
+    from a file: CSV rows of path and split, JSON `{path: split}` or `[{path, split}]`.
+
+    Raises:
+        ImportFailed: the source is missing or cannot be read.
+    """
+    try:
+        if source.is_dir():
+            return Splits(_from_folder(source))
+        text = source.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ImportFailed(f"{source} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ImportFailed(f"{source} is not UTF-8; save it as UTF-8.") from None
+    entries = _from_json(source, text) if source.suffix == ".json" else _from_csv(text)
+    if not entries:
+        raise ImportFailed(f"{source} names no image; give rows of path and split.")
+    return Splits([(name, _split(source, word)) for name, word in entries])
+
+
+def _from_folder(folder: Path) -> list[tuple[str, str]]:
+    lists = [(folder / f"{word}.txt", split) for word, split in _ALIASES.items()]
+    found = [(file, split) for file, split in lists if file.is_file()]
+    if not found:
+        raise ImportFailed(f"{folder} has no train.txt, val.txt or test.txt; give their folder.")
+    # `train` first: it wins where an image stands in two lists.
+    found.sort(key=lambda entry: SPLITS.index(entry[1]))
+    return [
+        (line.strip(), split)
+        for file, split in found
+        for line in file.read_text(encoding="utf-8-sig").splitlines()
+        if line.strip()
+    ]
+
+
+def _from_json(source: Path, text: str) -> list[tuple[str, str]]:
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict):
+            return [(str(path), str(split)) for path, split in value.items() if split is not None]
+        return [(str(row["path"]), str(row["split"])) for row in value if row["split"] is not None]
+    except (ValueError, TypeError, KeyError):
+        raise ImportFailed(
+            f'{source} must be {{"path": "split"}} or [{{"path": …, "split": …}}].'
+        ) from None
+
+
+def _from_csv(text: str) -> list[tuple[str, str]]:
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if len(row) >= 2]
+    if rows and [cell.strip().lower() for cell in rows[0][:2]] == ["path", "split"]:
+        rows = rows[1:]
+    return [(path, split) for path, split, *_ in rows if split.strip()]
+
+
+def _split(source: Path, word: str) -> str:
+    split = _ALIASES.get(word.strip().lower())
+    if split is None:
+        raise ImportFailed(f"{source}: {word!r} is no split; use {', '.join(SPLITS)} or nothing.")
+    return split
+
+
+def _key(name: str) -> str:
+    return normpath(name.replace("\\", "/"))

@@ -1,0 +1,123 @@
+"""Splits from lists, and what all readers share."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.importing.dataset import ImportFailed, read_dataset
+from tests.unit.importing.dataset_files import read_all, reasons, write_image, write_text
+
+
+def _dataset(root: Path) -> tuple[Path, Path]:
+    for name in ("a/one.jpg", "a/two.jpg", "b/one.jpg", "three.v1.jpg"):
+        write_image(root / "images" / name)
+    write_text(root / "labels" / "three.v1.txt", "0 .5 .5 .5 .5")
+    write_text(root / "classes.txt", "a\n")
+    return root / "images", root / "labels"
+
+
+def _splits(root: Path, source: Path) -> dict[str, str | None]:
+    images, labels = _dataset(root)
+    read = read_dataset("yolo", images, labels, split_from=source)
+    return {item.path: item.split for item in read_all(read)}
+
+
+def test_lists_in_a_folder(tmp_path: Path) -> None:
+    write_text(tmp_path / "lists" / "train.txt", "a/one\n./b/one.jpg\n")
+    write_text(tmp_path / "lists" / "valid.txt", "/somewhere/two.jpg\n")
+    write_text(tmp_path / "lists" / "test.txt", "three.v1\n")
+    assert _splits(tmp_path, tmp_path / "lists") == {
+        "a/one.jpg": "train",
+        "a/two.jpg": "val",
+        "b/one.jpg": "train",
+        "three.v1.jpg": "test",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("s.csv", "path,split\na/one.jpg,train\na/two.jpg,\nthree.v1.jpg,Validation\n"),
+        ("s.csv", "\ufeffa/one.jpg,train\nthree.v1.jpg,val\n"),
+        ("s.json", '{"a/one.jpg": "train", "three.v1.jpg": "val", "a/two.jpg": null}'),
+        (
+            "s.json",
+            '[{"path": "a/one.jpg", "split": "train"}, {"path": "three.v1.jpg", "split": "val"}]',
+        ),
+    ],
+)
+def test_files(tmp_path: Path, name: str, text: str) -> None:
+    splits = _splits(tmp_path, write_text(tmp_path / name, text))
+    assert splits == {
+        "a/one.jpg": "train",
+        "a/two.jpg": None,
+        "b/one.jpg": None,
+        "three.v1.jpg": "val",
+    }
+
+
+def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+    images, labels = _dataset(tmp_path)
+    # `one` alone stands for two images.
+    source = write_text(
+        tmp_path / "s.csv",
+        "one,train\na/two.jpg,train\na/two.jpg,val\na/two,test\ngone.jpg,test\n",
+    )
+    read = read_dataset("yolo", images, labels, split_from=source)
+    items = read_all(read)
+    assert reasons(read, items) == {"SPLIT_WITHOUT_IMAGE": 2, "SPLIT_TWICE": 2}
+    assert [item.split for item in items if item.path == "a/two.jpg"] == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("s.csv", "a/one.jpg,everything\n", "everything"),
+        ("s.csv", "", "names no image"),
+        ("s.json", "{", "must be"),
+        ("s.json", "[1]", "must be"),
+        ("folder/other.txt", "", r"no train\.txt"),
+    ],
+)
+def test_bad_sources_are_clear_errors(tmp_path: Path, name: str, text: str, words: str) -> None:
+    source = write_text(tmp_path / name, text)
+    if name.startswith("folder"):
+        source = source.parent
+    with pytest.raises(ImportFailed, match=words):
+        _splits(tmp_path, source)
+
+
+def test_a_missing_source_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ImportFailed, match="cannot be read"):
+        _splits(tmp_path, tmp_path / "nowhere.csv")
+
+
+def test_what_all_readers_refuse(tmp_path: Path) -> None:
+    images, labels = _dataset(tmp_path)
+    with pytest.raises(ImportFailed, match="coco, pascal_voc, yolo, pictograph"):
+        read_dataset("kitti", images, labels)
+    with pytest.raises(ImportFailed, match="new, annotate, review, complete"):
+        read_dataset("yolo", images, labels, status="done")
+    with pytest.raises(ImportFailed, match="is no folder"):
+        read_dataset("yolo", tmp_path / "nowhere", labels)
+    with pytest.raises(ImportFailed, match="holds no image"):
+        read_dataset("yolo", labels, labels)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
+def test_names_stay_as_they_are(tmp_path: Path) -> None:
+    names = ["e\u0301.jpg", "é.jpg", "tab\t.jpg", "back\\slash.jpg", " blank .jpg", ".hidden.jpg"]
+    for name in names:
+        write_image(tmp_path / "images" / name)
+    write_image(tmp_path / "latin.jpg")
+    os.rename(tmp_path / "latin.jpg", os.path.join(os.fsencode(tmp_path / "images"), b"\xe9.jpg"))
+    write_text(tmp_path / "classes.txt", "a\n")
+    for name in names:
+        write_text(tmp_path / "labels" / f"{name[:-4]}.txt", "0 .5 .5 .5 .5")
+    source = read_dataset("yolo", tmp_path / "images", tmp_path / "labels")
+    items = read_all(source)
+    assert source.paths == sorted([*names, "\\xe9.jpg"])
+    assert sum(len(item.annotations) for item in items) == len(names)
+    assert reasons(source, items) == {"NAME_NOT_UTF8": 1}
