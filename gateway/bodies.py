@@ -86,6 +86,7 @@ def preview(message: pb.PreviewExportResponse) -> dict[str, Any]:
         "losses": [
             {
                 "kind": _LOSS_KINDS[loss.kind],
+                "code": loss.code,
                 "reason": loss.reason,
                 "count": loss.count,
                 "at_most": loss.at_most,

@@ -232,7 +232,11 @@ class ExpectedLoss(BaseModel):
     """Something that the format cannot hold."""
 
     kind: Literal["clamped", "degraded", "dropped", "renamed", "unannotated"]
-    reason: str
+    code: str = Field(
+        description="Stable, with one meaning over all formats. The codes in manifest.json equal "
+        "it, or begin with it and a dot."
+    )
+    reason: str = Field(description="A sentence for people.")
     count: int = Field(description="Annotations; images where they are renamed or unannotated.")
     at_most: bool = Field(description="Whether the archive may lose fewer.")
 
@@ -257,12 +261,14 @@ class Preview(BaseModel):
                     "losses": [
                         {
                             "kind": "clamped",
+                            "code": "shape.clamped",
                             "reason": "reaches over the edge of the image",
                             "count": 17,
                             "at_most": False,
                         },
                         {
                             "kind": "dropped",
+                            "code": "polyline.unsupported",
                             "reason": "COCO has no polylines",
                             "count": 8,
                             "at_most": False,

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.formats import manifest
 from services.formats.common.export import ExportInfo
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.writer import Document
 from workers.archive.deflate import (
     DEFLATE_END,

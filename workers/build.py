@@ -99,7 +99,7 @@ def _stage_records(entries: "ImageEntries", staging: Staging, result: dict[str, 
 
 def image_entry_size(planned: PlannedImage, info: ExportInfo) -> int:
     """Bytes of an image's entry, header and all; known before the image is read."""
-    path = FORMATS[info.format].image_path(planned.image, info)
+    path = FORMATS[info.format].writer.image_path(planned.image, info)
     return local_entry_size(path, planned.image.size)
 
 
@@ -146,7 +146,7 @@ class ImageEntries:
                 yield planned.object_key, planned.image.size
 
         contents = self._store.read_many(self._store.images_bucket, items())
-        format_ = FORMATS[self._info.format]
+        format_ = FORMATS[self._info.format].writer
         while True:
             self._held.check()
             failing: PlannedImage | None = None

@@ -7,7 +7,7 @@ from typing import Any
 from services.exports import work
 from services.exports.model import archive_key, staging_prefix
 from services.exports.work import Completion, ExportClaim
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
 from workers.assembly import Assembly

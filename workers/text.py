@@ -7,7 +7,7 @@ from typing import Any
 
 from services.formats import manifest
 from services.formats.common.export import ExportInfo
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.writer import Document
 from services.formats.registry import FORMATS
 from workers.archive.deflate import Fragment, crc32, deflate, deflated_file, join
@@ -20,7 +20,7 @@ Section = tuple[int, str]
 
 def documents(info: ExportInfo, version: str) -> list[Document]:
     """The dataset-wide files of an archive, the manifest last."""
-    return [*FORMATS[info.format].documents(info), manifest.document(info, version)]
+    return [*FORMATS[info.format].writer.documents(info), manifest.document(info, version)]
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class SegmentText:
 
     def __init__(self, info: ExportInfo, version: str) -> None:
         self._info = info
-        self._format = FORMATS[info.format]
+        self._format = FORMATS[info.format].writer
         self._documents: Sequence[Document] = documents(info, version)
         self._position = {doc.path: index for index, doc in enumerate(self._documents)}
         self._rows: dict[Section, _Rows] = {}

@@ -194,7 +194,7 @@ class _Tallies:
 
     def __init__(self, info: ExportInfo) -> None:
         self._info = info
-        self._format = FORMATS[info.format]
+        self._format = FORMATS[info.format].writer
         self._image_count = 0
         self._annotation_count = 0
         self._manifest_images = 0

@@ -6,10 +6,10 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.errors import Invalid
-from services.exports.formats import DEFAULT_FORMAT
-from services.exports.losses import Kind
 from services.exports.model import Export, ExportAddress, ExportRequest, Status
 from services.exports.preview import Preview
+from services.formats.common.losses import Kind
+from services.formats.registry import DEFAULT_FORMAT
 
 _STATUS = {
     Status.pending: pb.EXPORT_STATUS_PENDING,
@@ -126,6 +126,7 @@ def preview_message(preview: Preview) -> pb.PreviewExportResponse:
         losses=[
             pb.ExpectedLoss(
                 kind=_KINDS[loss.kind],
+                code=loss.code,
                 reason=loss.reason,
                 count=loss.count,
                 at_most=loss.at_most,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from services.catalog.datasets import name_error
 from services.catalog.model import IMAGE_STATUSES, DatasetClass
 from services.errors import Invalid
-from services.exports.formats import FORMAT_NAMES
 from services.exports.model import ExportRequest
+from services.formats.registry import FORMATS
 
 MAX_IDEMPOTENCY_KEY = 255
 
@@ -18,8 +18,8 @@ def field_errors(request: ExportRequest) -> dict[str, str]:
         fields["dataset_name"] = "give the name of the dataset to export"
     if problem := name_error(request.name):
         fields["name"] = problem
-    if request.format not in FORMAT_NAMES:
-        fields["format"] = f"{request.format!r} is unknown; use one of {', '.join(FORMAT_NAMES)}"
+    if request.format not in FORMATS:
+        fields["format"] = f"{request.format!r} is unknown; use one of {', '.join(FORMATS)}"
     if request.status_filter and request.status_filter not in IMAGE_STATUSES:
         fields["status_filter"] = (
             f"{request.status_filter!r} is no image status; use one of "

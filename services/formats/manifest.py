@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.writer import Document, Rendered
 from services.formats.registry import FORMATS
 
@@ -55,7 +55,7 @@ def row(image: ExportImage, info: ExportInfo, rendered: Rendered) -> bytes:
         {
             "id": image.id,
             "path": image.path,
-            "file": FORMATS[info.format].image_path(image, info),
+            "file": FORMATS[info.format].writer.image_path(image, info),
             "size": image.size,
             "sha256": image.sha256,
             "annotation_files": [path for path, _ in rendered.files],
@@ -116,7 +116,7 @@ def readme(info: ExportInfo, image_count: int, annotation_count: int, losses: Lo
         lines.append(f"Only these classes: {', '.join(info.class_filter)}.")
     if info.status_filter:
         lines.append(f"Only images with the status: {info.status_filter}.")
-    lines += ["", "What lies where", FORMATS[info.format].layout(info).rstrip("\n")]
+    lines += ["", "What lies where", FORMATS[info.format].writer.layout(info).rstrip("\n")]
     lines += [f"{MANIFEST_PATH}   every image with its original path, size and SHA-256", ""]
     lines.append("What this format could not hold as it was")
     report = losses.to_json()

@@ -1,32 +1,35 @@
-"""Every export format by its name. A new one is a file beside this and a line here."""
+"""Every export format by its name. A new one is a folder beside this and two lines here."""
 
-from services.formats.coco.writer import Coco
-from services.formats.common.writer import Format
-from services.formats.csv.writer import Csv
-from services.formats.cvat.writer import Cvat
-from services.formats.darwin.writer import Darwin
-from services.formats.datumaro.writer import Datumaro
-from services.formats.dota.writer import Dota
-from services.formats.labelme.writer import LabelMe
-from services.formats.pascal_voc.writer import PascalVoc
-from services.formats.pictograph.writer import Pictograph
-from services.formats.yolo.writer import Yolo
-from services.formats.yolo_obb.writer import YoloObb
-from services.formats.yolo_pose.writer import YoloPose
+from services.formats.coco.format import FORMAT as COCO
+from services.formats.common.export_format import ExportFormat
+from services.formats.csv.format import FORMAT as CSV
+from services.formats.cvat.format import FORMAT as CVAT
+from services.formats.darwin.format import FORMAT as DARWIN
+from services.formats.datumaro.format import FORMAT as DATUMARO
+from services.formats.dota.format import FORMAT as DOTA
+from services.formats.labelme.format import FORMAT as LABELME
+from services.formats.pascal_voc.format import FORMAT as PASCAL_VOC
+from services.formats.pictograph.format import FORMAT as PICTOGRAPH
+from services.formats.yolo.format import FORMAT as YOLO
+from services.formats.yolo_obb.format import FORMAT as YOLO_OBB
+from services.formats.yolo_pose.format import FORMAT as YOLO_POSE
 
-_ALL: tuple[Format, ...] = (
-    Pictograph(),
-    Darwin(),
-    Coco(),
-    Yolo(),
-    YoloObb(),
-    YoloPose(),
-    Dota(),
-    PascalVoc(),
-    Cvat(),
-    Datumaro(),
-    LabelMe(),
-    Csv(),
-)
-
-FORMATS: dict[str, Format] = {format_.name: format_ for format_ in _ALL}
+#: In the order in which lists show them.
+FORMATS: dict[str, ExportFormat] = {
+    format_.name: format_
+    for format_ in (
+        PICTOGRAPH,
+        DARWIN,
+        COCO,
+        YOLO,
+        YOLO_OBB,
+        YOLO_POSE,
+        DOTA,
+        PASCAL_VOC,
+        CVAT,
+        DATUMARO,
+        LABELME,
+        CSV,
+    )
+}
+DEFAULT_FORMAT = PICTOGRAPH.name

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.exports.formats import FORMAT_NAMES
+from services.formats.registry import FORMATS
 from tests.conformance.conftest import Install, run_client
 from tests.conformance.environments import SCHEMATHESIS
 from tests.conformance.material import make_dataset
@@ -54,4 +54,4 @@ def test_the_document_names_the_formats_there_are(cartouche: Stack) -> None:
     document = cartouche.http("viewer").get("/openapi.json").json()
     body = document["paths"]["/api/v1/developer/exports/"]["post"]["requestBody"]
     shape = body["content"]["application/json"]["schema"]["properties"]["format"]
-    assert set(shape["enum"]) == set(FORMAT_NAMES)
+    assert set(shape["enum"]) == set(FORMATS)

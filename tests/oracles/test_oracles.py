@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.exports.formats import FORMAT_NAMES
 from services.formats.common.export import ExportInfo
+from services.formats.registry import FORMATS
 from tests.oracles.archives import PART_SIZE, Dataset, Unpacked, unpacked
 from tests.oracles.material import FILTER, SEGMENT_COUNT, SHARED
 from tests.oracles.model import Check, OracleMismatch, SourceImage
@@ -37,7 +37,7 @@ def checks(info: ExportInfo) -> dict[str, Check]:
 
 
 @pytest.mark.parametrize("archive", _ARCHIVES)
-@pytest.mark.parametrize("format_", FORMAT_NAMES)
+@pytest.mark.parametrize("format_", FORMATS)
 def test_readers_see_what_the_source_has(
     datasets: dict[str, Dataset], table: Table, format_: str, archive: str
 ) -> None:

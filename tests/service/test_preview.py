@@ -15,10 +15,10 @@ from services.catalog.datasets import create_dataset
 from services.catalog.model import DatasetClass
 from services.database.engine import Database
 from services.database.migrate import migrate
-from services.exports.formats import FORMAT_NAMES
-from services.exports.losses import Kind
 from services.exports.model import ExportRequest
 from services.exports.preview import preview_export
+from services.formats.common.losses import Kind
+from services.formats.registry import FORMATS
 from services.identity.keys import ensure_organization
 from tests.datasets import (
     Annotation,
@@ -173,7 +173,7 @@ def everything(stack: Stack) -> str:
     return name
 
 
-@pytest.mark.parametrize("format_name", FORMAT_NAMES)
+@pytest.mark.parametrize("format_name", FORMATS)
 def test_the_export_is_as_foretold(stack: Stack, everything: str, format_name: str) -> None:
     compare(stack, everything, format=format_name)
 
@@ -200,7 +200,7 @@ def test_so_is_one_with_filters(
     compare(stack, everything, format=format_name, **fields)
 
 
-@pytest.mark.parametrize("format_name", FORMAT_NAMES)
+@pytest.mark.parametrize("format_name", FORMATS)
 def test_of_plain_boxes_everything_is_known(stack: Stack, format_name: str) -> None:
     name = unique("plain")
     boxes = [bbox("car"), bbox("car", 55, 8), bbox("bus", 70, 8), bbox("bus", 5, 40)]

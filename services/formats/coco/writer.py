@@ -18,11 +18,12 @@ What has no plain COCO form:
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
 from services.catalog.model import DatasetClass
+from services.formats.coco.losses import KEYPOINT_AS_BOX, NO_POLYLINES
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.geometry import (
     TOLERANCE,
@@ -54,7 +55,19 @@ from services.formats.common.keypoints import (
     trainable_box,
     visibility,
 )
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import (
+    CLAMPED,
+    HOLE_FILLED,
+    HOLES_MASKED,
+    JOINT_ALONE,
+    JOINT_DIFFERS,
+    NO_AREA,
+    NO_CLASS,
+    OUT_OF_REACH,
+    TURNED_AS_POLYGON,
+)
+from services.formats.common.shapes import attributes_of, report_dropped_keypoint
 from services.formats.common.writer import Document, Rendered, Tally
 
 #: Box, area and segmentation of an annotation.
@@ -62,20 +75,12 @@ _Shape: TypeAlias = tuple[Box, float, Any]
 #: An annotation's row, and its id before it.
 _Row: TypeAlias = tuple[int, bytes]
 
-_CLAMPED = "reaches over the edge of the image"
-_NO_AREA = "no area on the image"
 #: Pixels by which rounding may carry a box over the edge.
 _SLACK = 1e-6
-_NO_REASON = "a coordinate lies more than 1e9 pixels away"
 
 
 class Coco:
     """`images/<name>`, `annotations/instances_*.json`, `annotations/person_keypoints_*.json`."""
-
-    name: ClassVar[str] = "coco"
-    layout_version: ClassVar[int] = 1
-    # 0 is the background for Datumaro and others.
-    first_class_id: ClassVar[int] = 1
 
     def __init__(self) -> None:
         self._latest: _Plan | None = None
@@ -266,7 +271,7 @@ def _shape_rows(
             continue
         category_id = ids.get(annotation["name"])
         if category_id is None:
-            losses.add("dropped", "the archive has no such class", annotation["id"])
+            losses.add(NO_CLASS, annotation["id"])
             continue
         shape: _Shape | None
         if kind == "bbox":
@@ -288,7 +293,7 @@ def _shape_rows(
         elif kind == "polygon":
             shape = _polygon(annotation, image, losses)
         else:
-            losses.add("dropped", "COCO has no polylines", annotation["id"])
+            losses.add(NO_POLYLINES, annotation["id"])
             continue
         if shape is None:
             continue
@@ -300,7 +305,7 @@ def _shape_rows(
             "area": shape[1],
             "segmentation": shape[2],
             "iscrowd": 0,
-            "attributes": _attributes(annotation) if annotation.get("attributes") else {},
+            "attributes": attributes_of(annotation) if annotation.get("attributes") else {},
         }
         if kind == "bbox" and shape[2]:
             rotation = annotation["oriented_box"]["angle"]
@@ -313,22 +318,6 @@ def _shape_rows(
     return rows, keypoints
 
 
-def _attributes(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes by name; those of the old list form by their position where they have none."""
-    attributes = annotation.get("attributes") or {}
-    if isinstance(attributes, dict):
-        return attributes
-    named = {}
-    for position, item in enumerate(attributes):
-        if isinstance(item, dict) and isinstance(item.get("name"), str):
-            named[item["name"]] = item.get("value", True)
-        elif isinstance(item, str):
-            named[item] = True
-        else:
-            named[str(position)] = item
-    return named
-
-
 def _box(
     annotation: Mapping[str, Any], box: Box, image: ExportImage, losses: LossReport
 ) -> _Shape | None:
@@ -339,7 +328,7 @@ def _box(
     if oriented and oriented.get("angle"):
         ring = OrientedBox(**oriented).corners()
     if not in_reason([box, *ring]):
-        losses.add("dropped", _NO_REASON, item)
+        losses.add(OUT_OF_REACH, item)
         return None
     width, height = image.width, image.height
     over = overshoot(box, width, height)
@@ -347,19 +336,19 @@ def _box(
     area: float = w * h
     # The product of two tiny sides may be 0.
     if w <= 0 or area <= 0:
-        losses.add("dropped", _NO_AREA, item)
+        losses.add(NO_AREA, item)
         return None
     segmentation: list[list[float]] = []
     if ring:
         over = max(over, overshoot(bounds([ring]), width, height))
         ring = clip_ring(ring, width, height)
         if len(ring) < 3 or ring_area(ring) <= 0:
-            losses.add("dropped", _NO_AREA, item)
+            losses.add(NO_AREA, item)
             return None
         area, segmentation = ring_area(ring), [flat(ring)]
-        losses.add("degraded", "a rotated box as a polygon", item)
+        losses.add(TURNED_AS_POLYGON, item)
     if over > TOLERANCE:
-        losses.add("clamped", _CLAMPED, item)
+        losses.add(CLAMPED, item)
     return (x, y, w, h), area, segmentation
 
 
@@ -373,15 +362,15 @@ def _polygon(
         whole[0] >= 0 <= whole[1] and whole[0] + whole[2] <= width and whole[1] + whole[3] <= height
     ):
         if not all(in_reason(ring) for ring in rings):
-            losses.add("dropped", _NO_REASON, item)
+            losses.add(OUT_OF_REACH, item)
             return None
         rings = [clip_ring(ring, width, height) for ring in rings]
     rings = [ring for ring in rings if len(ring) > 2 and min(bounds([ring])[2:]) > 0]
     shape = _area_shape(rings, item, width, height, losses)
     if shape is None:
-        losses.add("dropped", _NO_AREA, item)
+        losses.add(NO_AREA, item)
     elif overshoot(whole, width, height) > TOLERANCE:
-        losses.add("clamped", _CLAMPED, item)
+        losses.add(CLAMPED, item)
     return shape
 
 
@@ -395,9 +384,9 @@ def _area_shape(
         mask = even_odd_mask(rings, width, height)
         if any(holes) or mask.area != union_area(rings, width, height):
             if mask.area:
-                losses.add("degraded", "a polygon with holes as a mask", item)
+                losses.add(HOLES_MASKED, item)
                 return bounds(rings), mask.area, as_rle(mask)
-            losses.add("degraded", "a hole is filled: less than a pixel is left", item)
+            losses.add(HOLE_FILLED, item)
             rings = [ring for ring, hole in zip(rings, holes, strict=True) if not hole]
     if not rings:
         return None
@@ -417,11 +406,11 @@ def _keypoint_rows(
     for number, annotation in keypoints:
         point = annotation["keypoint"]["x"], annotation["keypoint"]["y"]
         if not in_reason([point]):
-            losses.add("dropped", _NO_REASON, annotation["id"])
+            losses.add(OUT_OF_REACH, annotation["id"])
             continue
         places[number] = clamp_point(point, image.width, image.height)
         if overshoot((*point, 0.0, 0.0), image.width, image.height) > TOLERANCE:
-            losses.add("clamped", _CLAMPED, annotation["id"])
+            losses.add(CLAMPED, annotation["id"])
         kept.append((number, annotation))
     groups, lone = group(kept, plan.templates)
     pose_rows = []
@@ -454,7 +443,7 @@ def _pose_row(
         triplets += (*places[number], visibility(annotation))
         own = _keypoint_attributes(annotation)
         if any(attributes.get(name, value) != value for name, value in own.items()):
-            losses.add("degraded", "joints of one object differ in an attribute", annotation["id"])
+            losses.add(JOINT_DIFFERS, annotation["id"])
         attributes = {**own, **attributes}
     placed = pose.placed
     return _object_row(image, plan.ids[pose.class_name], placed, places, attributes) | {
@@ -474,16 +463,16 @@ def _lone_row(
     name, item = annotation["name"], annotation["id"]
     category_id = plan.ids.get(name)
     if category_id is None:
-        losses.add("dropped", keypoint.reason or "the archive has no such class", item)
+        report_dropped_keypoint(keypoint, losses)
         return None
     if keypoint.reason:
-        losses.add("degraded", f"a keypoint as its own object: {keypoint.reason}", item)
+        losses.add(JOINT_ALONE, item, reason=keypoint.reason)
     row = _object_row(
         image, category_id, [(number, annotation)], places, _keypoint_attributes(annotation)
     )
     if name in plan.templates:
         # Triplets of this category follow its skeleton, which has no place for the point.
-        losses.add("degraded", "a keypoint as a box: its class has a skeleton", item)
+        losses.add(KEYPOINT_AS_BOX, item)
         return row
     triplet = [*places[number], visibility(annotation)]
     return row | {"keypoints": triplet, "num_keypoints": 1}
@@ -491,7 +480,7 @@ def _lone_row(
 
 def _keypoint_attributes(annotation: Mapping[str, Any]) -> dict[str, Any]:
     """Without `occluded`, which the joint's visibility says."""
-    return {name: v for name, v in _attributes(annotation).items() if name != "occluded"}
+    return {name: v for name, v in attributes_of(annotation).items() if name != "occluded"}
 
 
 def _object_row(
@@ -516,3 +505,6 @@ def _object_row(
     if confidence != 1.0:
         row["score"] = confidence
     return row
+
+
+WRITER = Coco()

@@ -2,7 +2,8 @@
 
 from services.catalog.names import MAX_COMPONENT
 from services.formats.common.export import ExportImage
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import FLATTENED
 
 
 def flat_name(image: ExportImage) -> str:
@@ -25,4 +26,4 @@ def flat_name(image: ExportImage) -> str:
 def report_flat_name(image: ExportImage, losses: LossReport) -> None:
     """Reports the name, unless the archive has another than the dataset anyway."""
     if "/" in image.name and image.name == image.path:
-        losses.add("renamed", "folders are a part of the file name", image.id)
+        losses.add(FLATTENED, image.id)

@@ -3,18 +3,12 @@
 from collections.abc import Collection, Iterable
 
 from services.formats.common.keypoints import Numbered
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import UNSUPPORTED
 
 #: The types of annotations that cover an area.
 AREAS = frozenset({"bbox", "polygon"})
 KEYPOINTS = frozenset({"keypoint"})
-
-_PLURALS = {
-    "bbox": "boxes",
-    "polygon": "polygons",
-    "polyline": "polylines",
-    "keypoint": "keypoints",
-}
 
 
 def of_kinds(
@@ -27,5 +21,5 @@ def of_kinds(
         if kind in kinds:
             taken.append((number, annotation))
         else:
-            losses.add("dropped", f"the format has no {_PLURALS[kind]}", annotation["id"])
+            losses.add(UNSUPPORTED[kind], annotation["id"])
     return taken

@@ -11,7 +11,8 @@ from services.formats.common.geometry import (
     ring_area,
     trim_box,
 )
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import NO_ORIENTED_BOX, POLYGON_AS_RECTANGLE
 from services.formats.common.shapes import Object, Rectangle, Region, TurnedBox
 
 #: Part of the area on the image that may be missing from a box that counts as whole.
@@ -36,11 +37,11 @@ def oriented_box(item: Object, image: ExportImage, losses: LossReport) -> Orient
             box = min_area_box(points)
             if not _is_inside(box, image):
                 box = trim_box(box, image.width, image.height) or box
-            losses.add("degraded", "a polygon as the smallest rectangle around it", item.id)
+            losses.add(POLYGON_AS_RECTANGLE, item.id)
         case _:
             raise TypeError(f"{item.id} covers no area")
     if box is None or box.w * box.h <= 0:
-        losses.add("dropped", "no rotated box is left on the image", item.id)
+        losses.add(NO_ORIENTED_BOX, item.id)
         return None
     return box
 

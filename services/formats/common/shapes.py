@@ -37,13 +37,18 @@ from services.formats.common.keypoints import (
     visibility,
 )
 from services.formats.common.keypoints import Pose as JointGroup
-from services.formats.common.losses import LossReport
-
-_CLAMPED = "reaches over the edge of the image"
-_NO_AREA = "no area on the image"
-_NO_LINE = "no part of the line is on the image"
-_NO_REASON = "a coordinate lies more than 1e9 pixels away"
-_NO_CLASS = "the archive has no such class"
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import (
+    CLAMPED,
+    JOINT_ALONE,
+    JOINT_DIFFERS,
+    JOINT_DROPPED,
+    NO_AREA,
+    NO_CLASS,
+    NO_LINE,
+    OUT_OF_REACH,
+    Loss,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,7 @@ class _Reader:
             elif annotation["name"] in self._ids:
                 found.append(self._object(number, annotation, shape, is_cut))
             else:
-                self._losses.add("dropped", _NO_CLASS, annotation["id"])
+                self._losses.add(NO_CLASS, annotation["id"])
         if keypoints:
             found += self._keypoint_objects(keypoints)
             found.sort(key=lambda item: item.number)
@@ -206,11 +211,10 @@ class _Reader:
         for keypoint in lone:
             annotation, joint, is_cut = keypoints[keypoint.number]
             if annotation["name"] not in self._ids:
-                self._losses.add("dropped", keypoint.reason or _NO_CLASS, annotation["id"])
+                report_dropped_keypoint(keypoint, self._losses)
                 continue
             if keypoint.reason:
-                reason = f"a keypoint as its own object: {keypoint.reason}"
-                self._losses.add("degraded", reason, annotation["id"])
+                self._losses.add(JOINT_ALONE, annotation["id"], reason=keypoint.reason)
             yield self._object(keypoint.number, annotation, joint, is_cut)
 
     def _object(
@@ -230,8 +234,7 @@ class _Reader:
         for _, annotation in pose.placed:
             own, _ = take_flag(attributes_of(annotation), "occluded")
             if any(attributes.get(name, value) != value for name, value in own.items()):
-                reason = "joints of one object differ in an attribute"
-                self._losses.add("degraded", reason, annotation["id"])
+                self._losses.add(JOINT_DIFFERS, annotation["id"])
             attributes = {**own, **attributes}
         number, first = min(pose.placed, key=lambda joint: joint[0])
         joints = tuple(keypoints[joint[0]][1] if joint else None for joint in pose.joints)
@@ -264,13 +267,21 @@ def place(
             found = _line(annotation, image)
         case _:
             found = _joint(annotation, image)
-    if isinstance(found, str):
-        losses.add("dropped", found, annotation["id"])
+    if isinstance(found, Loss):
+        losses.add(found, annotation["id"])
         return None
     shape, is_cut = found
     if is_cut and (cuts_turned_boxes or not isinstance(shape, TurnedBox)):
-        losses.add("clamped", _CLAMPED, annotation["id"])
+        losses.add(CLAMPED, annotation["id"])
     return found
+
+
+def report_dropped_keypoint(keypoint: LoneKeypoint, losses: LossReport) -> None:
+    """Reports a keypoint that is in no pose, and of no class of the archive."""
+    if keypoint.reason:
+        losses.add(JOINT_DROPPED, keypoint.annotation["id"], reason=keypoint.reason)
+    else:
+        losses.add(NO_CLASS, keypoint.annotation["id"])
 
 
 def attributes_of(annotation: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,7 +316,7 @@ def take_flag(attributes: Mapping[str, Any], name: str) -> tuple[dict[str, Any],
 #: An annotation, its joint, and whether that was moved to the image's edge.
 _Keypoint: TypeAlias = tuple[dict[str, Any], Joint, bool]
 #: A shape and whether it was cut, or why there is none.
-_Found: TypeAlias = tuple[Shape, bool] | str
+_Found: TypeAlias = tuple[Shape, bool] | Loss
 
 
 def _box(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
@@ -316,31 +327,31 @@ def _box(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
         turned = OrientedBox(**oriented)
         ring = turned.corners()
         if not in_reason(ring):
-            return _NO_REASON
+            return OUT_OF_REACH
         is_cut = overshoot(bounds([ring]), image.width, image.height) > TOLERANCE
         ring = clip_ring(ring, image.width, image.height)
         if len(ring) < 3 or ring_area(ring) <= 0:
-            return _NO_AREA
+            return NO_AREA
         return TurnedBox(turned, ring), is_cut
     x, y, w, h = whole
     # The plain case first: most boxes lie on their image.
     if x >= 0 and y >= 0 and x + w <= image.width and y + h <= image.height:
         is_cut = False
     elif not in_reason([whole]):
-        return _NO_REASON
+        return OUT_OF_REACH
     else:
         is_cut = overshoot(whole, image.width, image.height) > TOLERANCE
         x, y, w, h = clamp_box(whole, image.width, image.height)
     # The product of two tiny sides may be 0; so may a tiny side beside a large coordinate.
     if w <= 0 or h <= 0 or w * h <= 0 or x + w <= x or y + h <= y:
-        return _NO_AREA
+        return NO_AREA
     return Rectangle((x, y, w, h)), is_cut
 
 
 def _region(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
     rings = [ring_of(path) for path in annotation["polygon"]["paths"]]
     if not all(in_reason(ring) for ring in rings):
-        return _NO_REASON
+        return OUT_OF_REACH
     over = overshoot(bounds(rings), image.width, image.height)
     if over:
         rings = [clip_ring(ring, image.width, image.height) for ring in rings]
@@ -349,26 +360,26 @@ def _region(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
     if not rings or not (
         sum(map(ring_area, rings)) or union_area(rings, image.width, image.height)
     ):
-        return _NO_AREA
+        return NO_AREA
     return Region(rings), over > TOLERANCE
 
 
 def _line(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
     path = ring_of(annotation["polyline"]["path"])
     if not in_reason(path):
-        return _NO_REASON
+        return OUT_OF_REACH
     over = overshoot(bounds([path]), image.width, image.height)
     if over:
         path = clip_line(path, image.width, image.height)
     if len(path) < 2:
-        return _NO_LINE
+        return NO_LINE
     return Line(path), over > TOLERANCE
 
 
 def _joint(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
     point = annotation["keypoint"]["x"], annotation["keypoint"]["y"]
     if not in_reason([point]):
-        return _NO_REASON
+        return OUT_OF_REACH
     joint = Joint(
         annotation["name"],
         clamp_point(point, image.width, image.height),

@@ -9,10 +9,11 @@ memory.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import RENAMED, UNANNOTATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ class Rendered:
         """Nothing rendered yet, with the losses that do not depend on the format."""
         rendered = cls()
         if image.name != image.path:
-            rendered.losses.add("renamed", "the name is not safe or not unique", image.id)
+            rendered.losses.add(RENAMED, image.id)
         if not selected_count:
-            rendered.losses.add("unannotated", "the image has no annotations", image.id)
+            rendered.losses.add(UNANNOTATED, image.id)
         return rendered
 
 
@@ -72,14 +73,8 @@ class Tally:
     annotation_count: int = 0
 
 
-class Format(Protocol):
-    """One export format."""
-
-    name: ClassVar[str]
-    #: Version of the layout; it stands in the manifest and changes with the layout.
-    layout_version: ClassVar[int]
-    #: Id of the first class in the archive's files; the others follow in class order.
-    first_class_id: ClassVar[int]
+class Writer(Protocol):
+    """What makes the text of archives in one format."""
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """Where the image file lies in the archive (also when images are left out)."""

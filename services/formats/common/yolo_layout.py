@@ -24,9 +24,16 @@ from services.formats.common.export import SPLIT_FOLDERS, ExportImage, ExportInf
 from services.formats.common.flat_names import flat_name, report_flat_name
 from services.formats.common.geometry import Box, Point
 from services.formats.common.kinds import AREAS, of_kinds
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.shapes import Object, objects
 from services.formats.common.writer import Document, Rendered, Tally
+from services.formats.common.yolo_losses import (
+    IMAGE_IS_GIF,
+    IMAGE_TOO_SMALL,
+    ROW_FLAT,
+    ROW_TWICE,
+    SPLIT_EMPTY,
+)
 
 DATA_PATH = "data.yaml"
 #: Ultralytics refuses images with a shorter side, in pixels.
@@ -42,9 +49,6 @@ RowCheck: TypeAlias = Callable[[Sequence[float]], None]
 class YoloLayout(ABC):
     """A YOLO format; each of them says what its rows are."""
 
-    name: ClassVar[str]
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
     #: The types of annotations that have a row.
     kinds: ClassVar[frozenset[str]] = AREAS
 
@@ -102,7 +106,7 @@ class YoloLayout(ABC):
                 continue
             row = " ".join([str(item.class_id), *map(_text, numbers)])
             if row in rows:
-                losses.add("dropped", "the same row as another annotation", item.id)
+                losses.add(ROW_TWICE, item.id)
             rows[row] = None
         rendered.annotation_count = len(rows)
         stem = flat_name(image).rpartition(".")[0]
@@ -140,8 +144,7 @@ class YoloLayout(ABC):
         for split in ("train", "val"):
             found = split if split in there or not there else there[0]
             if found != split:
-                reason = f"no image is of the split {split}: data.yaml names those of {found}"
-                losses.add("degraded", reason, DATA_PATH)
+                losses.add(SPLIT_EMPTY, DATA_PATH, split=split, found=found)
             lines.append(f"{split}: {_folder(found, info, 'images')}")
         if "test" in there:
             lines.append(f"test: {_folder('test', info, 'images')}")
@@ -180,7 +183,7 @@ def is_flat(sides: Sequence[float]) -> bool:
 
 def report_flat(item: Object, losses: LossReport) -> None:
     """Reports an object that would have no extent in the digits that are written."""
-    losses.add("dropped", "smaller than the six digits of a label can say", item.id)
+    losses.add(ROW_FLAT, item.id)
 
 
 def in_range(numbers: Sequence[float]) -> None:
@@ -209,7 +212,6 @@ def _text(number: float) -> str:
 
 def _report_refused(image: ExportImage, losses: LossReport) -> None:
     if min(image.width, image.height) < _LEAST_SIDE:
-        reason = f"Ultralytics skips images with a side of less than {_LEAST_SIDE} pixels"
-        losses.add("degraded", reason, image.id)
+        losses.add(IMAGE_TOO_SMALL, image.id)
     if image.name.lower().endswith(".gif"):
-        losses.add("degraded", "Ultralytics takes a GIF for a video", image.id)
+        losses.add(IMAGE_IS_GIF, image.id)

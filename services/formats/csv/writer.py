@@ -11,15 +11,17 @@ that is empty from `annotation_id` on.
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.geometry import TOLERANCE
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import NO_CLASS
 from services.formats.common.shapes import Joint, place
 from services.formats.common.writer import Document, Rendered, Tally
+from services.formats.csv.losses import FORMULA, FORMULA_QUOTED
 
 COLUMNS = (
     "image_id",
@@ -44,18 +46,12 @@ COLUMNS = (
 _END = "\r\n"
 _GEOMETRIES = ("bounding_box", "oriented_box", "polygon", "polyline", "keypoint")
 _NEEDS_QUOTES = re.compile('[",\r\n]')
-#: What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 #: A field, quoted or bare, and the comma or end after it.
 _FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n$)')
 
 
 class Csv:
     """`annotations.csv`, `images/<name>`."""
-
-    name: ClassVar[str] = "csv"
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -129,7 +125,7 @@ def _fields(
     name, item = annotation["name"], annotation["id"]
     # A joint goes by its own name, whatever the class of its object.
     if name not in ids and annotation["type"] != "keypoint":
-        losses.add("dropped", "the archive has no such class", item)
+        losses.add(NO_CLASS, item)
         return None
     placed = place(annotation, image, losses)
     if placed is None:
@@ -143,7 +139,7 @@ def _fields(
     instance = annotation.get("instance_id")
     texts = _text(item), _text(name)
     if texts != (_quoted(item), _quoted(name)):
-        losses.add("degraded", "text that a spreadsheet would take for a formula", item)
+        losses.add(FORMULA_QUOTED, item)
     return [
         *texts,
         str(ids.get(name, "")),
@@ -161,7 +157,7 @@ def _text(value: str) -> str:
     """A field of text that no spreadsheet takes for a formula; NUL, which many readers take
     for the end, is left out."""
     value = value.replace("\0", "")
-    return _quoted(f"'{value}" if value.startswith(_FORMULA) else value)
+    return _quoted(f"'{value}" if value.startswith(FORMULA) else value)
 
 
 def _quoted(value: str) -> str:
@@ -212,3 +208,6 @@ def _check(row: dict[str, str], class_count: int) -> None:
             raise ValueError(f"a box {x0},{y0},{x1},{y1} is not on the image")
     orjson.loads(row["geometry"])
     orjson.loads(row["attributes"])
+
+
+WRITER = Csv()

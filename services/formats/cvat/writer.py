@@ -10,7 +10,7 @@ skeleton; those that it lacks are marked as outside.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 from xml.etree import ElementTree
 
 from services.catalog.model import ClassAttribute, DatasetClass, Skeleton
@@ -26,7 +26,13 @@ from services.formats.common.geometry import (
     outer_rings,
 )
 from services.formats.common.keypoints import OCCLUDED
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import (
+    CLASS_NAME_NOT_XML,
+    HOLE_FILLED,
+    HOLES_MASKED,
+    PARTS_GROUPED,
+)
 from services.formats.common.shapes import (
     Joint,
     Line,
@@ -41,6 +47,7 @@ from services.formats.common.shapes import (
 )
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.common.xml_text import legal, quoted
+from services.formats.cvat.losses import ATTRIBUTE_UNDECLARED, OF_SKELETON_CLASS
 
 _END = b"</annotations>\n"
 _SHAPES = frozenset(("box", "polygon", "polyline", "points", "mask", "skeleton"))
@@ -52,10 +59,6 @@ _TEMPLATE_SIDE = 100
 
 class Cvat:
     """`annotations.xml`, `images/<name>`."""
-
-    name: ClassVar[str] = "cvat"
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -194,14 +197,12 @@ def _elements(
     """The elements of an object: several where a polygon has several parts."""
     of_class = declared[item.class_name]
     if legal(item.class_name) != item.class_name:
-        losses.add("renamed", "XML cannot hold a character of the class name", item.id)
+        losses.add(CLASS_NAME_NOT_XML, item.id)
     attributes, is_occluded = take_flag(item.attributes_with_score, "occluded")
     if attributes.keys() - {attribute.name for attribute in of_class.attributes}:
-        reason = "CVAT leaves out an attribute that the class does not declare"
-        losses.add("degraded", reason, item.id)
+        losses.add(ATTRIBUTE_UNDECLARED, item.id)
     if _has_skeleton(of_class) and not isinstance(item.shape, Pose):
-        reason = "a shape that is no skeleton, of a class with one: CVAT may refuse it"
-        losses.add("degraded", reason, item.id)
+        losses.add(OF_SKELETON_CLASS, item.id)
     inner = "".join(
         f'<attribute name="{quoted(name)}">{quoted(attribute_text(value))}</attribute>'
         for name, value in attributes.items()
@@ -239,13 +240,13 @@ def _region(
     if needs_mask(rings, image.width, image.height):
         crop = even_odd_crop(rings)
         if crop.area:
-            losses.add("degraded", "a polygon with holes as a mask", item.id)
+            losses.add(HOLES_MASKED, item.id)
             return [f'<mask {flags} {_mask(crop)} z_order="0">{inner}</mask>']
-        losses.add("degraded", "a hole is filled: less than a pixel is left", item.id)
+        losses.add(HOLE_FILLED, item.id)
         rings = outer_rings(rings)
     group = ""
     if len(rings) > 1:
-        losses.add("degraded", "a polygon of several parts as a group of polygons", item.id)
+        losses.add(PARTS_GROUPED, item.id)
         group = f' group_id="{item.number}"'
     return [
         f'<polygon {flags} points="{_points(ring)}" z_order="0"{group}>{inner}</polygon>'
@@ -318,3 +319,6 @@ def _places(shape: ElementTree.Element) -> Iterator[Point]:
         for pair in values["points"].split(";"):
             x, y = map(float, pair.split(","))
             yield x, y
+
+
+WRITER = Cvat()

@@ -10,7 +10,7 @@ rotated box, which Darwin does not know, becomes a polygon and is reported.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import orjson
@@ -18,7 +18,8 @@ import orjson
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.geometry import TOLERANCE, Box, Point, bounds
 from services.formats.common.keypoints import OCCLUDED
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import TURNED_AS_POLYGON
 from services.formats.common.shapes import (
     Joint,
     Line,
@@ -40,10 +41,6 @@ _RELEASE = "releases/latest/annotations/"
 
 class Darwin:
     """`images/<name>`, `releases/latest/annotations/<stem>.json`."""
-
-    name: ClassVar[str] = "darwin"
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -138,7 +135,7 @@ def _geometry(item: Object, losses: LossReport) -> dict[str, Any]:
         case Rectangle(box):
             return {"bounding_box": _box(box)}
         case TurnedBox() as turned:
-            losses.add("degraded", "a rotated box as a polygon", item.id)
+            losses.add(TURNED_AS_POLYGON, item.id)
             return _polygon([turned.ring])
         case Region(rings):
             return _polygon(rings)
@@ -205,3 +202,6 @@ def _points(annotation: dict[str, Any]) -> Iterator[Point]:
         box = annotation["bounding_box"]
         found = [box, {"x": box["x"] + box["w"], "y": box["y"] + box["h"]}]
     return ((point["x"], point["y"]) for point in found)
+
+
+WRITER = Darwin()

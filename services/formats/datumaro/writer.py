@@ -9,7 +9,7 @@ one group. Joints of one object become points in the order of the skeleton.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
@@ -25,7 +25,13 @@ from services.formats.common.geometry import (
     needs_mask,
     outer_rings,
 )
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import (
+    HOLE_FILLED,
+    HOLES_MASKED,
+    PARTS_GROUPED,
+    TURNED_AS_POLYGON,
+)
 from services.formats.common.shapes import (
     Joint,
     Line,
@@ -44,10 +50,6 @@ _ITEMS = b'"items":['
 
 class Datumaro:
     """`annotations/<subset>.json`, `images/<subset>/<name>`."""
-
-    name: ClassVar[str] = "datumaro"
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<subset>/<name>`, under the split's folder where the export has them."""
@@ -177,7 +179,7 @@ def _geometries(item: Object, image: ExportImage, losses: LossReport) -> list[di
         case Rectangle(box):
             return [{"type": "bbox", "bbox": box}]
         case TurnedBox(oriented, ring):
-            losses.add("degraded", "a rotated box as a polygon", item.id)
+            losses.add(TURNED_AS_POLYGON, item.id)
             attributes = {**item.attributes_with_score, "rotation": oriented.angle}
             return [{"type": "polygon", "points": flat(ring), "attributes": attributes}]
         case Region(rings):
@@ -202,13 +204,13 @@ def _region(
     if needs_mask(rings, image.width, image.height):
         mask = even_odd_mask(rings, image.width, image.height)
         if mask.area:
-            losses.add("degraded", "a polygon with holes as a mask", item.id)
+            losses.add(HOLES_MASKED, item.id)
             return [{"type": "mask", "rle": as_rle(mask)}]
-        losses.add("degraded", "a hole is filled: less than a pixel is left", item.id)
+        losses.add(HOLE_FILLED, item.id)
         rings = outer_rings(rings)
     if len(rings) == 1:
         return [{"type": "polygon", "points": flat(rings[0])}]
-    losses.add("degraded", "a polygon of several parts as a group of polygons", item.id)
+    losses.add(PARTS_GROUPED, item.id)
     return [{"type": "polygon", "points": flat(ring), "group": item.number} for ring in rings]
 
 
@@ -233,3 +235,6 @@ def _check(annotation: dict[str, Any], size: list[int], class_count: int) -> Non
     for x, y in points:
         if not (0 <= x <= width + TOLERANCE and 0 <= y <= height + TOLERANCE):
             raise ValueError(f"a {annotation['type']} at {x}, {y} is not on the image")
+
+
+WRITER = Datumaro()

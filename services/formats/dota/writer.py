@@ -11,7 +11,7 @@ smallest rectangle around them, are rotated boxes too; polylines and keypoints h
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
@@ -29,10 +29,6 @@ _YES = frozenset({"true", "1", "yes", "y", "t", "difficult"})
 
 class Dota:
     """`<split>/images/<name>`, `<split>/labelTxt/<name>.txt`."""
-
-    name: ClassVar[str] = "dota"
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`<split>/images/<name>`; the split is `default` where the export has none."""
@@ -125,3 +121,6 @@ def _corners(box: OrientedBox, image: ExportImage) -> str:
 
 def _is_difficult(attributes: dict[str, Any]) -> bool:
     return str(attributes.get("difficult")).strip().lower() in _YES
+
+
+WRITER = Dota()

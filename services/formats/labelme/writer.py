@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from itertools import count
 from posixpath import basename
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
@@ -28,7 +28,14 @@ from services.formats.common.geometry import (
     outer_rings,
 )
 from services.formats.common.keypoints import skeletons
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import (
+    HOLE_FILLED,
+    HOLES_MASKED,
+    NO_CLASS,
+    PARTS_GROUPED,
+    TURNED_AS_POLYGON,
+)
 from services.formats.common.png import mask_png
 from services.formats.common.shapes import (
     Joint,
@@ -41,6 +48,7 @@ from services.formats.common.shapes import (
     place,
 )
 from services.formats.common.writer import Document, Rendered, Tally
+from services.formats.labelme.losses import NAME_WITH_GAPS
 
 #: The version of labelme whose files these are like.
 _VERSION = "5.5.0"
@@ -48,11 +56,6 @@ _VERSION = "5.5.0"
 
 class LabelMe:
     """`images/<stem>.json` beside `images/<name>`, `labels.txt`."""
-
-    name: ClassVar[str] = "labelme"
-    layout_version: ClassVar[int] = 1
-    # labelme's converters count the lines of labels.txt from -1: 0 is the background.
-    first_class_id: ClassVar[int] = 1
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -87,8 +90,7 @@ class LabelMe:
         shapes: list[dict[str, Any]] = []
         for _, annotation in selected:
             if _label(annotation["name"]) not in labels:
-                reason = "the archive has no such class"
-                rendered.losses.add("dropped", reason, annotation["id"])
+                rendered.losses.add(NO_CLASS, annotation["id"])
                 continue
             placed = place(annotation, image, rendered.losses)
             if placed is None:
@@ -152,7 +154,7 @@ def _shapes(
         case Rectangle((x, y, w, h)):
             found = [_shape("rectangle", [(x, y), (x + w, y + h)])]
         case TurnedBox(_, ring):
-            losses.add("degraded", "a rotated box as a polygon", item)
+            losses.add(TURNED_AS_POLYGON, item)
             found = [_shape("polygon", ring)]
         case Region(rings):
             found = _region(item, rings, image, free_groups, losses)
@@ -162,7 +164,7 @@ def _shapes(
             found = [_shape("point", [point]) | {"group_id": annotation.get("instance_id")}]
     label = _label(annotation["name"])
     if label != annotation["name"]:
-        losses.add("renamed", "a class name with line breaks or wide gaps", item)
+        losses.add(NAME_WITH_GAPS, item)
     attributes = attributes_of(annotation)
     extra: dict[str, Any] = {
         "label": label,
@@ -186,13 +188,13 @@ def _region(
     if needs_mask(rings, image.width, image.height):
         crop = even_odd_crop(rings)
         if crop.area:
-            losses.add("degraded", "a polygon with holes as a mask", item)
+            losses.add(HOLES_MASKED, item)
             return [_mask(crop)]
-        losses.add("degraded", "a hole is filled: less than a pixel is left", item)
+        losses.add(HOLE_FILLED, item)
         rings = outer_rings(rings)
     if len(rings) == 1:
         return [_shape("polygon", rings[0])]
-    losses.add("degraded", "a polygon of several parts as a group of polygons", item)
+    losses.add(PARTS_GROUPED, item)
     group = next(free_groups)
     return [_shape("polygon", ring) | {"group_id": group} for ring in rings]
 
@@ -213,3 +215,6 @@ def _mask(crop: Crop) -> dict[str, Any]:
     return _shape("mask", [(crop.left, crop.top), last]) | {
         "mask": b64encode(mask_png(crop)).decode()
     }
+
+
+WRITER = LabelMe()

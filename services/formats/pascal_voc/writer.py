@@ -13,7 +13,7 @@ Datumaro writes them.
 import re
 from collections.abc import Iterator, Sequence
 from posixpath import splitext
-from typing import Any, ClassVar
+from typing import Any
 from xml.etree import ElementTree
 
 import orjson
@@ -22,7 +22,8 @@ from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, report_flat_name
 from services.formats.common.geometry import TOLERANCE, Box
 from services.formats.common.keypoints import trainable_box
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import CLASS_NAME_NOT_XML, POLYGON_AS_BOX, TURNED_AS_BOX
 from services.formats.common.shapes import (
     Joint,
     Line,
@@ -37,6 +38,14 @@ from services.formats.common.shapes import (
 )
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.common.xml_text import legal, quoted
+from services.formats.pascal_voc.losses import (
+    NAME_IS_COMMENT,
+    NO_KEYPOINTS,
+    NO_POLYLINES,
+    POSE_AS_BOX,
+    ROUNDED,
+    WIDENED,
+)
 
 _DEVKIT = "VOCdevkit/VOC2012/"
 #: The lists of images in each top folder; the first is the split's own.
@@ -52,10 +61,6 @@ _PLAIN_NAME = re.compile(r"[^\s#:]([^\r\n\v\f\x1c-\x1e\x85\u2028\u2029:]*[^\s:])
 
 class PascalVoc:
     """`VOCdevkit/VOC2012/` with `Annotations/`, `JPEGImages/` and `ImageSets/Main/`."""
-
-    name: ClassVar[str] = "pascal_voc"
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`VOCdevkit/VOC2012/JPEGImages/<name>`, under the split's folder if there is one."""
@@ -107,8 +112,7 @@ class PascalVoc:
         name = flat_name(image)
         stem = splitext(name)[0]
         if stem.startswith("#"):
-            reason = "Datumaro takes a name in a list that begins with # for a comment"
-            losses.add("degraded", reason, image.id)
+            losses.add(NAME_IS_COMMENT, image.id)
         folder = image.folder(info)
         value = (
             f"<annotation>\n<folder>VOC2012</folder>\n<filename>{quoted(name)}</filename>\n"
@@ -187,7 +191,7 @@ def _object(item: Object, image: ExportImage, losses: LossReport) -> str:
     x0, y0, x1, y1 = _whole_pixels(item, box, image, losses)
     name = legal(item.class_name)
     if name != item.class_name:
-        losses.add("renamed", "XML cannot hold a character of the class name", item.id)
+        losses.add(CLASS_NAME_NOT_XML, item.id)
     attributes, is_occluded = take_flag(item.attributes_with_score, "occluded")
     attributes, is_difficult = take_flag(attributes, "difficult")
     attributes, is_truncated = take_flag(attributes, "truncated")
@@ -205,19 +209,19 @@ def _box(item: Object, image: ExportImage, losses: LossReport) -> Box | None:
         case Rectangle(box):
             return box
         case TurnedBox() as turned:
-            losses.add("degraded", "a rotated box as the box around it", item.id)
+            losses.add(TURNED_AS_BOX, item.id)
             return turned.bounds
         case Region() as region:
-            losses.add("degraded", "a polygon as the box around it", item.id)
+            losses.add(POLYGON_AS_BOX, item.id)
             return region.bounds
         case Pose() as pose:
-            losses.add("degraded", "a pose as the box around it", item.id)
+            losses.add(POSE_AS_BOX, item.id)
             points = [joint.point for joint in pose.placed]
             return trainable_box(points, image.width, image.height)
         case Line():
-            losses.add("dropped", "Pascal VOC has no polylines", item.id)
+            losses.add(NO_POLYLINES, item.id)
         case Joint():
-            losses.add("dropped", "Pascal VOC has no keypoints", item.id)
+            losses.add(NO_KEYPOINTS, item.id)
     return None
 
 
@@ -228,13 +232,13 @@ def _whole_pixels(
     edges = box[0], box[1], box[0] + box[2], box[1] + box[3]
     x0, y0, x1, y1 = (round(edge) for edge in edges)
     if x0 == x1 or y0 == y1:
-        losses.add("degraded", "a box of less than a pixel, widened to one", item.id)
+        losses.add(WIDENED, item.id)
         if x0 == x1:
             x0, x1 = (x0, x1 + 1) if x1 < image.width else (x0 - 1, x1)
         if y0 == y1:
             y0, y1 = (y0, y1 + 1) if y1 < image.height else (y0 - 1, y1)
     elif any(abs(edge - round(edge)) > TOLERANCE for edge in edges):
-        losses.add("degraded", "rounded to whole pixels", item.id)
+        losses.add(ROUNDED, item.id)
     return x0, y0, x1, y1
 
 
@@ -246,3 +250,6 @@ def _attributes(attributes: dict[str, Any]) -> str:
         for name, value in attributes.items()
     )
     return f"<attributes>{rows}</attributes>\n"
+
+
+WRITER = PascalVoc()

@@ -5,22 +5,19 @@ annotations are in the wire form of the SDK's models, byte for byte as stored.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.writer import Document, Rendered, Tally
+from services.formats.pictograph.format import FORMAT
 
 _DATASET_PATH = "dataset.json"
 
 
 class Pictograph:
     """`images/<name>`, `annotations/<name>.json`, `dataset.json`."""
-
-    name: ClassVar[str] = "pictograph"
-    layout_version: ClassVar[int] = 1
-    first_class_id: ClassVar[int] = 0
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -39,7 +36,7 @@ class Pictograph:
     def documents(self, info: ExportInfo) -> Sequence[Document]:
         """`dataset.json` alone; it depends on no image."""
         value = {
-            "schema_version": self.layout_version,
+            "schema_version": FORMAT.layout_version,
             "dataset": {"id": info.dataset_id, "name": info.dataset_name},
             "classes": [
                 {"id": number, **c.to_json()} for number, c in enumerate(info.selected_classes)
@@ -91,3 +88,6 @@ class Pictograph:
             if annotation["name"] not in known:
                 raise ValueError(f"the dataset has no class {annotation['name']!r}")
         return Tally(1, len(value["annotations"]))
+
+
+WRITER = Pictograph()

@@ -11,11 +11,11 @@ the export is a polygon class, else boxes. A class filter may thus turn polygons
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.geometry import bridge
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import POLYGON_AS_BOX, TURNED_AS_BOX, TURNED_AS_POLYGON
 from services.formats.common.shapes import Object, Rectangle, Region, TurnedBox
 from services.formats.common.yolo_layout import (
     RowCheck,
@@ -28,17 +28,15 @@ from services.formats.common.yolo_layout import (
     parts,
     report_flat,
 )
+from services.formats.yolo.losses import BOX_AS_POLYGON, HOLES_BRIDGED, has_polygons
 
 
 class Yolo(YoloLayout):
     """`cls cx cy w h`, or `cls x1 y1 x2 y2 …`."""
 
-    name: ClassVar[str] = "yolo"
-
     def task(self, info: ExportInfo) -> str:
         """`segment` where a class of the export is a polygon class."""
-        polygons = any(c.type == "polygon" for c in info.selected_classes)
-        return "segment" if polygons else "detect"
+        return "segment" if has_polygons(info.selected_classes) else "detect"
 
     def row_writer(self, info: ExportInfo) -> RowWriter:
         """Boxes or rings, as the task wants it."""
@@ -54,9 +52,9 @@ def _box_row(item: Object, image: ExportImage, losses: LossReport) -> list[float
     # What covers no area was sorted out before.
     assert isinstance(shape, Rectangle | TurnedBox | Region)
     if isinstance(shape, Region):
-        losses.add("degraded", "a polygon as the box around it", item.id)
+        losses.add(POLYGON_AS_BOX, item.id)
     elif isinstance(shape, TurnedBox):
-        losses.add("degraded", "a rotated box as the box around it", item.id)
+        losses.add(TURNED_AS_BOX, item.id)
     numbers = box_parts(shape.bounds, image)
     if is_flat(numbers[2:]):
         report_flat(item, losses)
@@ -82,14 +80,17 @@ def _ring_row(item: Object, image: ExportImage, losses: LossReport) -> list[floa
         ring = shape.rings[0]
         if len(shape.rings) > 1:
             ring = bridge(shape.rings)
-            losses.add("degraded", "a polygon's parts and holes joined by seams", item.id)
+            losses.add(HOLES_BRIDGED, item.id)
     elif isinstance(shape, TurnedBox):
         ring = shape.ring
-        losses.add("degraded", "a rotated box as a polygon", item.id)
+        losses.add(TURNED_AS_POLYGON, item.id)
     else:
         assert isinstance(shape, Rectangle)
         x, y, w, h = shape.box
         ring = [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
-        losses.add("degraded", "a box as a polygon of its corners", item.id)
+        losses.add(BOX_AS_POLYGON, item.id)
     numbers = parts(ring, image)
     return numbers if has_extent(numbers, item, losses) else None
+
+
+WRITER = Yolo()

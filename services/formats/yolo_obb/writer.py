@@ -7,10 +7,9 @@ and keypoints have no row.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.oriented import oriented_box
 from services.formats.common.shapes import Object
 from services.formats.common.yolo_layout import (
@@ -25,8 +24,6 @@ from services.formats.common.yolo_layout import (
 
 class YoloObb(YoloLayout):
     """`cls x1 y1 x2 y2 x3 y3 x4 y4`."""
-
-    name: ClassVar[str] = "yolo_obb"
 
     def task(self, info: ExportInfo) -> str:
         """Always the same."""
@@ -53,3 +50,6 @@ def _check(numbers: Sequence[float]) -> None:
     in_range(numbers)
     if len(numbers) != 8:
         raise ValueError("a rotated box needs four corners")
+
+
+WRITER = YoloObb()

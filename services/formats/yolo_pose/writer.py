@@ -18,7 +18,7 @@ from typing import ClassVar
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.keypoints import skeletons, trainable_box
 from services.formats.common.kinds import KEYPOINTS
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.shapes import Object, Pose
 from services.formats.common.yolo_layout import (
     RowCheck,
@@ -29,6 +29,7 @@ from services.formats.common.yolo_layout import (
     parts,
     quoted,
 )
+from services.formats.yolo_pose.losses import NO_POSE, SKELETON_PADDED
 
 #: A joint that is not placed.
 _ABSENT = [0.0, 0.0, 0.0]
@@ -40,7 +41,6 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 class YoloPose(YoloLayout):
     """`cls cx cy w h (x y v)…`."""
 
-    name: ClassVar[str] = "yolo_pose"
     kinds: ClassVar[frozenset[str]] = KEYPOINTS
 
     def task(self, info: ExportInfo) -> str:
@@ -67,7 +67,7 @@ class YoloPose(YoloLayout):
 
         def row(item: Object, image: ExportImage, losses: LossReport) -> list[float] | None:
             if not isinstance(item.shape, Pose):
-                losses.add("dropped", "a keypoint that is in no pose", item.id)
+                losses.add(NO_POSE, item.id)
                 return None
             points = [joint.point for joint in item.shape.placed]
             numbers = box_parts(trainable_box(points, image.width, image.height), image)
@@ -78,7 +78,7 @@ class YoloPose(YoloLayout):
                     numbers += (*parts([joint.point], image), float(joint.visibility))
             missing = joint_count - len(item.shape.joints)
             if missing:
-                losses.add("degraded", "a shorter skeleton filled up with absent joints", item.id)
+                losses.add(SKELETON_PADDED, item.id)
             return numbers + _ABSENT * missing
 
         return row
@@ -124,3 +124,6 @@ def _other_side(word: re.Match[str]) -> str:
 def _joint_count(info: ExportInfo) -> int:
     # Ultralytics wants one at least, also where there is no pose.
     return max(map(len, skeletons(info.selected_classes).values()), default=1)
+
+
+WRITER = YoloPose()

@@ -9,7 +9,7 @@ import orjson
 from services.catalog.model import DatasetClass, Skeleton, SkeletonNode
 from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.writer import Document, Rendered
 from services.formats.registry import FORMATS
 
@@ -104,7 +104,7 @@ def assemble(
     export: ExportInfo, images: Iterable[ExportImage]
 ) -> tuple[dict[str, bytes], Rendered]:
     """Every text file of an archive by its path, and the counts and losses of all images."""
-    format_ = FORMATS[export.format]
+    format_ = FORMATS[export.format].writer
     rendered_all = Rendered()
     files: dict[str, bytes] = {}
     rows: dict[tuple[str, str], list[bytes]] = {}

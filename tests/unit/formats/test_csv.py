@@ -97,7 +97,7 @@ def test_any_text_is_read_back(name: str, attributes: dict[str, str]) -> None:
     (found,) = rows_of(files["annotations.csv"])
     assert found["class"] == found["annotation_id"] == name.replace("\0", "")
     assert json.loads(found["attributes"]) == (attributes or [])
-    tally = FORMATS["csv"].read(
+    tally = FORMATS["csv"].writer.read(
         "annotations.csv", iter(files["annotations.csv"].split(b"\n")), export
     )
     assert tally.annotation_count == rendered.annotation_count == 1

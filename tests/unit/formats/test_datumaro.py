@@ -80,5 +80,5 @@ def test_each_split_is_a_dataset_of_one_subset() -> None:
         for folder in ("train", "valid", "test")
     }
     assert found == {"train": ["día/1", "día/4"], "valid": ["día/2"], "test": ["día/3"]}
-    path = FORMATS["datumaro"].image_path(images[1], export)
+    path = FORMATS["datumaro"].writer.image_path(images[1], export)
     assert path == "valid/images/valid/día/2.jpg"

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.exports.formats import FORMAT_NAMES
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.writer import Tally
 from services.formats.manifest import MANIFEST_PATH, README_PATH
@@ -25,7 +24,7 @@ def read(export: ExportInfo, files: dict[str, bytes]) -> Tally:
     for path, content in files.items():
         if path not in (MANIFEST_PATH, README_PATH):
             lines = content.split(b"\n")
-            tally = FORMATS[export.format].read(path, iter(lines), export)
+            tally = FORMATS[export.format].writer.read(path, iter(lines), export)
             images += tally.image_count
             annotations += tally.annotation_count
     return Tally(images, annotations)
@@ -42,7 +41,7 @@ def numbered(
     return images
 
 
-@pytest.mark.parametrize("name", FORMAT_NAMES)
+@pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=25)
 @given(
     lists=st.lists(annotation_lists(), max_size=3),
@@ -62,20 +61,20 @@ def test_an_archive_is_read_as_it_was_written(
     files, rendered = assemble(export, images)
     assert read(export, files) == Tally(len(images), rendered.annotation_count)
     assert assemble(export, images)[0] == files
-    for path in [*files, *(FORMATS[name].image_path(one, export) for one in images)]:
+    for path in [*files, *(FORMATS[name].writer.image_path(one, export) for one in images)]:
         assert not path.startswith("/")
         assert ".." not in path.split("/")
 
 
-@pytest.mark.parametrize("name", FORMAT_NAMES)
+@pytest.mark.parametrize("name", FORMATS)
 def test_splits_are_top_folders(name: str) -> None:
     export = info(name, organize_by_split=True)
     images = numbered([[box("a", 1, 1, 5, 5)]] * 4, iter(["train", "val", "test", None]))
-    paths = [FORMATS[name].image_path(one, export) for one in images]
+    paths = [FORMATS[name].writer.image_path(one, export) for one in images]
     assert [path.split("/")[0] for path in paths] == ["train", "valid", "test", "train"]
 
 
-@pytest.mark.parametrize("name", FORMAT_NAMES)
+@pytest.mark.parametrize("name", FORMATS)
 def test_documents_do_not_depend_on_earlier_exports(name: str) -> None:
     """One format object serves every export of a worker."""
     one = [image([box("a", 1, 1, 5, 5), keypoint("b", "nose", 3, 3, 1)])]
@@ -85,7 +84,7 @@ def test_documents_do_not_depend_on_earlier_exports(name: str) -> None:
     assert assemble(everything, one)[0] == first
 
 
-@pytest.mark.parametrize("name", FORMAT_NAMES)
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_file_that_breaks_off_is_noticed(name: str) -> None:
     export = info(name)
     files, _ = assemble(export, [image([box("a", 1, 1, 50, 50), box("b", 2, 2, 60, 60)])])

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from services.catalog.selection import ImageTotals, Selection, ShapeTotals
 from services.catalog.shapes import Shape, extent_of
-from services.exports.formats import FORMAT_NAMES
-from services.exports.losses import Forecast, Kind, forecast
+from services.exports.forecast import Forecast, forecast
 from services.formats.common.export import ExportImage
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
+from services.formats.common.losses import Kind
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import CLASSES, assemble, image, info
 from tests.unit.formats.generated import HEIGHT, WIDTH, annotation_lists
 
@@ -94,7 +95,7 @@ def unforeseen(losses: LossReport, kind: Kind, outlines: bool) -> int:
     )
 
 
-@pytest.mark.parametrize("format_name", FORMAT_NAMES)
+@pytest.mark.parametrize("format_name", FORMATS)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     lists=st.lists(annotation_lists().map(importable), min_size=1, max_size=4),

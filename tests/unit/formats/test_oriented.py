@@ -142,4 +142,4 @@ def test_splits_of_dota() -> None:
 )
 def test_lines_that_readers_refuse_do_not_pass(name: str, line: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        FORMATS[name].read("train/1.txt", iter([line.encode()]), info(name))
+        FORMATS[name].writer.read("train/1.txt", iter([line.encode()]), info(name))

@@ -11,7 +11,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from services.formats.common.geometry import clip_line, even_odd_crop, even_odd_mask
-from services.formats.common.losses import LossReport
+from services.formats.common.loss_report import LossReport
 from services.formats.common.png import mask_png
 from services.formats.common.shapes import Joint, Object, Pose, TurnedBox, objects
 from services.formats.common.xml_text import quoted

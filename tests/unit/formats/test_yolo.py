@@ -69,7 +69,7 @@ def test_every_annotation_is_there_or_reported(
         selected += len(images[-1].selected(export_info))
     files, rendered = assemble(export_info, images)
     tallies = [
-        FORMATS[name].read(path, iter(text.splitlines()), export_info)
+        FORMATS[name].writer.read(path, iter(text.splitlines()), export_info)
         for path, text in files.items()
         if path not in ("manifest.json", "README.txt")
     ]
@@ -166,7 +166,7 @@ def test_classes_keep_their_order_in_every_split() -> None:
         "names": {0: "car", 1: "lane"},
     }
     assert losses(rendered.losses) == {"renamed": [f"image-{n}" for n in range(1, 5)]}
-    assert FORMATS["yolo"].image_path(images[1], export_info) == "valid/images/día_2~2.jpg"
+    assert FORMATS["yolo"].writer.image_path(images[1], export_info) == "valid/images/día_2~2.jpg"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_images_that_ultralytics_refuses_are_reported() -> None:
 )  # fmt: skip
 def test_rows_that_readers_refuse_do_not_pass(line: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        FORMATS["yolo"].read(
+        FORMATS["yolo"].writer.read(
             "labels/train/a.txt", iter([line.encode()]), info("yolo", class_filter=BOXES)
         )
 
@@ -232,7 +232,7 @@ def test_rows_that_readers_refuse_do_not_pass(line: str) -> None:
 )
 def test_a_data_yaml_of_something_else_does_not_pass(text: str) -> None:
     with pytest.raises(ValueError, match=r"names|needs"):
-        FORMATS["yolo"].read(
+        FORMATS["yolo"].writer.read(
             "data.yaml", iter(text.encode().splitlines()), info("yolo", class_filter=BOXES)
         )
 

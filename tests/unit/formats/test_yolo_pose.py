@@ -82,4 +82,6 @@ def test_flip_indexes_only_where_names_leave_no_doubt(
 )
 def test_rows_that_readers_refuse_do_not_pass(row: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        FORMATS["yolo_pose"].read("labels/train/1.txt", iter([row.encode()]), info("yolo_pose"))
+        FORMATS["yolo_pose"].writer.read(
+            "labels/train/1.txt", iter([row.encode()]), info("yolo_pose")
+        )

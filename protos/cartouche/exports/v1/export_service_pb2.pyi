@@ -524,6 +524,7 @@ class ExpectedLoss(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     AT_MOST_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     kind: Global___LossKind.ValueType
     reason: _builtins.str
     count: _builtins.int
@@ -532,6 +533,10 @@ class ExpectedLoss(_message.Message):
     """
     at_most: _builtins.bool
     """The archive may lose fewer."""
+    code: _builtins.str
+    """Stable, lower-case words with dots and underscores, one meaning over all
+    formats. Codes in manifest.json equal it, or begin with it and a dot.
+    """
     def __init__(
         self,
         *,
@@ -539,10 +544,11 @@ class ExpectedLoss(_message.Message):
         reason: _builtins.str = ...,
         count: _builtins.int = ...,
         at_most: _builtins.bool = ...,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most", "count", b"count", "kind", b"kind", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most", "code", b"code", "count", b"count", "kind", b"kind", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

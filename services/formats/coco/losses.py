@@ -1,0 +1,36 @@
+"""What COCO loses."""
+
+from dataclasses import replace
+
+from services.catalog.shapes import POINTS, Shape
+from services.formats.common.losses import (
+    AREAS,
+    HOLE_FILLED,
+    HOLES_MASKED,
+    MERGED_JOINTS,
+    TURNED_AS_POLYGON,
+    Annotations,
+    Kind,
+    Loss,
+    cut_to_image,
+    unsupported,
+)
+
+NO_POLYLINES = unsupported("polyline", "COCO has no polylines")
+KEYPOINT_AS_BOX = Loss(
+    "keypoint.as_box",
+    Kind.degraded,
+    "a keypoint as a box: its class has a skeleton",
+    Annotations(POINTS, posed=False, of_skeleton_class=True),
+)
+
+LOSSES = (
+    *cut_to_image(AREAS | POINTS),
+    *MERGED_JOINTS,
+    TURNED_AS_POLYGON,
+    replace(HOLES_MASKED, when=Annotations(frozenset((Shape.polygon_rings,)), always=False)),
+    # So rare that no forecast counts it.
+    replace(HOLE_FILLED, when=None),
+    NO_POLYLINES,
+    KEYPOINT_AS_BOX,
+)
