@@ -1,89 +1,25 @@
 """COCO: object detection, segmentation and keypoints.
 
-Layout and fields: https://cocodataset.org/#format-data and what pycocotools, Datumaro and
-supervision read. With splits, each of `train/`, `valid/` and `test/` is a whole COCO
-dataset with the same categories; `file_name` is relative to its `images/`.
-
-What has no plain COCO form:
-- a polygon with holes, or with rings that overlap, becomes a mask (RLE, iscrowd 0), since
-  COCO reads a list of rings as their union;
-- a rotated box keeps its enclosing box and gets its corners as the segmentation and the
-  angle as the attribute `rotation`, as CVAT does;
-- a polyline is dropped;
-- joints of one object become one annotation, with the number of its first joint as id;
-  `person_keypoints_*.json` holds these objects alone, as Datumaro wants keypoints on
-  every annotation and category of such a file.
-`score` is there where a confidence is not 1.
+Layout: https://cocodataset.org/#format-data and what pycocotools, Datumaro and supervision
+read. With splits, each of `train/`, `valid/` and `test/` is a whole COCO dataset with the same
+categories; `file_name` is relative to its `images/`. `person_keypoints_*.json` holds the poses
+alone, as Datumaro wants keypoints on every annotation and category of such a file.
 """
 
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
 
-import orjson
-
-from services.catalog.model import DatasetClass
-from services.formats.coco.losses import KEYPOINT_AS_BOX, NO_POLYLINES
+from services.formats.common.coco_document import coco_document, read_coco
+from services.formats.common.coco_rows import CocoPlan, annotation_rows, image_row
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.geometry import (
-    TOLERANCE,
-    Box,
-    OrientedBox,
-    Point,
-    Ring,
-    as_rle,
-    bounds,
-    clamp_box,
-    clamp_point,
-    clip_ring,
-    even_odd_mask,
-    flat,
-    hole_flags,
-    in_reason,
-    may_overlap,
-    overshoot,
-    ring_area,
-    ring_of,
-    union_area,
-)
-from services.formats.common.keypoints import (
-    LoneKeypoint,
-    Numbered,
-    Pose,
-    group,
-    skeletons,
-    trainable_box,
-    visibility,
-)
-from services.formats.common.loss_report import LossReport
-from services.formats.common.losses import (
-    CLAMPED,
-    HOLE_FILLED,
-    HOLES_MASKED,
-    JOINT_ALONE,
-    JOINT_DIFFERS,
-    NO_AREA,
-    NO_CLASS,
-    OUT_OF_REACH,
-    TURNED_AS_POLYGON,
-)
-from services.formats.common.shapes import attributes_of, report_dropped_keypoint
+from services.formats.common.keypoints import skeletons
 from services.formats.common.writer import Document, Rendered, Tally
-
-#: Box, area and segmentation of an annotation.
-_Shape: TypeAlias = tuple[Box, float, Any]
-#: An annotation's row, and its id before it.
-_Row: TypeAlias = tuple[int, bytes]
-
-#: Pixels by which rounding may carry a box over the edge.
-_SLACK = 1e-6
 
 
 class Coco:
     """`images/<name>`, `annotations/instances_*.json`, `annotations/person_keypoints_*.json`."""
 
     def __init__(self) -> None:
-        self._latest: _Plan | None = None
+        self._latest: CocoPlan | None = None
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -104,9 +40,11 @@ class Coco:
         plan = self._plan(info)
         documents = []
         for folder in info.folders:
-            documents.append(_document(info, folder, "instances", plan.categories))
+            path = _document_path(folder, "instances")
+            documents.append(coco_document(path, info, plan.categories))
             if plan.pose_categories:
-                documents.append(_document(info, folder, "person_keypoints", plan.pose_categories))
+                path = _document_path(folder, "person_keypoints")
+                documents.append(coco_document(path, info, plan.pose_categories))
         return documents
 
     def render(self, image: ExportImage, info: ExportInfo) -> Rendered:
@@ -114,397 +52,33 @@ class Coco:
         plan = self._plan(info)
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
-        rows, keypoints = _shape_rows(image, selected, plan, rendered.losses)
-        poses: list[_Row] = []
-        if keypoints:
-            poses, lone = _keypoint_rows(image, keypoints, plan, rendered.losses)
-            rows = sorted(rows + poses + lone)
-        rendered.annotation_count = len(rows)
-        image_row = orjson.dumps(
-            {
-                "id": image.number,
-                "file_name": image.name,
-                "width": image.width,
-                "height": image.height,
-            }
-        )
+        rows = annotation_rows(image, selected, plan, rendered.losses)
+        rendered.annotation_count = len(rows.annotations)
+        own_row = image_row(image, image.name)
         folder = image.folder(info)
         instances = _document_path(folder, "instances")
-        rendered.rows[instances, "images"] = [image_row]
-        rendered.rows[instances, "annotations"] = [text for _, text in rows]
+        rendered.rows[instances, "images"] = [own_row]
+        rendered.rows[instances, "annotations"] = rows.annotations
         if plan.pose_categories:
             keypoint_document = _document_path(folder, "person_keypoints")
-            rendered.rows[keypoint_document, "images"] = [image_row]
-            rendered.rows[keypoint_document, "annotations"] = [text for _, text in sorted(poses)]
+            rendered.rows[keypoint_document, "images"] = [own_row]
+            rendered.rows[keypoint_document, "annotations"] = rows.poses
         return rendered
 
     def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
-        """Rows stand on lines of their own. The poses repeat rows of the instances."""
-        check = _Check(len(info.selected_classes))
-        section = ""
-        for line in lines:
-            if line.endswith(b'"images":['):
-                orjson.loads(line + b"]}")
-                section = "images"
-            elif line == b'],"annotations":[':
-                section = "annotations"
-            elif line == b"]}":
-                section = "end"
-            elif line and section == "images":
-                check.image(orjson.loads(line.removesuffix(b",")))
-            elif line:
-                check.annotation(orjson.loads(line.removesuffix(b",")))
-        if section != "end":
-            raise ValueError("it breaks off")
-        if "/person_keypoints_" in path:
-            return Tally()
-        return Tally(len(check.numbers), check.annotation_count)
+        """The poses repeat rows of the instances."""
+        tally = read_coco(lines, len(info.selected_classes))
+        return Tally() if "/person_keypoints_" in path else tally
 
-    def _plan(self, info: ExportInfo) -> "_Plan":
+    def _plan(self, info: ExportInfo) -> CocoPlan:
         plan = self._latest
         if plan is None or plan.info is not info:
-            plan = self._latest = _Plan(info)
+            plan = self._latest = CocoPlan(info)
         return plan
-
-
-class _Check:
-    """Follows the rows of a document. Annotations come in the order of their images, so a few
-    bytes an image suffice to know which one a row is about."""
-
-    def __init__(self, class_count: int) -> None:
-        self.class_count = class_count
-        self.numbers = array("q")
-        self.widths = array("l")
-        self.heights = array("l")
-        self.annotation_count = 0
-        self._position = 0
-
-    def image(self, row: Mapping[str, Any]) -> None:
-        self.numbers.append(row["id"])
-        self.widths.append(row["width"])
-        self.heights.append(row["height"])
-
-    def annotation(self, row: Mapping[str, Any]) -> None:
-        """Raises:
-        ValueError: the row is about no image or class of the document, or off the image.
-        """
-        number, position = row["image_id"], self._position
-        while position < len(self.numbers) and self.numbers[position] != number:
-            position += 1
-        if position == len(self.numbers):
-            raise ValueError(f"annotation {row['id']} is about no image in order")
-        if not 1 <= row["category_id"] <= self.class_count:
-            raise ValueError(f"annotation {row['id']} has no known category")
-        x, y, w, h = row["bbox"]
-        if not (
-            x >= -_SLACK
-            and y >= -_SLACK
-            and w >= 0
-            and h >= 0
-            and x + w <= self.widths[position] + _SLACK
-            and y + h <= self.heights[position] + _SLACK
-        ):
-            raise ValueError(f"the box of annotation {row['id']} is off the image")
-        self._position = position
-        self.annotation_count += 1
-
-
-class _Plan:
-    """What follows from the export alone, kept from image to image."""
-
-    def __init__(self, info: ExportInfo) -> None:
-        self.info = info
-        #: Of all classes, since a joint belongs to the best fit among all of them.
-        self.templates = skeletons(info.classes)
-        self.ids = {c.name: number for number, c in enumerate(info.selected_classes, 1)}
-        self.categories = [
-            _category(number, c) for number, c in enumerate(info.selected_classes, 1)
-        ]
-        self.pose_ids = {self.ids[name] for name in self.templates if name in self.ids}
-        self.pose_categories = [c for c in self.categories if c["id"] in self.pose_ids]
-
-
-def _category(number: int, c: DatasetClass) -> dict[str, Any]:
-    category: dict[str, Any] = {"id": number, "name": c.name, "supercategory": ""}
-    if c.skeleton and c.skeleton.nodes:
-        category["keypoints"] = [node.name for node in c.skeleton.nodes]
-        # COCO counts joints from 1.
-        category["skeleton"] = [[a + 1, b + 1] for a, b in c.skeleton.edges]
-    elif c.type == "keypoint":
-        category["keypoints"] = [c.name]
-        category["skeleton"] = []
-    return category
 
 
 def _document_path(folder: str, task: str) -> str:
     return f"{folder}annotations/{task}_{folder.rstrip('/') or 'default'}.json"
-
-
-def _document(
-    info: ExportInfo, folder: str, task: str, categories: list[dict[str, Any]]
-) -> Document:
-    head = orjson.dumps(
-        {
-            "info": {"description": info.dataset_name},
-            "licenses": [],
-            "categories": categories,
-        }
-    )
-    return Document(
-        _document_path(folder, task),
-        ("images", "annotations"),
-        (head[:-1] + b',"images":[\n', b'\n],"annotations":[\n', b"\n]}\n"),
-    )
-
-
-def _shape_rows(
-    image: ExportImage, selected: list[Numbered], plan: _Plan, losses: LossReport
-) -> tuple[list[_Row], list[Numbered]]:
-    """Rows of boxes and polygons; and the keypoints, which are still to be grouped."""
-    rows: list[_Row] = []
-    keypoints: list[Numbered] = []
-    ids, image_id, width, height = plan.ids, image.number, image.width, image.height
-    for number, annotation in selected:
-        kind = annotation["type"]
-        if kind == "keypoint":
-            keypoints.append((number, annotation))
-            continue
-        category_id = ids.get(annotation["name"])
-        if category_id is None:
-            losses.add(NO_CLASS, annotation["id"])
-            continue
-        shape: _Shape | None
-        if kind == "bbox":
-            box = annotation["bounding_box"]
-            x, y, w, h = box["x"], box["y"], box["w"], box["h"]
-            area = w * h
-            if (
-                x >= 0
-                and y >= 0
-                and w > 0
-                and area > 0
-                and x + w <= width
-                and y + h <= height
-                and not annotation.get("oriented_box")
-            ):
-                shape = (x, y, w, h), area, ()
-            else:
-                shape = _box(annotation, (x, y, w, h), image, losses)
-        elif kind == "polygon":
-            shape = _polygon(annotation, image, losses)
-        else:
-            losses.add(NO_POLYLINES, annotation["id"])
-            continue
-        if shape is None:
-            continue
-        row: dict[str, Any] = {
-            "id": number,
-            "image_id": image_id,
-            "category_id": category_id,
-            "bbox": shape[0],
-            "area": shape[1],
-            "segmentation": shape[2],
-            "iscrowd": 0,
-            "attributes": attributes_of(annotation) if annotation.get("attributes") else {},
-        }
-        if kind == "bbox" and shape[2]:
-            rotation = annotation["oriented_box"]["angle"]
-            row["attributes"] = {**row["attributes"], "rotation": rotation}
-        confidence = annotation.get("confidence", 1.0)
-        if confidence != 1.0:
-            row["score"] = confidence
-        # At once: a row that lives on costs more in garbage collection than in itself.
-        rows.append((number, orjson.dumps(row)))
-    return rows, keypoints
-
-
-def _box(
-    annotation: Mapping[str, Any], box: Box, image: ExportImage, losses: LossReport
-) -> _Shape | None:
-    """A box that is rotated, or not wholly on the image."""
-    item = annotation["id"]
-    oriented = annotation.get("oriented_box")
-    ring: Ring = []
-    if oriented and oriented.get("angle"):
-        ring = OrientedBox(**oriented).corners()
-    if not in_reason([box, *ring]):
-        losses.add(OUT_OF_REACH, item)
-        return None
-    width, height = image.width, image.height
-    over = overshoot(box, width, height)
-    x, y, w, h = clamp_box(box, width, height)
-    area: float = w * h
-    # The product of two tiny sides may be 0.
-    if w <= 0 or area <= 0:
-        losses.add(NO_AREA, item)
-        return None
-    segmentation: list[list[float]] = []
-    if ring:
-        over = max(over, overshoot(bounds([ring]), width, height))
-        ring = clip_ring(ring, width, height)
-        if len(ring) < 3 or ring_area(ring) <= 0:
-            losses.add(NO_AREA, item)
-            return None
-        area, segmentation = ring_area(ring), [flat(ring)]
-        losses.add(TURNED_AS_POLYGON, item)
-    if over > TOLERANCE:
-        losses.add(CLAMPED, item)
-    return (x, y, w, h), area, segmentation
-
-
-def _polygon(
-    annotation: Mapping[str, Any], image: ExportImage, losses: LossReport
-) -> _Shape | None:
-    item, width, height = annotation["id"], image.width, image.height
-    rings = [ring_of(path) for path in annotation["polygon"]["paths"]]
-    whole = bounds(rings)
-    if not (
-        whole[0] >= 0 <= whole[1] and whole[0] + whole[2] <= width and whole[1] + whole[3] <= height
-    ):
-        if not all(in_reason(ring) for ring in rings):
-            losses.add(OUT_OF_REACH, item)
-            return None
-        rings = [clip_ring(ring, width, height) for ring in rings]
-    rings = [ring for ring in rings if len(ring) > 2 and min(bounds([ring])[2:]) > 0]
-    shape = _area_shape(rings, item, width, height, losses)
-    if shape is None:
-        losses.add(NO_AREA, item)
-    elif overshoot(whole, width, height) > TOLERANCE:
-        losses.add(CLAMPED, item)
-    return shape
-
-
-def _area_shape(
-    rings: list[Ring], item: str, width: int, height: int, losses: LossReport
-) -> _Shape | None:
-    """A polygon on the image as rings, or as a mask where a list of rings says other."""
-    holes = [False]
-    if len(rings) > 1 and may_overlap(rings):
-        holes = hole_flags(rings)
-        mask = even_odd_mask(rings, width, height)
-        if any(holes) or mask.area != union_area(rings, width, height):
-            if mask.area:
-                losses.add(HOLES_MASKED, item)
-                return bounds(rings), mask.area, as_rle(mask)
-            losses.add(HOLE_FILLED, item)
-            rings = [ring for ring, hole in zip(rings, holes, strict=True) if not hole]
-    if not rings:
-        return None
-    # A ring that crosses itself may have as much area to its left as to its right.
-    area = sum(map(ring_area, rings)) or union_area(rings, width, height)
-    if not area:
-        return None
-    return bounds(rings), area, [flat(ring) for ring in rings]
-
-
-def _keypoint_rows(
-    image: ExportImage, keypoints: list[Numbered], plan: _Plan, losses: LossReport
-) -> tuple[list[_Row], list[_Row]]:
-    """Rows of the poses, and of the keypoints that are in none."""
-    places: dict[int, Point] = {}
-    kept: list[Numbered] = []
-    for number, annotation in keypoints:
-        point = annotation["keypoint"]["x"], annotation["keypoint"]["y"]
-        if not in_reason([point]):
-            losses.add(OUT_OF_REACH, annotation["id"])
-            continue
-        places[number] = clamp_point(point, image.width, image.height)
-        if overshoot((*point, 0.0, 0.0), image.width, image.height) > TOLERANCE:
-            losses.add(CLAMPED, annotation["id"])
-        kept.append((number, annotation))
-    groups, lone = group(kept, plan.templates)
-    pose_rows = []
-    for pose in groups:
-        if pose.class_name in plan.ids:
-            pose_rows.append(_pose_row(image, pose, places, plan, losses))
-        else:
-            lone += [LoneKeypoint(number, annotation) for number, annotation in pose.placed]
-    lone_rows = [_lone_row(image, keypoint, places, plan, losses) for keypoint in lone]
-    return (
-        [(row["id"], orjson.dumps(row)) for row in pose_rows],
-        [(row["id"], orjson.dumps(row)) for row in lone_rows if row],
-    )
-
-
-def _pose_row(
-    image: ExportImage,
-    pose: Pose,
-    places: Mapping[int, Point],
-    plan: _Plan,
-    losses: LossReport,
-) -> dict[str, Any]:
-    triplets: list[float] = []
-    attributes: dict[str, Any] = {}
-    for joint in pose.joints:
-        if joint is None:
-            triplets += (0, 0, 0)
-            continue
-        number, annotation = joint
-        triplets += (*places[number], visibility(annotation))
-        own = _keypoint_attributes(annotation)
-        if any(attributes.get(name, value) != value for name, value in own.items()):
-            losses.add(JOINT_DIFFERS, annotation["id"])
-        attributes = {**own, **attributes}
-    placed = pose.placed
-    return _object_row(image, plan.ids[pose.class_name], placed, places, attributes) | {
-        "keypoints": triplets,
-        "num_keypoints": len(placed),
-    }
-
-
-def _lone_row(
-    image: ExportImage,
-    keypoint: LoneKeypoint,
-    places: Mapping[int, Point],
-    plan: _Plan,
-    losses: LossReport,
-) -> dict[str, Any] | None:
-    number, annotation = keypoint.number, keypoint.annotation
-    name, item = annotation["name"], annotation["id"]
-    category_id = plan.ids.get(name)
-    if category_id is None:
-        report_dropped_keypoint(keypoint, losses)
-        return None
-    if keypoint.reason:
-        losses.add(JOINT_ALONE, item, reason=keypoint.reason)
-    row = _object_row(
-        image, category_id, [(number, annotation)], places, _keypoint_attributes(annotation)
-    )
-    if name in plan.templates:
-        # Triplets of this category follow its skeleton, which has no place for the point.
-        losses.add(KEYPOINT_AS_BOX, item)
-        return row
-    triplet = [*places[number], visibility(annotation)]
-    return row | {"keypoints": triplet, "num_keypoints": 1}
-
-
-def _keypoint_attributes(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """Without `occluded`, which the joint's visibility says."""
-    return {name: v for name, v in attributes_of(annotation).items() if name != "occluded"}
-
-
-def _object_row(
-    image: ExportImage,
-    category_id: int,
-    placed: Sequence[Numbered],
-    places: Mapping[int, Point],
-    attributes: dict[str, Any],
-) -> dict[str, Any]:
-    box = trainable_box([places[number] for number, _ in placed], image.width, image.height)
-    row: dict[str, Any] = {
-        "id": min(number for number, _ in placed),
-        "image_id": image.number,
-        "category_id": category_id,
-        "bbox": box,
-        "area": box[2] * box[3],
-        "segmentation": [],
-        "iscrowd": 0,
-        "attributes": attributes,
-    }
-    confidence = min(annotation.get("confidence", 1.0) for _, annotation in placed)
-    if confidence != 1.0:
-        row["score"] = confidence
-    return row
 
 
 WRITER = Coco()

@@ -1,4 +1,4 @@
-"""What COCO loses."""
+"""What COCO documents lose."""
 
 from dataclasses import replace
 
