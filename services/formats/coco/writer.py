@@ -9,7 +9,8 @@ alone, as Datumaro wants keypoints on every annotation and category of such a fi
 from collections.abc import Iterator, Sequence
 
 from services.formats.common.coco_document import coco_document, read_coco
-from services.formats.common.coco_rows import CocoPlan, annotation_rows, image_row
+from services.formats.common.coco_plan import CocoPlan
+from services.formats.common.coco_rows import annotation_rows, image_row
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.keypoints import skeletons
 from services.formats.common.writer import Document, Rendered, Tally

@@ -13,90 +13,49 @@ What has no plain COCO form:
 `score` is there where a confidence is not 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
 
-from services.catalog.model import DatasetClass
-from services.formats.common.coco_losses import KEYPOINT_AS_BOX, NO_POLYLINES
-from services.formats.common.export import ExportImage, ExportInfo
+from services.formats.common.attributes import attributes_of
+from services.formats.common.coco_losses import NO_POLYLINES
+from services.formats.common.coco_plan import CocoPlan
+from services.formats.common.coco_poses import Row, keypoint_rows
+from services.formats.common.export import ExportImage
 from services.formats.common.geometry import (
     TOLERANCE,
     Box,
     OrientedBox,
-    Point,
     Ring,
-    as_rle,
     bounds,
     clamp_box,
-    clamp_point,
     clip_ring,
-    even_odd_mask,
     flat,
-    hole_flags,
     in_reason,
-    may_overlap,
     overshoot,
     ring_area,
     ring_of,
-    union_area,
 )
 from services.formats.common.keypoints import (
-    LoneKeypoint,
     Numbered,
-    Pose,
-    group,
-    skeletons,
-    trainable_box,
-    visibility,
 )
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import (
     CLAMPED,
     HOLE_FILLED,
     HOLES_MASKED,
-    JOINT_ALONE,
-    JOINT_DIFFERS,
     NO_AREA,
     NO_CLASS,
     OUT_OF_REACH,
     TURNED_AS_POLYGON,
 )
-from services.formats.common.shapes import attributes_of, report_dropped_keypoint
+from services.formats.common.masks import as_rle, even_odd_mask, union_area
+from services.formats.common.ring_nesting import hole_flags, may_overlap
 
 #: Box, area and segmentation of an annotation.
 _Shape: TypeAlias = tuple[Box, float, Any]
-#: An annotation's row, and its id before it.
-_Row: TypeAlias = tuple[int, bytes]
-
-
-class CocoPlan:
-    """What follows from the export alone, kept from image to image."""
-
-    def __init__(self, info: ExportInfo) -> None:
-        self.info = info
-        #: Of all classes, since a joint belongs to the best fit among all of them.
-        self.templates = skeletons(info.classes)
-        self.ids = {c.name: number for number, c in enumerate(info.selected_classes, 1)}
-        self.categories = [
-            _category(number, c) for number, c in enumerate(info.selected_classes, 1)
-        ]
-        self.pose_ids = {self.ids[name] for name in self.templates if name in self.ids}
-        self.pose_categories = [c for c in self.categories if c["id"] in self.pose_ids]
-
-
-def _category(number: int, c: DatasetClass) -> dict[str, Any]:
-    category: dict[str, Any] = {"id": number, "name": c.name, "supercategory": ""}
-    if c.skeleton and c.skeleton.nodes:
-        category["keypoints"] = [node.name for node in c.skeleton.nodes]
-        # COCO counts joints from 1.
-        category["skeleton"] = [[a + 1, b + 1] for a, b in c.skeleton.edges]
-    elif c.type == "keypoint":
-        category["keypoints"] = [c.name]
-        category["skeleton"] = []
-    return category
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +83,18 @@ def annotation_rows(
 ) -> CocoRows:
     """A row for each object on the image."""
     rows, keypoints = _shape_rows(image, selected, plan, losses)
-    poses: list[_Row] = []
+    poses: list[Row] = []
     if keypoints:
-        poses, lone = _keypoint_rows(image, keypoints, plan, losses)
+        poses, lone = keypoint_rows(image, keypoints, plan, losses)
         rows = sorted(rows + poses + lone)
     return CocoRows([text for _, text in rows], [text for _, text in sorted(poses)])
 
 
 def _shape_rows(
     image: ExportImage, selected: list[Numbered], plan: CocoPlan, losses: LossReport
-) -> tuple[list[_Row], list[Numbered]]:
+) -> tuple[list[Row], list[Numbered]]:
     """Rows of boxes and polygons; and the keypoints, which are still to be grouped."""
-    rows: list[_Row] = []
+    rows: list[Row] = []
     keypoints: list[Numbered] = []
     ids, image_id, width, height = plan.ids, image.number, image.width, image.height
     for number, annotation in selected:
@@ -269,113 +228,3 @@ def _area_shape(
     if not area:
         return None
     return bounds(rings), area, [flat(ring) for ring in rings]
-
-
-def _keypoint_rows(
-    image: ExportImage, keypoints: list[Numbered], plan: CocoPlan, losses: LossReport
-) -> tuple[list[_Row], list[_Row]]:
-    """Rows of the poses, and of the keypoints that are in none."""
-    places: dict[int, Point] = {}
-    kept: list[Numbered] = []
-    for number, annotation in keypoints:
-        point = annotation["keypoint"]["x"], annotation["keypoint"]["y"]
-        if not in_reason([point]):
-            losses.add(OUT_OF_REACH, annotation["id"])
-            continue
-        places[number] = clamp_point(point, image.width, image.height)
-        if overshoot((*point, 0.0, 0.0), image.width, image.height) > TOLERANCE:
-            losses.add(CLAMPED, annotation["id"])
-        kept.append((number, annotation))
-    groups, lone = group(kept, plan.templates)
-    pose_rows = []
-    for pose in groups:
-        if pose.class_name in plan.ids:
-            pose_rows.append(_pose_row(image, pose, places, plan, losses))
-        else:
-            lone += [LoneKeypoint(number, annotation) for number, annotation in pose.placed]
-    lone_rows = [_lone_row(image, keypoint, places, plan, losses) for keypoint in lone]
-    return (
-        [(row["id"], orjson.dumps(row)) for row in pose_rows],
-        [(row["id"], orjson.dumps(row)) for row in lone_rows if row],
-    )
-
-
-def _pose_row(
-    image: ExportImage,
-    pose: Pose,
-    places: Mapping[int, Point],
-    plan: CocoPlan,
-    losses: LossReport,
-) -> dict[str, Any]:
-    triplets: list[float] = []
-    attributes: dict[str, Any] = {}
-    for joint in pose.joints:
-        if joint is None:
-            triplets += (0, 0, 0)
-            continue
-        number, annotation = joint
-        triplets += (*places[number], visibility(annotation))
-        own = _keypoint_attributes(annotation)
-        if any(attributes.get(name, value) != value for name, value in own.items()):
-            losses.add(JOINT_DIFFERS, annotation["id"])
-        attributes = {**own, **attributes}
-    placed = pose.placed
-    return _object_row(image, plan.ids[pose.class_name], placed, places, attributes) | {
-        "keypoints": triplets,
-        "num_keypoints": len(placed),
-    }
-
-
-def _lone_row(
-    image: ExportImage,
-    keypoint: LoneKeypoint,
-    places: Mapping[int, Point],
-    plan: CocoPlan,
-    losses: LossReport,
-) -> dict[str, Any] | None:
-    number, annotation = keypoint.number, keypoint.annotation
-    name, item = annotation["name"], annotation["id"]
-    category_id = plan.ids.get(name)
-    if category_id is None:
-        report_dropped_keypoint(keypoint, losses)
-        return None
-    if keypoint.reason:
-        losses.add(JOINT_ALONE, item, reason=keypoint.reason)
-    row = _object_row(
-        image, category_id, [(number, annotation)], places, _keypoint_attributes(annotation)
-    )
-    if name in plan.templates:
-        # Triplets of this category follow its skeleton, which has no place for the point.
-        losses.add(KEYPOINT_AS_BOX, item)
-        return row
-    triplet = [*places[number], visibility(annotation)]
-    return row | {"keypoints": triplet, "num_keypoints": 1}
-
-
-def _keypoint_attributes(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """Without `occluded`, which the joint's visibility says."""
-    return {name: v for name, v in attributes_of(annotation).items() if name != "occluded"}
-
-
-def _object_row(
-    image: ExportImage,
-    category_id: int,
-    placed: Sequence[Numbered],
-    places: Mapping[int, Point],
-    attributes: dict[str, Any],
-) -> dict[str, Any]:
-    box = trainable_box([places[number] for number, _ in placed], image.width, image.height)
-    row: dict[str, Any] = {
-        "id": min(number for number, _ in placed),
-        "image_id": image.number,
-        "category_id": category_id,
-        "bbox": box,
-        "area": box[2] * box[3],
-        "segmentation": [],
-        "iscrowd": 0,
-        "attributes": attributes,
-    }
-    confidence = min(annotation.get("confidence", 1.0) for _, annotation in placed)
-    if confidence != 1.0:
-        row["score"] = confidence
-    return row

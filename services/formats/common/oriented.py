@@ -1,19 +1,24 @@
 """Rotated boxes on the image: what YOLO-OBB and DOTA write for boxes and polygons."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
 from services.formats.common.export import ExportImage
 from services.formats.common.geometry import (
     TOLERANCE,
     OrientedBox,
+    Point,
     Ring,
     bounds,
-    min_area_box,
     overshoot,
     ring_area,
-    trim_box,
 )
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import NO_ORIENTED_BOX, POLYGON_AS_RECTANGLE
-from services.formats.common.shapes import Object, Rectangle, Region, TurnedBox
+from services.formats.common.objects import Object
+from services.formats.common.shapes import Rectangle, Region, TurnedBox
 
 #: Part of the area on the image that may be missing from a box that counts as whole.
 _ROUNDING = 1e-9
@@ -58,3 +63,82 @@ def _on_image(box: OrientedBox, ring: Ring, image: ExportImage) -> OrientedBox |
 
 def _is_inside(box: OrientedBox, image: ExportImage) -> bool:
     return overshoot(bounds([box.corners()]), image.width, image.height) <= TOLERANCE
+
+
+def min_area_box(points: Sequence[Point]) -> OrientedBox:
+    """The smallest rectangle around the points; one of its sides lies on their hull.
+
+    The angle is in [0, 90); a side is 0 where all points lie on one line.
+    """
+    if not points:
+        raise ValueError("a rectangle needs at least one point")
+    hull = _hull(points)
+    array = np.asarray(hull, dtype=np.float64)
+    found: list[OrientedBox] = []
+    for (ax, ay), (bx, by) in zip(hull, [*hull[1:], hull[0]], strict=True):
+        turn = math.atan2(by - ay, bx - ax) % (math.pi / 2)
+        cos, sin = math.cos(turn), math.sin(turn)
+        along, across = array @ (cos, sin), array @ (-sin, cos)
+        u, v = float(along.min() + along.max()) / 2, float(across.min() + across.max()) / 2
+        found.append(
+            OrientedBox(
+                u * cos - v * sin,
+                u * sin + v * cos,
+                float(np.ptp(along)),
+                float(np.ptp(across)),
+                math.degrees(turn) % 90,
+            )
+        )
+    return min(found, key=lambda box: box.w * box.h)
+
+
+def trim_box(box: OrientedBox, width: int, height: int) -> OrientedBox | None:
+    """A part of the box that lies on the image: at each edge the largest one with the same
+    angle; None where no part is left."""
+    turn = math.radians(box.angle)
+    across, down = (math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))
+    cx, cy, w, h = box.cx, box.cy, box.w, box.h
+    # Direction in which the image ends, and where.
+    for nx, ny, limit in ((-1, 0, 0), (1, 0, width), (0, -1, 0), (0, 1, height)):
+        # How far a pixel along each side leads that way.
+        a, b = nx * across[0] + ny * across[1], nx * down[0] + ny * down[1]
+        over = nx * cx + ny * cy + (w * abs(a) + h * abs(b)) / 2 - limit
+        if over <= 0:
+            continue
+        room = w * abs(a) + h * abs(b) - over
+        if room <= 0:
+            return None
+        # The largest product of two sides that fit: each takes half of the room.
+        flat_a, flat_b = abs(a) < _PARALLEL, abs(b) < _PARALLEL
+        left_w = w if flat_a else min(w, max(room / 2, room - h * abs(b)) / abs(a))
+        left_h = h if flat_b else min(h, (room - left_w * abs(a)) / abs(b))
+        # The near corner stays.
+        back_w = math.copysign((w - left_w) / 2, -a)
+        back_h = math.copysign((h - left_h) / 2, -b)
+        cx += back_w * across[0] + back_h * down[0]
+        cy += back_w * across[1] + back_h * down[1]
+        w, h = left_w, left_h
+    return OrientedBox(cx, cy, w, h, box.angle) if w > 0 and h > 0 else None
+
+
+#: Below this sine of the angle between them, a side is parallel to an edge.
+_PARALLEL = 1e-9
+
+
+def _hull(points: Sequence[Point]) -> Ring:
+    """The convex hull (Andrew's monotone chain); a single point stays one."""
+    ordered = sorted(set(points))
+    if len(ordered) < 3:
+        return ordered
+    hull: Ring = []
+    for sweep in (ordered, ordered[::-1]):
+        chain: Ring = []
+        for x, y in sweep:
+            while len(chain) > 1:
+                (ax, ay), (bx, by) = chain[-2:]
+                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        hull += chain[:-1]
+    return hull

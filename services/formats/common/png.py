@@ -5,7 +5,7 @@ import struct
 import numpy as np
 from isal.isal_zlib import compressobj, crc32
 
-from services.formats.common.geometry import Crop
+from services.formats.common.masks import Crop
 
 #: Pixels that are unpacked at a time, about.
 _BAND = 1 << 20

@@ -25,7 +25,7 @@ from services.formats.common.flat_names import flat_name, report_flat_name
 from services.formats.common.geometry import Box, Point
 from services.formats.common.kinds import AREAS, of_kinds
 from services.formats.common.loss_report import LossReport
-from services.formats.common.shapes import Object, objects
+from services.formats.common.objects import Object, objects
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.common.yolo_losses import (
     IMAGE_IS_GIF,

@@ -14,17 +14,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 from services.catalog.model import ClassAttribute, DatasetClass, Skeleton
+from services.formats.common.attributes import attribute_text, take_flag
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.geometry import (
-    TOLERANCE,
-    Crop,
-    OrientedBox,
-    Point,
-    Ring,
-    even_odd_crop,
-    needs_mask,
-    outer_rings,
-)
+from services.formats.common.geometry import TOLERANCE, OrientedBox, Point, Ring
 from services.formats.common.keypoints import OCCLUDED
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import (
@@ -33,18 +25,10 @@ from services.formats.common.losses import (
     HOLES_MASKED,
     PARTS_GROUPED,
 )
-from services.formats.common.shapes import (
-    Joint,
-    Line,
-    Object,
-    Pose,
-    Rectangle,
-    Region,
-    TurnedBox,
-    attribute_text,
-    objects,
-    take_flag,
-)
+from services.formats.common.masks import Crop, even_odd_crop, needs_mask
+from services.formats.common.objects import Object, Pose, objects
+from services.formats.common.ring_nesting import outer_rings
+from services.formats.common.shapes import Joint, Line, Rectangle, Region, TurnedBox
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.common.xml_text import legal, quoted
 from services.formats.cvat.losses import ATTRIBUTE_UNDECLARED, OF_SKELETON_CLASS

@@ -15,22 +15,14 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import orjson
 
+from services.formats.common.attributes import attribute_text
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.geometry import TOLERANCE, Box, Point, bounds
 from services.formats.common.keypoints import OCCLUDED
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import TURNED_AS_POLYGON
-from services.formats.common.shapes import (
-    Joint,
-    Line,
-    Object,
-    Pose,
-    Rectangle,
-    Region,
-    TurnedBox,
-    attribute_text,
-    objects,
-)
+from services.formats.common.objects import Object, Pose, objects
+from services.formats.common.shapes import Joint, Line, Rectangle, Region, TurnedBox
 from services.formats.common.writer import Document, Rendered, Tally
 
 _SCHEMA = "https://darwin-public.s3.eu-west-1.amazonaws.com/darwin_json/2.0/schema.json"

@@ -15,16 +15,7 @@ import orjson
 
 from services.catalog.model import DatasetClass
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.geometry import (
-    TOLERANCE,
-    Point,
-    Ring,
-    as_rle,
-    even_odd_mask,
-    flat,
-    needs_mask,
-    outer_rings,
-)
+from services.formats.common.geometry import TOLERANCE, Point, Ring, flat
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import (
     HOLE_FILLED,
@@ -32,16 +23,10 @@ from services.formats.common.losses import (
     PARTS_GROUPED,
     TURNED_AS_POLYGON,
 )
-from services.formats.common.shapes import (
-    Joint,
-    Line,
-    Object,
-    Pose,
-    Rectangle,
-    Region,
-    TurnedBox,
-    objects,
-)
+from services.formats.common.masks import as_rle, even_odd_mask, needs_mask
+from services.formats.common.objects import Object, Pose, objects
+from services.formats.common.ring_nesting import outer_rings
+from services.formats.common.shapes import Joint, Line, Rectangle, Region, TurnedBox
 from services.formats.common.writer import Document, Rendered, Tally
 
 _MEDIA_TYPE_IMAGE = 2

@@ -19,8 +19,8 @@ from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, report_flat_name
 from services.formats.common.geometry import OrientedBox, clamp_point, flat
 from services.formats.common.kinds import AREAS, of_kinds
+from services.formats.common.objects import objects
 from services.formats.common.oriented import oriented_box
-from services.formats.common.shapes import objects
 from services.formats.common.writer import Document, Rendered, Tally
 
 _CATEGORIES = "categories.json"

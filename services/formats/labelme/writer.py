@@ -17,16 +17,9 @@ from typing import Any
 
 import orjson
 
+from services.formats.common.attributes import attributes_of
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.geometry import (
-    TOLERANCE,
-    Crop,
-    Point,
-    Ring,
-    even_odd_crop,
-    needs_mask,
-    outer_rings,
-)
+from services.formats.common.geometry import TOLERANCE, Point, Ring
 from services.formats.common.keypoints import skeletons
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import (
@@ -36,17 +29,10 @@ from services.formats.common.losses import (
     PARTS_GROUPED,
     TURNED_AS_POLYGON,
 )
+from services.formats.common.masks import Crop, even_odd_crop, needs_mask
 from services.formats.common.png import mask_png
-from services.formats.common.shapes import (
-    Joint,
-    Line,
-    Rectangle,
-    Region,
-    Shape,
-    TurnedBox,
-    attributes_of,
-    place,
-)
+from services.formats.common.ring_nesting import outer_rings
+from services.formats.common.shapes import Joint, Line, Rectangle, Region, Shape, TurnedBox, place
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.labelme.losses import NAME_WITH_GAPS
 

@@ -18,24 +18,15 @@ from xml.etree import ElementTree
 
 import orjson
 
+from services.formats.common.attributes import attribute_text, take_flag
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, report_flat_name
 from services.formats.common.geometry import TOLERANCE, Box
 from services.formats.common.keypoints import trainable_box
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import CLASS_NAME_NOT_XML, POLYGON_AS_BOX, TURNED_AS_BOX
-from services.formats.common.shapes import (
-    Joint,
-    Line,
-    Object,
-    Pose,
-    Rectangle,
-    Region,
-    TurnedBox,
-    attribute_text,
-    objects,
-    take_flag,
-)
+from services.formats.common.objects import Object, Pose, objects
+from services.formats.common.shapes import Joint, Line, Rectangle, Region, TurnedBox
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.common.xml_text import legal, quoted
 from services.formats.pascal_voc.losses import (

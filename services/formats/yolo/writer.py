@@ -13,10 +13,11 @@ the export is a polygon class, else boxes. A class filter may thus turn polygons
 from collections.abc import Sequence
 
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.geometry import bridge
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import POLYGON_AS_BOX, TURNED_AS_BOX, TURNED_AS_POLYGON
-from services.formats.common.shapes import Object, Rectangle, Region, TurnedBox
+from services.formats.common.objects import Object
+from services.formats.common.ring_nesting import bridge
+from services.formats.common.shapes import Rectangle, Region, TurnedBox
 from services.formats.common.yolo_layout import (
     RowCheck,
     RowWriter,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.loss_report import LossReport
+from services.formats.common.objects import Object
 from services.formats.common.oriented import oriented_box
-from services.formats.common.shapes import Object
 from services.formats.common.yolo_layout import (
     RowCheck,
     RowWriter,

@@ -19,7 +19,7 @@ from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.keypoints import skeletons, trainable_box
 from services.formats.common.kinds import KEYPOINTS
 from services.formats.common.loss_report import LossReport
-from services.formats.common.shapes import Object, Pose
+from services.formats.common.objects import Object, Pose
 from services.formats.common.yolo_layout import (
     RowCheck,
     RowWriter,

@@ -5,7 +5,8 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from services.formats.common.geometry import even_odd_mask, flat
+from services.formats.common.geometry import flat
+from services.formats.common.masks import even_odd_mask
 from services.formats.registry import FORMATS
 from tests.unit.formats.archives import CLASSES, assemble, box, image, info, losses
 from tests.unit.formats.samples import HOLE, LINE, PART, SQUARE, every_shape

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from services.formats.common import geometry
+from services.formats.common import geometry, masks, oriented, ring_nesting
 from services.formats.common.geometry import OrientedBox, Ring
 
 # numpy's word about a method of pycocotools that only its `decode` calls.
@@ -39,9 +39,9 @@ def raster(rings: list[Ring]) -> NDArray[np.uint8]:
 
 @given(_RINGS)
 def test_mask_is_the_even_odd_raster_of_its_rings(rings: list[Ring]) -> None:
-    mask = geometry.even_odd_mask(rings, WIDTH, HEIGHT)
+    mask = masks.even_odd_mask(rings, WIDTH, HEIGHT)
     expected = raster(rings)
-    assert np.array_equal(coco_mask.decode(geometry.as_rle(mask)), expected)
+    assert np.array_equal(coco_mask.decode(masks.as_rle(mask)), expected)
     assert mask.area == expected.sum()
     # The same text as pycocotools' own encoder gives.
     assert mask.counts == coco_mask.encode(np.asfortranarray(expected))["counts"].decode()
@@ -49,20 +49,20 @@ def test_mask_is_the_even_odd_raster_of_its_rings(rings: list[Ring]) -> None:
 
 def test_mask_of_a_large_image_needs_no_raster() -> None:
     rings = [square(100, 100, 50_000), square(200, 200, 10)]
-    mask = geometry.even_odd_mask(rings, 60_000, 60_000)
+    mask = masks.even_odd_mask(rings, 60_000, 60_000)
     assert mask.area == 50_000**2 - 100
 
 
 def test_holes_are_rings_within_an_odd_number_of_others() -> None:
     rings = [square(0, 0, 30), square(5, 5, 20), square(10, 10, 5), square(31, 0, 5)]
-    assert geometry.hole_flags(rings) == [False, True, False, False]
-    assert geometry.polygon_area(rings) == 900 - 400 + 25 + 25
+    assert ring_nesting.hole_flags(rings) == [False, True, False, False]
+    assert ring_nesting.polygon_area(rings) == 900 - 400 + 25 + 25
 
 
 def test_holes_do_not_depend_on_the_order_of_rings_nor_on_touching_corners() -> None:
     outer, inner = square(0, 0, 20), [(0.0, 0.0), (10.0, 2.0), (2.0, 10.0)]
-    assert geometry.hole_flags([inner, outer]) == [True, False]
-    assert geometry.hole_flags([square(0, 0, 10), square(10, 10, 10)]) == [False, False]
+    assert ring_nesting.hole_flags([inner, outer]) == [True, False]
+    assert ring_nesting.hole_flags([square(0, 0, 10), square(10, 10, 10)]) == [False, False]
 
 
 def covers(ring: Ring, x: float, y: float) -> bool:
@@ -113,7 +113,7 @@ def test_smallest_rectangle_of_a_turned_box_is_the_box(
 ) -> None:
     box = OrientedBox(cx, cy, w, h, angle)
     corners = box.corners()
-    found = geometry.min_area_box(corners)
+    found = oriented.min_area_box(corners)
     assert 0 <= found.angle < 90
     assert sorted((found.w, found.h)) == pytest.approx(sorted((w, h)), abs=1e-6)
     for x, y in corners:
@@ -128,12 +128,12 @@ def test_corners_start_top_left_and_turn_clockwise() -> None:
 
 
 def test_smallest_rectangle_of_a_line_and_of_a_point() -> None:
-    line = geometry.min_area_box([(0, 0), (3, 4), (6, 8)])
+    line = oriented.min_area_box([(0, 0), (3, 4), (6, 8)])
     assert min(line.w, line.h) == pytest.approx(0, abs=1e-9)
     assert max(line.w, line.h) == pytest.approx(10)
-    assert geometry.min_area_box([(3, 4)]) == OrientedBox(3, 4, 0, 0, 0)
+    assert oriented.min_area_box([(3, 4)]) == OrientedBox(3, 4, 0, 0, 0)
     with pytest.raises(ValueError, match="at least one point"):
-        geometry.min_area_box([])
+        oriented.min_area_box([])
 
 
 def test_area_of_a_ring_far_from_the_origin() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.model import DatasetClass
-from services.formats.common.geometry import TOLERANCE, OrientedBox, bounds, overshoot, trim_box
+from services.formats.common.geometry import TOLERANCE, OrientedBox, bounds, overshoot
+from services.formats.common.oriented import trim_box
 from services.formats.common.writer import Rendered
 from services.formats.registry import FORMATS
 from tests.unit.formats.archives import assemble, box, image, info, losses, polygon

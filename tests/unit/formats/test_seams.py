@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.formats.common.flat_names import flat_name, report_flat_name
-from services.formats.common.geometry import Ring, bridge, ring_area
+from services.formats.common.geometry import Ring, ring_area
 from services.formats.common.loss_report import LossReport
+from services.formats.common.ring_nesting import bridge
 from tests.unit.formats.archives import image
 from tests.unit.formats.test_geometry import covers, square
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from services.formats.common.geometry import clip_line, even_odd_crop, even_odd_mask
+from services.formats.common.geometry import clip_line
 from services.formats.common.loss_report import LossReport
+from services.formats.common.masks import even_odd_crop, even_odd_mask
+from services.formats.common.objects import Object, Pose, objects
 from services.formats.common.png import mask_png
-from services.formats.common.shapes import Joint, Object, Pose, TurnedBox, objects
+from services.formats.common.shapes import Joint, TurnedBox
 from services.formats.common.xml_text import quoted
 from tests.unit.formats.archives import annotation, box, image, info, keypoint, losses, polygon
 from tests.unit.formats.generated import HEIGHT, WIDTH
