@@ -44,8 +44,9 @@ _1_5 = (*_1_0, "darwin")
 _1_45 = (*_1_5, "datumaro")
 _1_63 = (*_1_45, "yolo_obb", "yolo_pose", "dota")
 
-#: The formats that the API documents; the server has the last word.
-FORMATS = _1_63
+#: Every format there is, those that no SDK names among them; a test holds them against the
+#: server's.
+FORMATS = (*_1_63, "roboflow_coco")
 
 # fmt: off
 #: Everyone but the SDK, as the page shows: curl, requests, fetch, Go.

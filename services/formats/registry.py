@@ -10,6 +10,7 @@ from services.formats.dota.format import FORMAT as DOTA
 from services.formats.labelme.format import FORMAT as LABELME
 from services.formats.pascal_voc.format import FORMAT as PASCAL_VOC
 from services.formats.pictograph.format import FORMAT as PICTOGRAPH
+from services.formats.roboflow_coco.format import FORMAT as ROBOFLOW_COCO
 from services.formats.yolo.format import FORMAT as YOLO
 from services.formats.yolo_obb.format import FORMAT as YOLO_OBB
 from services.formats.yolo_pose.format import FORMAT as YOLO_POSE
@@ -21,6 +22,7 @@ FORMATS: dict[str, ExportFormat] = {
         PICTOGRAPH,
         DARWIN,
         COCO,
+        ROBOFLOW_COCO,
         YOLO,
         YOLO_OBB,
         YOLO_POSE,

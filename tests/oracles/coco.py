@@ -8,11 +8,11 @@ from tests.oracles.environments import read
 from tests.oracles.model import Check, OracleResult, SourceImage
 from tests.oracles.shapes import Row, Style, compare
 
-_PYCOCOTOOLS = Style(tolerance=1e-6, lines=False)
+PYCOCOTOOLS = Style(tolerance=1e-6, lines=False)
 #: It rounds to two decimals, and reads poses from a file of their own.
-_DATUMARO = Style(tolerance=0.02, lines=False, poses="box", points="box")
+DATUMARO = Style(tolerance=0.02, lines=False, poses="box", points="box")
 #: Single precision.
-_SUPERVISION = Style(
+SUPERVISION = Style(
     tolerance=0.01, turned="box", polygons="box", lines=False, poses="box", points="box"
 )
 
@@ -20,15 +20,15 @@ _SUPERVISION = Style(
 def pycocotools(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -> OracleResult:
     """Every annotation of the instances, rasters and poses too."""
     answer = read("datumaro", "pycocotools_objects", folder, *_documents(info))
-    return compare(folder, source, info, answer["images"], _PYCOCOTOOLS)
+    return compare(folder, source, info, answer["images"], PYCOCOTOOLS)
 
 
 def datumaro(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -> OracleResult:
     """The instances that Datumaro finds."""
     roots = (part or "." for part in info.folders)
     answer = read("datumaro", "datumaro_shapes", folder, "coco_instances", *roots)
-    images = [{**image, "rows": _outlined(image["rows"])} for image in answer["images"]]
-    return compare(folder, source, info, images, _DATUMARO)
+    images = [{**image, "rows": outlined(image["rows"])} for image in answer["images"]]
+    return compare(folder, source, info, images, DATUMARO)
 
 
 def supervision(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -> OracleResult:
@@ -39,7 +39,7 @@ def supervision(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -
         for place in (f"{part}images", document)
     ]
     answer = read("datumaro", "supervision_boxes", folder, "coco", *places)
-    return compare(folder, source, info, answer["images"], _SUPERVISION)
+    return compare(folder, source, info, answer["images"], SUPERVISION)
 
 
 def checks(info: ExportInfo) -> dict[str, Check]:
@@ -47,8 +47,8 @@ def checks(info: ExportInfo) -> dict[str, Check]:
     return {"pycocotools": pycocotools, "datumaro": datumaro, "supervision": supervision}
 
 
-def _outlined(rows: Sequence[Row]) -> list[Row]:
-    """Without the boxes that Datumaro gives to annotations beside their outlines."""
+def outlined(rows: Sequence[Row]) -> list[Row]:
+    """Rows without the boxes that Datumaro gives to annotations beside their outlines."""
     outlined = {row["group"] for row in rows if row["kind"] in ("ring", "mask")}
     return [row for row in rows if row["kind"] != "box" or row["group"] not in outlined]
 

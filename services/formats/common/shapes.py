@@ -25,17 +25,9 @@ from services.formats.common.geometry import (
     ring_area,
     ring_of,
 )
-from services.formats.common.keypoints import (
-    visibility,
-)
+from services.formats.common.keypoints import visibility
 from services.formats.common.loss_report import LossReport
-from services.formats.common.losses import (
-    CLAMPED,
-    NO_AREA,
-    NO_LINE,
-    OUT_OF_REACH,
-    Loss,
-)
+from services.formats.common.losses import CLAMPED, NO_AREA, NO_LINE, OUT_OF_REACH, Loss
 from services.formats.common.masks import union_area
 
 

@@ -1,0 +1,80 @@
+"""COCO in the layout of Roboflow: `train/`, `valid/` and `test/`, each with its images beside one
+`_annotations.coco.json`.
+
+Layout: https://rfdetr.roboflow.com/learn/train/dataset-formats/. RF-DETR, supervision and
+Datumaro's `roboflow_coco` look for the document under this name. All three documents are
+always there, as RF-DETR wants; images without a split are for training.
+
+`file_name` is relative to the document's folder and has none itself, so a dataset's folders
+become a part of the file names. Category ids count from 1 in class order: supervision writes
+them so and reads classes sorted by id; RF-DETR 1.11 numbers its labels by the sorted ids, and
+versions before 1.6 take 0 for the background. `supercategory` is empty: RF-DETR takes a
+category that is named as another's for a group and leaves it out.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from services.formats.common.coco_document import coco_document, read_coco
+from services.formats.common.coco_plan import CocoPlan
+from services.formats.common.coco_rows import annotation_rows, image_row
+from services.formats.common.export import SPLIT_FOLDERS, ExportImage, ExportInfo
+from services.formats.common.flat_names import flat_name, report_flat_name
+from services.formats.common.writer import Document, Rendered, Tally
+
+_DOCUMENT = "_annotations.coco.json"
+
+
+class RoboflowCoco:
+    """`<train|valid|test>/<name>` and `<train|valid|test>/_annotations.coco.json`."""
+
+    def __init__(self) -> None:
+        self._latest: CocoPlan | None = None
+
+    def image_path(self, image: ExportImage, info: ExportInfo) -> str:
+        """`<train|valid|test>/<name>`, whether or not the export asks for splits."""
+        return f"{_folder(image)}{flat_name(image)}"
+
+    def layout(self, info: ExportInfo) -> str:
+        """What the README says."""
+        return (
+            f"<train|valid|test>/{_DOCUMENT}   the annotations of a split\n"
+            "<train|valid|test>/<file_name>              the image files\n"
+            "Images without a split are in train. Category ids count from 1.\n"
+        )
+
+    def documents(self, info: ExportInfo) -> Sequence[Document]:
+        """One for each split."""
+        categories = self._plan(info).categories
+        return [
+            coco_document(f"{folder}{_DOCUMENT}", info, categories)
+            for folder in SPLIT_FOLDERS.values()
+        ]
+
+    def render(self, image: ExportImage, info: ExportInfo) -> Rendered:
+        """The image's row and one row for each object on it, by id."""
+        selected = image.selected(info)
+        rendered = Rendered.start(image, len(selected))
+        report_flat_name(image, rendered.losses)
+        rows = annotation_rows(image, selected, self._plan(info), rendered.losses)
+        rendered.annotation_count = len(rows.annotations)
+        path = f"{_folder(image)}{_DOCUMENT}"
+        rendered.rows[path, "images"] = [image_row(image, flat_name(image))]
+        rendered.rows[path, "annotations"] = rows.annotations
+        return rendered
+
+    def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
+        """Every document holds the images and annotations of its split."""
+        return read_coco(lines, len(info.selected_classes))
+
+    def _plan(self, info: ExportInfo) -> CocoPlan:
+        plan = self._latest
+        if plan is None or plan.info is not info:
+            plan = self._latest = CocoPlan(info)
+        return plan
+
+
+def _folder(image: ExportImage) -> str:
+    return SPLIT_FOLDERS[image.split or "train"]
+
+
+WRITER = RoboflowCoco()
