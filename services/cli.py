@@ -107,7 +107,7 @@ def serve() -> None:
     from services.exports.reconciler import Reconciler
     from services.parts import database, storage_config
     from services.processes import run_until_stopped, say_ready
-    from services.server import Server
+    from services.server.server import Server
     from services.storage import ObjectStore
 
     loaded = _load()

@@ -22,7 +22,7 @@ from services.identity.keys import create_key, ensure_organization
 from services.identity.roles import Role
 from services.parts import database as open_database
 from services.parts import storage_config
-from services.server import Server
+from services.server.server import Server
 from services.settings import Settings, SettingsError
 from services.storage import ObjectStore, StorageConfig
 

@@ -5,7 +5,7 @@ from cartouche.catalog.v1 import catalog_service_pb2 as pb
 from services.catalog.class_messages import class_message
 from services.catalog.datasets import Dataset
 from services.catalog.images import PutResult, StoredImage
-from services.exports.messages import timestamp
+from services.rpc.timestamps import timestamp
 
 _RESULT = {
     PutResult.created: pb.PUT_IMAGE_RESULT_CREATED,

@@ -13,8 +13,8 @@ from services.catalog.put_stream import PutStream
 from services.database.engine import Database
 from services.errors import AlreadyExists, Invalid, NotFound
 from services.identity.roles import Role
-from services.interceptor import caller
-from services.paging import page
+from services.rpc.caller import caller
+from services.rpc.paging import page
 from services.storage import ObjectStore
 
 

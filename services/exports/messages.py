@@ -1,15 +1,13 @@
 """Exports between their record and protobuf."""
 
-from datetime import UTC, datetime
-
 from cartouche.exports.v1 import export_service_pb2 as pb
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.errors import Invalid
 from services.exports.model import Export, ExportAddress, ExportRequest, Status
 from services.exports.preview import Preview
 from services.formats.common.losses import Kind
 from services.formats.registry import DEFAULT_FORMAT
+from services.rpc.timestamps import timestamp
 
 _STATUS = {
     Status.pending: pb.EXPORT_STATUS_PENDING,
@@ -29,13 +27,6 @@ _STATUS_BACK = {value: key for key, value in _STATUS.items()}
 AddressedRequest = (
     pb.GetExportRequest | pb.WatchExportRequest | pb.GetDownloadUrlRequest | pb.DeleteExportRequest
 )
-
-
-def timestamp(seconds: float) -> Timestamp:
-    """Seconds since 1970 as protobuf has them."""
-    value = Timestamp()
-    value.FromDatetime(datetime.fromtimestamp(seconds, UTC))
-    return value
 
 
 def export_message(export: Export) -> pb.Export:

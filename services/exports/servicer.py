@@ -15,8 +15,9 @@ from services.errors import Invalid, WrongState
 from services.exports import messages, preview, store
 from services.exports.model import Export, ExportAddress, Status, archive_key
 from services.identity.roles import Role
-from services.interceptor import caller
-from services.paging import page
+from services.rpc.caller import caller
+from services.rpc.paging import page
+from services.rpc.timestamps import timestamp
 from services.storage import ObjectStore
 
 MAX_BULK = 1_000
@@ -126,7 +127,7 @@ class ExportServicer(rpc.ExportServiceServicer):
         )
         return pb.GetDownloadUrlResponse(
             download_url=url,
-            expires_at=messages.timestamp(int(ends)),
+            expires_at=timestamp(int(ends)),
             file_size=export.file_size or 0,
             name=export.name,
             crc32=export.crc32,

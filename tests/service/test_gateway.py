@@ -31,7 +31,7 @@ from services.doorbell import Doorbell, connect_broker
 from services.exports.model import Status
 from services.identity.keys import create_key, ensure_organization
 from services.identity.roles import Role
-from services.server import Server
+from services.server.server import Server
 from services.settings import Settings
 from services.storage import ObjectStore, StorageConfig
 

@@ -6,95 +6,33 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from services import logs
 from services.database.engine import Database
-from services.errors import (
-    DOMAIN,
-    AlreadyExists,
-    CartoucheError,
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    RateLimited,
-    Unauthenticated,
-    Unavailable,
-    WrongState,
-)
+from services.errors import CartoucheError
 from services.identity.keys import authenticate
 from services.identity.rate_limits import RateLimiter
 from services.identity.roles import Caller
+from services.rpc.caller import set_caller
+from services.rpc.status import (
+    API_KEY,
+    REQUEST_ID,
+    Failure,
+    Metadata,
+    failure_of,
+    internal_failure,
+    rate_limit_metadata,
+)
 
 logger = logging.getLogger(__name__)
 
 OWN_PREFIX = "/cartouche."
-STATUS_DETAILS = "grpc-status-details-bin"
-REQUEST_ID = "x-request-id"
-API_KEY = "x-api-key"
-
-_caller: ContextVar[Caller] = ContextVar("caller")
-
-_CODES: dict[type[CartoucheError], grpc.StatusCode] = {
-    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
-    Forbidden: grpc.StatusCode.PERMISSION_DENIED,
-    NotFound: grpc.StatusCode.NOT_FOUND,
-    AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
-    WrongState: grpc.StatusCode.FAILED_PRECONDITION,
-    Conflict: grpc.StatusCode.ABORTED,
-    RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Unavailable: grpc.StatusCode.UNAVAILABLE,
-    Invalid: grpc.StatusCode.INVALID_ARGUMENT,
-}
 
 # Generic for the type checker only.
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Metadata = tuple[tuple[str, str | bytes], ...]
-
-
-def caller() -> Caller:
-    """Who makes the call that is being served."""
-    return _caller.get()
-
-
-def status_of(error: CartoucheError, request_id: str) -> tuple[grpc.StatusCode, str, Metadata]:
-    """An error as gRPC sends it: code, message, and trailing metadata with the details."""
-    code = _CODES[type(error)]
-    details: list[Any] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata),
-        error_details_pb2.RequestInfo(request_id=request_id),
-    ]
-    if isinstance(error, Invalid):
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=name, description=text)
-                    for name, text in error.fields.items()
-                ]
-            )
-        )
-    if isinstance(error, RateLimited | Unavailable):
-        seconds = int(error.metadata.get("retry_after", "1"))
-        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=seconds)))
-    status = status_pb2.Status(code=code.value[0], message=error.message)
-    for detail in details:
-        packed = AnyMessage()
-        packed.Pack(detail)
-        status.details.append(packed)
-    return code, error.message, ((STATUS_DETAILS, status.SerializeToString()),)
-
-
-def _internal(request_id: str) -> tuple[grpc.StatusCode, str, Metadata]:
-    message = f"Something went wrong on our side; quote the request id {request_id}."
-    status = status_pb2.Status(code=code_pb2.INTERNAL, message=message)
-    return grpc.StatusCode.INTERNAL, message, ((STATUS_DETAILS, status.SerializeToString()),)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -160,7 +98,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             said: Metadata = ((REQUEST_ID, request_id),)
             try:
                 known, allowance = await asyncio.to_thread(self._known, key)
-                _caller.set(known)
+                set_caller(known)
                 said += allowance
                 async for response in behaviour(request, context):
                     yield response
@@ -176,7 +114,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _admit(self, key: str) -> Metadata:
         """Sets who calls; what the caller may still do is for the answer."""
         known, allowance = self._known(key)
-        _caller.set(known)
+        set_caller(known)
         return allowance
 
     def _known(self, key: str) -> tuple[Caller, Metadata]:
@@ -184,15 +122,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         allowance = self._limiter.count(known)
         if allowance is None:
             return known, ()
-        return known, _allowance(allowance.limit, allowance.remaining, allowance.reset_at)
-
-
-def _allowance(limit: object, remaining: object, reset: object) -> Metadata:
-    return (
-        ("x-ratelimit-limit", str(limit)),
-        ("x-ratelimit-remaining", str(remaining)),
-        ("x-ratelimit-reset", str(reset)),
-    )
+        return known, rate_limit_metadata(allowance.limit, allowance.remaining, allowance.reset_at)
 
 
 def _identify(context: Any) -> tuple[str, str]:
@@ -202,14 +132,11 @@ def _identify(context: Any) -> tuple[str, str]:
     return request_id, str(metadata.get(API_KEY, ""))
 
 
-def _failure(error: Exception, request_id: str) -> tuple[grpc.StatusCode, str, Metadata]:
+def _failure(error: Exception, request_id: str) -> Failure:
     if isinstance(error, CartoucheError):
-        code, message, trailing = status_of(error, request_id)
-        if isinstance(error, RateLimited):
-            trailing += _allowance(*(error.metadata[k] for k in ("limit", "remaining", "reset")))
-        return code, message, trailing
+        return failure_of(error, request_id)
     logger.exception("a call failed")
-    return _internal(request_id)
+    return internal_failure(request_id)
 
 
 def _log(method: str, started: float, code: grpc.StatusCode) -> None:
