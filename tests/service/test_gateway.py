@@ -559,7 +559,7 @@ def test_only_trusted_proxies_are_believed(
     loop = Loop()
     try:
         config = GatewayConfig(server="127.0.0.1:1", trusted_proxies=trusted)
-        with gateway_to(loop, config) as port, caplog.at_level(logging.INFO, "gateway.edge"):
+        with caplog.at_level(logging.INFO, "gateway.edge"), gateway_to(loop, config) as port:
             headers = {"X-Forwarded-For": "203.0.113.7"}
             httpx.get(f"http://127.0.0.1:{port}{EXPORTS}/", headers=headers, trust_env=False)
         assert [vars(r)["client"] for r in caplog.records if r.name == "gateway.edge"] == [client]
