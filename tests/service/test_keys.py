@@ -123,6 +123,9 @@ def test_each_part_says_what_it_needs(tmp_path: Path) -> None:
     assert_one_line(wrong, "CARTOUCHE_S3_ENDPOINT")
     right = run(tmp_path, "worker", CARTOUCHE_S3_ENDPOINT="http://127.0.0.1:9", **store)
     assert_one_line(right, "CARTOUCHE_BROKER_URL is not set")
+    store["CARTOUCHE_S3_ENDPOINT"] = "http://127.0.0.1:9"
+    other = run(tmp_path, "serve", CARTOUCHE_BROKER_URL="kafka://127.0.0.1", **store)
+    assert_one_line(other, "kafka:// is not supported")
 
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:

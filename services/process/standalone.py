@@ -1,33 +1,20 @@
 """Everything in one process, on one machine: what `cartouche run` and `cartouche demo` serve."""
 
 import asyncio
-import fcntl
-import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-import dramatiq
-
-from services.database.engine import Database
 from services.database.migrate import migrate
-from services.doorbell import Doorbell, connect_broker
 from services.embedded import EmbeddedStore
 from services.exports import work
-from services.exports.reconciler import Reconciler
-from services.identity.keys import create_key, ensure_organization
-from services.identity.roles import Role
-from services.parts import database as open_database
-from services.parts import storage_config
+from services.process.first_keys import first_keys
+from services.process.home import alone_in
+from services.process.parts import Parts, assembled, open_database, storage_config
 from services.server.server import Server
-from services.settings import Settings, SettingsError
-from services.storage import ObjectStore, StorageConfig
-
-ORGANIZATION = "demo"
-KEY_ROLES = (Role.owner, Role.member, Role.viewer)
+from services.settings import Settings
+from services.storage import StorageConfig
 
 
 class Worker(Protocol):
@@ -38,7 +25,7 @@ class Worker(Protocol):
     def stop(self) -> None: ...
 
 
-MakeWorker = Callable[[Settings, Database, ObjectStore, dramatiq.Broker, Doorbell], Worker]
+MakeWorker = Callable[[Settings, Parts], Worker]
 #: Serves the gateway: gRPC address, host, port, and whom to tell the port.
 ServeGateway = Callable[[str, str, int, Callable[[int], None]], Awaitable[None]]
 
@@ -49,6 +36,7 @@ class Standing:
 
     base_url: str
     server: str
+    #: API keys of the organization `demo`, by role.
     keys: dict[str, str]
 
 
@@ -64,26 +52,23 @@ async def standalone(
         OSError: a port is taken.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(_alone(settings.home))
-        store = ObjectStore(stack.enter_context(_store_config(settings)))
-        stack.callback(store.close)
-        record = open_database(settings)
-        stack.callback(record.close)
-        migrate(record)
-        store.ensure_buckets()
-        broker = connect_broker(settings.broker_url)
-        doorbell = Doorbell(broker)
-        stack.callback(doorbell.close)
+        stack.enter_context(alone_in(settings.home))
+        store_config = stack.enter_context(_store_config(settings))
+        database = stack.enter_context(closing(open_database(settings)))
+        migrate(database)
+        parts = stack.enter_context(
+            assembled(settings, database, store_config, settings.broker_url)
+        )
+        parts.store.ensure_buckets()
         if settings.embedded_broker:
             # Its bells were lost with the last process, and so were its leases.
-            work.orphan_all(record)
-        worker = make_worker(settings, record, store, broker, doorbell)
+            work.orphan_all(database)
+        worker = make_worker(settings, parts)
         worker.start()
         stack.callback(worker.stop)
-        reconciler = Reconciler(record, doorbell, store, settings)
-        reconciler.start()
-        stack.callback(reconciler.stop)
-        server = Server(settings, record, doorbell, store)
+        parts.reconciler.start()
+        stack.callback(parts.reconciler.stop)
+        server = Server(settings, database, parts.doorbell, parts.store)
         await server.start()
         stack.push_async_callback(server.stop)
         address = f"{settings.grpc_host}:{server.port}"
@@ -91,27 +76,13 @@ async def standalone(
         yield Standing(
             base_url=f"http://{settings.http_host}:{port}",
             server=address,
-            keys=demo_keys(record, settings.home),
+            keys=first_keys(database, settings.home),
         )
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Nobody else may use `home` meanwhile."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"another Cartouche runs on {home}; stop it, or set CARTOUCHE_HOME to another "
-                "folder"
-            ) from None
-        yield
-
-
-@contextmanager
 def _store_config(settings: Settings) -> Iterator[StorageConfig]:
+    """The store of the settings, or the embedded one, which ends with the block."""
     if not settings.embedded_store:
         yield storage_config(settings)
         return
@@ -126,6 +97,7 @@ def _store_config(settings: Settings) -> Iterator[StorageConfig]:
 async def _gateway(
     settings: Settings, server: str, serve_gateway: ServeGateway
 ) -> AsyncIterator[int]:
+    """A gateway that is ended with the block; its port."""
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(
         serve_gateway(server, settings.http_host, settings.http_port, port.set_result)
@@ -138,19 +110,3 @@ async def _gateway(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def demo_keys(database: Database, home: Path) -> dict[str, str]:
-    """The keys of the organization `demo`, made at the first start and kept in keys.json."""
-    path = home / "keys.json"
-    if path.exists():
-        found: dict[str, str] = json.loads(path.read_text())
-        return found
-    organization_id = ensure_organization(database, ORGANIZATION)
-    keys = {role.name: create_key(database, organization_id, role) for role in KEY_ROLES}
-    written = path.with_suffix(".new")
-    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(keys, file, indent=2)
-        file.write("\n")
-    written.replace(path)
-    return keys

@@ -1,0 +1,74 @@
+"""The `cartouche` command: the composition root, which puts the parts of a process together.
+
+Commands import what they run, and only when they run it: help needs none of it, and each
+process loads its own part alone. Nothing else imports the gateway or the workers.
+"""
+
+import sys
+from importlib.metadata import version as package_version
+from typing import Annotated
+
+import typer
+
+from services.cli import demo, importing, keys, serve, setup
+
+app = typer.Typer(
+    name="cartouche",
+    help="Dataset exports for computer-vision teams, over REST and gRPC.\n\n"
+    "`cartouche run` serves everything on one machine; `serve`, `gateway` and `worker` run one "
+    "part each. Settings come from the environment (CARTOUCHE_…); the README lists them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+app.command()(serve.run)
+app.command()(serve.serve)
+app.command()(serve.gateway)
+app.command()(serve.worker)
+app.command()(setup.migrate)
+app.command("rate-limit")(keys.rate_limit)
+app.command("import")(importing.import_dataset)
+app.command()(demo.demo)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Entry of the `cartouche` command: errors in one line, without a traceback."""
+    try:
+        app()
+    except Exception as error:
+        line = _line(error)
+        if line is None:
+            raise
+        print(f"cartouche: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _line(error: Exception) -> str | None:
+    """What a known error says to people; None: it is a bug of ours."""
+    from services.embedded import EmbeddedStoreError
+    from services.errors import CartoucheError
+    from services.settings import SettingsError
+    from services.storage import StorageError
+
+    if isinstance(error, CartoucheError | SettingsError | StorageError | EmbeddedStoreError):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"cartouche {package_version('cartouche')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,35 @@
+"""`cartouche demo`: all of it once, from start to archive."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.wiring import make_gateway, make_worker
+
+
+def demo(
+    target: Annotated[Path, typer.Option(help="File of the archive.")] = Path(
+        "street-scenes-coco.zip"
+    ),
+) -> None:
+    """Show it all: serve, import the demo dataset, export it, download and check the archive."""
+    from services import logs, settings
+    from services.demo.first_start import import_demo
+    from services.demo.tour import run as tour
+    from services.process.signals import run_until_stopped
+    from services.process.standalone import standalone
+
+    found = settings.load()
+    loaded = found.model_copy(update={"http_port": 0, "grpc_port": 0, "home": found.home / "demo"})
+    logs.configure("WARNING")
+
+    async def serving(stopped: asyncio.Event) -> None:
+        print("Starting Cartouche: database, broker, object store, gRPC server, gateway, worker …")
+        async with standalone(loaded, make_worker, make_gateway(loaded)) as standing:
+            print("Importing the demo dataset, unless it is there …")
+            await asyncio.to_thread(import_demo, standing.server, standing.keys["owner"])
+            await asyncio.to_thread(tour, standing.base_url, standing.keys["member"], target)
+
+    run_until_stopped(serving)
