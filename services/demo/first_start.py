@@ -7,7 +7,7 @@ import grpc
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
-from services.demo.scenes import DATASET_NAME, IMAGE_COUNT, write
+from services.demo.dataset.scenes import DATASET_NAME, IMAGE_COUNT, write
 from services.importing.command import import_quietly
 
 

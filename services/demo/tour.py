@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.table import Table
 
 from services.demo.archive_check import Contents, check_archive
+from services.demo.dataset.scenes import DATASET_NAME
 from services.demo.rest import ExportsApi, fetch
-from services.demo.scenes import DATASET_NAME
 from services.errors import AlreadyExists, CartoucheError, Unavailable
 
 _POLL_SECONDS = 0.15

@@ -7,16 +7,11 @@ from random import Random
 import pytest
 from PIL import Image, ImageChops
 
-from services.demo.canvas import Canvas, Extent
-from services.demo.classes import CAR_COLORS
-from services.demo.figures import (
-    Look,
-    car_across,
-    car_along,
-    car_from_above,
-    person,
-)
-from services.demo.labels import box_corners
+from services.demo.dataset.canvas import Canvas, Extent
+from services.demo.dataset.classes import CAR_COLORS
+from services.demo.dataset.figures.cars import car_across, car_along, car_from_above
+from services.demo.dataset.figures.people import Look, person
+from services.demo.dataset.labels import box_corners
 
 _SIZE = (400, 400)
 #: Bright light, on ground of the shadows' colour: shadows vanish, everything else stands out.

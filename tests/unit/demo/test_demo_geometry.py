@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.demo.geometry import clip_path, clip_ring, clip_rings
+from services.demo.dataset.geometry import clip_path, clip_ring, clip_rings
 
 _coordinate = st.integers(-200, 300).map(float)
 _point = st.tuples(_coordinate, _coordinate)

@@ -15,14 +15,18 @@ import pytest
 from PIL import Image
 
 from services.catalog.annotations import normalise
-from services.catalog.model import IMAGE_STATUSES, SPLITS
-from services.demo.classes import CLASSES, JOINTS
-from services.demo.labels import box_corners
-from services.demo.scenes import IMAGE_COUNT, Scene, scenes, write
+from services.catalog.model import IMAGE_STATUSES, SPLITS, DatasetClass
+from services.demo.dataset import classes
+from services.demo.dataset.classes import JOINTS
+from services.demo.dataset.labels import box_corners
+from services.demo.dataset.scenes import IMAGE_COUNT, Scene, scenes, write
+
+#: As an import reads them.
+CLASSES = tuple(map(DatasetClass.from_json, classes.CLASSES))
 
 _DIGEST = """
 from tests.unit.demo.test_demo_scenes import digest
-from services.demo.scenes import scenes
+from services.demo.dataset.scenes import scenes
 print(digest(scenes()))
 """
 
@@ -91,6 +95,10 @@ def test_a_rotated_box_is_enclosed_by_its_bounding_box(
         corners = box_corners(center, oriented["w"], oriented["h"], oriented["angle"])
         assert min(x for x, _ in corners) == pytest.approx(box["x"])
         assert max(y for _, y in corners) == pytest.approx(box["y"] + box["h"])
+
+
+def test_the_classes_are_whole_in_the_form_of_a_dataset() -> None:
+    assert tuple(item.to_json() for item in CLASSES) == classes.CLASSES
 
 
 def test_names_and_values_are_those_of_the_classes(annotations: list[dict[str, Any]]) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import orjson
 
-from services.demo.aerial import Aerial
-from services.demo.canvas import Canvas
-from services.demo.classes import CLASSES
-from services.demo.labels import Labels
-from services.demo.moods import DAY, NIGHT, RAIN, paint_meadow
-from services.demo.street import Street
+from services.demo.dataset.aerial import Aerial
+from services.demo.dataset.canvas import Canvas
+from services.demo.dataset.classes import CLASSES
+from services.demo.dataset.labels import Labels
+from services.demo.dataset.moods import DAY, NIGHT, RAIN, paint_meadow
+from services.demo.dataset.street.street import paint_street
 
 DATASET_NAME = "street-scenes"
 IMAGE_COUNT = 120
@@ -74,7 +74,7 @@ def write(folder: Path) -> None:
             "annotations": scene.annotations,
         }
         text.write_bytes(orjson.dumps(document))
-    classes = {"name": DATASET_NAME, "classes": [c.to_json() for c in CLASSES]}
+    classes = {"name": DATASET_NAME, "classes": CLASSES}
     (folder / "dataset.json").write_bytes(orjson.dumps(classes, option=orjson.OPT_INDENT_2))
 
 
@@ -92,7 +92,7 @@ def _scene(folder: str, number: int, index: int) -> Scene:
     elif folder == "aerial":
         Aerial(canvas, labels, rng).paint()
     else:
-        Street(canvas, labels, rng, mood).paint()
+        paint_street(canvas, labels, rng, mood)
     status = _status(index)
     return Scene(
         path=path,

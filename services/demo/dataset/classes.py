@@ -1,11 +1,9 @@
-"""The classes of the demo dataset, in order."""
+"""The classes of the demo dataset, in order, as its dataset.json writes them."""
 
-from services.catalog.model import ClassAttribute, DatasetClass, Skeleton, SkeletonNode
+from typing import Any
 
 CAR_COLORS = ("red", "blue", "white", "black", "silver", "yellow", "green")
 LIGHT_STATES = ("red", "yellow", "green")
-
-_OCCLUDED = ClassAttribute("occluded", "checkbox")
 
 #: Joint names with their places in the template, in the order that COCO triplets follow.
 JOINTS: tuple[tuple[str, float, float], ...] = (
@@ -41,38 +39,36 @@ _BONES = (
     ("right_knee", "right_ankle"),
 )
 
+_JSON = dict[str, Any]
 
-def _pose_skeleton() -> Skeleton:
+
+def _attribute(name: str, kind: str, *values: str) -> _JSON:
+    return {"name": name, "type": kind, "values": list(values) or None}
+
+
+def _class(name: str, kind: str, color: str, *attributes: _JSON) -> _JSON:
+    item: _JSON = {"name": name, "type": kind, "color": color}
+    return item | {"attributes": list(attributes)} if attributes else item
+
+
+def _skeleton() -> _JSON:
     index = {name: i for i, (name, _, _) in enumerate(JOINTS)}
-    return Skeleton(
-        nodes=tuple(SkeletonNode(name, x, y) for name, x, y in JOINTS),
-        edges=tuple((index[a], index[b]) for a, b in _BONES),
-    )
+    return {
+        "nodes": [{"name": name, "x": x, "y": y} for name, x, y in JOINTS],
+        "edges": [[index[a], index[b]] for a, b in _BONES],
+    }
 
+
+_OCCLUDED = _attribute("occluded", "checkbox")
 
 #: A pose is one keypoint annotation per joint, named for the joint's own class; the class
 #: "person pose" holds the skeleton that joins them.
-CLASSES: tuple[DatasetClass, ...] = (
-    DatasetClass(
-        "car",
-        "bbox",
-        "#e6194b",
-        (ClassAttribute("color", "select", CAR_COLORS), _OCCLUDED),
-    ),
-    DatasetClass("person", "bbox", "#3cb44b", (_OCCLUDED,)),
-    DatasetClass(
-        "traffic light",
-        "bbox",
-        "#ffe119",
-        (ClassAttribute("state", "select", LIGHT_STATES),),
-    ),
-    DatasetClass(
-        "lane",
-        "polyline",
-        "#00b7eb",
-        (ClassAttribute("style", "select", ("solid", "dashed")),),
-    ),
-    DatasetClass("building", "polygon", "#911eb4", (ClassAttribute("floors", "number"),)),
-    DatasetClass("person pose", "keypoint", "#f58231", skeleton=_pose_skeleton()),
-    *(DatasetClass(name, "keypoint", "#f58231", (_OCCLUDED,)) for name, _, _ in JOINTS),
+CLASSES: tuple[_JSON, ...] = (
+    _class("car", "bbox", "#e6194b", _attribute("color", "select", *CAR_COLORS), _OCCLUDED),
+    _class("person", "bbox", "#3cb44b", _OCCLUDED),
+    _class("traffic light", "bbox", "#ffe119", _attribute("state", "select", *LIGHT_STATES)),
+    _class("lane", "polyline", "#00b7eb", _attribute("style", "select", "solid", "dashed")),
+    _class("building", "polygon", "#911eb4", _attribute("floors", "number")),
+    _class("person pose", "keypoint", "#f58231") | {"skeleton": _skeleton()},
+    *(_class(name, "keypoint", "#f58231", _OCCLUDED) for name, _, _ in JOINTS),
 )

@@ -8,11 +8,11 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from services.demo.canvas import Canvas, Color, Point
-from services.demo.classes import CAR_COLORS
-from services.demo.figures import car_from_above
-from services.demo.geometry import between, clip_path, clip_rings
-from services.demo.labels import Labels, box_corners
+from services.demo.dataset.canvas import Canvas, Color, Point
+from services.demo.dataset.classes import CAR_COLORS
+from services.demo.dataset.figures.cars import car_from_above
+from services.demo.dataset.geometry import between, clip_path, clip_rings
+from services.demo.dataset.labels import Labels, box_corners
 
 _GRASS: Color = (116, 146, 84)
 _ASPHALT: Color = (92, 94, 98)

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-from services.demo.canvas import Point
+from services.demo.dataset.canvas import Point
 
 #: Square pixels.
 _SLIVER = 60.0

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from services.demo.canvas import Extent, Point
+from services.demo.dataset.canvas import Extent, Point
 
 
 def box_corners(center: Point, length: float, width: float, angle: float) -> list[Point]:

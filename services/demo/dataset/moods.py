@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-from services.demo.canvas import Canvas, Color, Point
-from services.demo.figures import tree
+from services.demo.dataset.canvas import Canvas, Color, Point
+from services.demo.dataset.figures.roadside import tree
 
 
 @dataclass(frozen=True, slots=True)
