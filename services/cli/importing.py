@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
+from services.formats.registry import FORMATS
+
+_IMPORTED = [format_.name for format_ in FORMATS.values() if format_.is_imported]
+
 
 def import_dataset(
     dataset: Annotated[str, typer.Option(help="Name of the dataset; made if it is missing.")],
-    format: Annotated[str, typer.Option(help="coco, pascal_voc, yolo or pictograph.")],
+    format: Annotated[str, typer.Option(help=f"One of {', '.join(_IMPORTED)}.")],
     images: Annotated[Path, typer.Option(help="Folder of the image files.")],
     annotations: Annotated[Path, typer.Option(help="Annotation file or folder.")],
     status: Annotated[
