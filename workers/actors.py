@@ -17,9 +17,9 @@ from dramatiq.threading import Interrupt
 from services.catalog.content import forget_content
 from services.doorbell import QUEUES, Bell
 from services.errors import Unavailable
-from services.exports import removal, work
+from services.exports import claims, endings, progress, removal
+from services.exports.claims import ExportClaim, SegmentClaim
 from services.exports.model import Step, archive_key
-from services.exports.work import ExportClaim, SegmentClaim
 from services.storage import (
     StorageError,
     StorageRefused,
@@ -73,7 +73,7 @@ def register(broker: dramatiq.Broker, context: WorkerContext) -> None:
 def plan_export(context: WorkerContext, export_id: str) -> None:
     """Freezes an export; builds it at once where it is small."""
     claim = _insist(
-        partial(work.claim_export, context.database, export_id, Step.plan, context.settings.lease)
+        partial(claims.claim_export, context.database, export_id, Step.plan, context.settings.lease)
     )
     if claim is not None:
         _guarded(context, claim, partial(_plan, context, claim))
@@ -85,7 +85,7 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
         completion = finish.build_small(context, held, planned.claim, planned.blocks)
         _complete(context, claim, completion)
         return
-    recorded = work.plan_segments(
+    recorded = progress.export_planned(
         context.database,
         claim,
         segments=planned.segments,
@@ -106,7 +106,7 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
 def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
     """Builds one segment of an export."""
     claim = _insist(
-        partial(work.claim_segment, context.database, export_id, number, context.settings.lease)
+        partial(claims.claim_segment, context.database, export_id, number, context.settings.lease)
     )
     if claim is not None:
         _guarded(context, claim, partial(_build, context, claim))
@@ -115,17 +115,19 @@ def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
 def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
     result = build.build_segment(context, held, claim)
     # A segment that is built is not built again because the database is away for a moment.
-    counted = _insist(partial(work.segment_done, context.database, claim, result))
-    if counted is work.Counted.last:
+    counted = _insist(partial(progress.segment_done, context.database, claim, result))
+    if counted is progress.Counted.last:
         context.doorbell.ring(Bell.finish_export, claim.export_id)
-    elif counted is work.Counted.lost:
+    elif counted is progress.Counted.lost:
         raise ClaimLost(claim.export_id)
 
 
 def finish_export(context: WorkerContext, export_id: str) -> None:
     """Ends the archive of an export whose segments are all built."""
     claim = _insist(
-        partial(work.claim_export, context.database, export_id, Step.finish, context.settings.lease)
+        partial(
+            claims.claim_export, context.database, export_id, Step.finish, context.settings.lease
+        )
     )
     if claim is not None:
         _guarded(context, claim, partial(_finish, context, claim))
@@ -135,8 +137,8 @@ def _finish(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
     _complete(context, claim, finish.finish(context, held, claim))
 
 
-def _complete(context: WorkerContext, claim: ExportClaim, completion: work.Completion) -> None:
-    if not work.complete(context.database, claim, completion, context.settings.retention):
+def _complete(context: WorkerContext, claim: ExportClaim, completion: endings.Completion) -> None:
+    if not endings.complete(context.database, claim, completion, context.settings.retention):
         raise ClaimLost(claim.export_id)
     logger.info(
         "export completed",
@@ -165,7 +167,7 @@ def _guarded(
     context: WorkerContext, claim: ExportClaim | SegmentClaim, step: Callable[[Held], None]
 ) -> None:
     """Runs a step under its claim, and takes down how it ended."""
-    if claim.lost >= work.MAX_LOST:
+    if claim.lost >= claims.MAX_LOST:
         _fail(
             context,
             claim,
@@ -179,7 +181,7 @@ def _guarded(
         except ClaimLost:
             logger.info("claim lost", extra=_about(claim))
             _discard(context, claim)
-            _insist(partial(work.abandon, context.database, claim))
+            _insist(partial(claims.abandon, context.database, claim))
             context.doorbell.ring(Bell.remove_export, claim.export_id)
         except ImageUnusable as error:
             # Else an import would take the bytes for stored, and mend nothing.
@@ -193,10 +195,10 @@ def _guarded(
         except UploadNotFound:
             _restart(context, claim)
         except (StorageUnavailable, Unavailable) as error:
-            _postpone(context, claim, error, work.MAX_FAILURES)
+            _postpone(context, claim, error, claims.MAX_FAILURES)
         except Interrupt:
             # The worker shuts down, or the time limit is over.
-            _insist(partial(work.release, context.database, claim))
+            _insist(partial(claims.release, context.database, claim))
             raise
         except Exception as error:
             logger.exception("a step failed", extra=_about(claim))
@@ -207,7 +209,7 @@ def _discard(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
     """Removes what a lost claim staged; the export, and its clearing up, may be over already."""
     try:
         # An answer that was lost can look like a lost claim.
-        if isinstance(claim, ExportClaim) or not work.is_recorded(context.database, claim):
+        if isinstance(claim, ExportClaim) or not progress.is_recorded(context.database, claim):
             discard_stage(context.store, claim)
     except (StorageError, Unavailable) as error:
         logger.warning(
@@ -226,7 +228,7 @@ def _postpone(
             f"ended so: {error}. Create the export again once that is mended.",
         )
         return
-    pause = _insist(partial(work.postpone, context.database, claim))
+    pause = _insist(partial(claims.postpone, context.database, claim))
     logger.warning(
         "a step is tried again",
         extra={**_about(claim), "error": str(error), "pause_seconds": pause},
@@ -234,9 +236,9 @@ def _postpone(
 
 
 def _fail(context: WorkerContext, claim: ExportClaim | SegmentClaim, message: str) -> None:
-    failed = _insist(partial(work.fail, context.database, claim.export_id, message, claim))
+    failed = _insist(partial(endings.fail, context.database, claim.export_id, message, claim))
     if isinstance(claim, SegmentClaim):
-        _insist(partial(work.abandon, context.database, claim))
+        _insist(partial(claims.abandon, context.database, claim))
     if failed:
         logger.warning("export failed", extra={**_about(claim), "error_message": message})
         context.doorbell.ring(Bell.remove_export, claim.export_id)
@@ -249,16 +251,16 @@ def _restart(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
     key = archive_key(export.organization_id, export.export_id)
     try:
         upload_id = context.store.create_upload(key)
-        restarted = work.restart_archive(context.database, claim, export.upload_id, upload_id)
+        restarted = endings.restart_archive(context.database, claim, export.upload_id, upload_id)
         if not restarted:
             context.store.abort_upload(key, upload_id)
-            _insist(partial(work.abandon, context.database, claim))
+            _insist(partial(claims.abandon, context.database, claim))
             return
     except (StorageError, Unavailable) as error:
-        _postpone(context, claim, error, work.MAX_FAILURES)
+        _postpone(context, claim, error, claims.MAX_FAILURES)
         return
     logger.warning("the store forgot the upload; the archive begins again", extra=_about(claim))
-    for number in work.unfinished_segments(context.database, export.export_id):
+    for number in progress.unfinished_segments(context.database, export.export_id):
         context.doorbell.ring(Bell.build_segment, export.export_id, number)
 
 

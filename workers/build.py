@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from services.exports.claims import SegmentClaim
 from services.exports.model import archive_key, staging_prefix
-from services.exports.work import SegmentClaim
 from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
 from services.storage import ObjectNotFound, ObjectStore

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from services.database.engine import Database
 from services.errors import Unavailable
-from services.exports import work
-from services.exports.work import ExportClaim, SegmentClaim
+from services.exports import claims
+from services.exports.claims import ExportClaim, SegmentClaim
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class LeaseKeeper:
     def _renew(self, held: Held) -> None:
         began_at = time.monotonic()
         try:
-            if work.renew(self._database, held.claim, self._lease):
+            if claims.renew(self._database, held.claim, self._lease):
                 held.renewed_at = began_at
             else:
                 held.lost = True

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from services.exports import work
+from services.exports import progress
+from services.exports.claims import ExportClaim
+from services.exports.endings import Completion
 from services.exports.model import archive_key, staging_prefix
-from services.exports.work import Completion, ExportClaim
 from services.formats.common.loss_report import LossReport
 from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
@@ -34,7 +35,7 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
     assert claim.upload_id is not None
     key = archive_key(claim.organization_id, claim.export_id)
     store = context.store
-    results = work.segment_results(context.database, claim.export_id)
+    results = progress.segment_results(context.database, claim.export_id)
     prefix = staging_prefix(claim.organization_id, claim.export_id)
     assembly = Assembly(export_info(claim), results, StoreStaging(store, prefix))
     parts = [(part["number"], part["etag"]) for result in results if (part := result.get("part"))]
@@ -51,7 +52,7 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
             parts.append(
                 (number, store.upload_part(key, claim.upload_id, number, len(piece), piece))
             )
-        if not work.archive_assembled(context.database, claim, assembly.length, assembly.crc32):
+        if not progress.archive_assembled(context.database, claim, assembly.length, assembly.crc32):
             raise ClaimLost(claim.export_id)
         try:
             store.complete_upload(key, claim.upload_id, parts)

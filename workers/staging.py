@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from services.exports.claims import ExportClaim, SegmentClaim
 from services.exports.model import staging_prefix
-from services.exports.work import ExportClaim, SegmentClaim
 from services.storage import ObjectStore
 
 

@@ -17,7 +17,7 @@ from services.database.engine import Database
 from services.database.tables import export_segments, exports, idempotency_keys, leases
 from services.doorbell import Bell, Doorbell
 from services.errors import Unavailable
-from services.exports import work
+from services.exports import endings
 from services.exports.model import Step
 from services.exports.store import IDEMPOTENCY_SECONDS
 from services.settings import Settings
@@ -124,7 +124,7 @@ def _fail_overdue(database: Database, deadline: timedelta) -> None:
     with database.read() as connection:
         ids = list(connection.scalars(overdue))
     for export_id in ids:
-        work.fail(
+        endings.fail(
             database,
             export_id,
             f"The export was not finished within {deadline}. Check that workers run and that "

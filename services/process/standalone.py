@@ -8,7 +8,7 @@ from typing import Protocol
 
 from services.database.migrate import migrate
 from services.embedded import EmbeddedStore
-from services.exports import work
+from services.exports import claims
 from services.process.first_keys import first_keys
 from services.process.home import alone_in
 from services.process.parts import Parts, assembled, open_database, storage_config
@@ -62,7 +62,7 @@ async def standalone(
         parts.store.ensure_buckets()
         if settings.embedded_broker:
             # Its bells were lost with the last process, and so were its leases.
-            work.orphan_all(database)
+            claims.orphan_all(database)
         worker = make_worker(settings, parts)
         worker.start()
         stack.callback(worker.stop)

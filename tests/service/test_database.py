@@ -32,7 +32,7 @@ from services.database.engine import Database
 from services.database.migrate import migrate, require_newest
 from services.database.tables import exports, metadata
 from services.doorbell import Doorbell, connect_broker
-from services.exports import store, work
+from services.exports import claims, endings, progress, store
 from services.exports.model import ExportAddress, ExportRequest, Status, Step
 from services.exports.reconciler import sweep
 from services.identity.keys import authenticate, create_key, ensure_organization
@@ -263,12 +263,12 @@ def _planned(c: Crowded) -> str:
     """The id of an export of two segments that nobody has claimed."""
     request = ExportRequest("dataset", str(uuid.uuid4()), "coco")
     made = store.create_export(c.database, c.organization_id, request, lambda _: b"").export_id
-    plan = work.claim_export(c.database, made, Step.plan, LEASE)
+    plan = claims.claim_export(c.database, made, Step.plan, LEASE)
     assert plan is not None
-    assert work.plan_segments(
+    assert progress.export_planned(
         c.database,
         plan,
-        segments=[work.PlannedSegment(number, "key", 1, 1) for number in (1, 2)],
+        segments=[progress.PlannedSegment(number, "key", 1, 1) for number in (1, 2)],
         upload_id=None,
         snapshot={"classes": []},
         image_count=1,
@@ -279,15 +279,15 @@ def _planned(c: Crowded) -> str:
 
 def _work(c: Crowded) -> None:
     made = _planned(c)
-    for number, counted in ((1, work.Counted.more), (2, work.Counted.last)):
-        claim = work.claim_segment(c.database, made, number, LEASE)
+    for number, counted in ((1, progress.Counted.more), (2, progress.Counted.last)):
+        claim = claims.claim_segment(c.database, made, number, LEASE)
         assert claim is not None
-        assert work.renew(c.database, claim, LEASE)
-        assert work.segment_done(c.database, claim, {}) is counted
-        assert work.segment_done(c.database, claim, {}) is work.Counted.lost
-    assert work.segment_results(c.database, made) == [{}, {}]
-    assert work.unfinished_segments(c.database, made) == []
-    assert work.fail(c.database, made, "enough")
+        assert claims.renew(c.database, claim, LEASE)
+        assert progress.segment_done(c.database, claim, {}) is counted
+        assert progress.segment_done(c.database, claim, {}) is progress.Counted.lost
+    assert progress.segment_results(c.database, made) == [{}, {}]
+    assert progress.unfinished_segments(c.database, made) == []
+    assert endings.fail(c.database, made, "enough")
 
 
 def _sweep(c: Crowded) -> None:
@@ -331,7 +331,7 @@ def test_a_claim_waits_for_a_deletion_under_way(crowded: Crowded) -> None:
     with ThreadPoolExecutor(1) as pool:
         with crowded.database.write() as connection:
             connection.execute(exports.update().where(exports.c.id == made).values(deleted=True))
-            claimed = pool.submit(work.claim_segment, crowded.database, made, 1, LEASE)
+            claimed = pool.submit(claims.claim_segment, crowded.database, made, 1, LEASE)
             with pytest.raises(TimeoutError):
                 claimed.result(timeout=0.3)
         assert claimed.result(timeout=30) is None
