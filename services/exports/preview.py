@@ -11,8 +11,8 @@ from services.database.engine import Database, Transaction
 from services.errors import NotFound
 from services.exports.forecast import ExpectedLoss, forecast
 from services.exports.model import ExportAddress, ExportRequest
+from services.exports.queries import find_export
 from services.exports.sizes import estimated_size
-from services.exports.store import find_export
 from services.exports.validation import class_errors, field_errors, invalid
 from services.formats.common.losses import Kind
 

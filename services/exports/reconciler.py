@@ -18,8 +18,8 @@ from services.database.tables import export_segments, exports, idempotency_keys,
 from services.doorbell import Bell, Doorbell
 from services.errors import Unavailable
 from services.exports import endings
+from services.exports.creation import IDEMPOTENCY_SECONDS
 from services.exports.model import Step
-from services.exports.store import IDEMPOTENCY_SECONDS
 from services.settings import Settings
 from services.storage import ObjectStore, StorageError
 

@@ -12,7 +12,7 @@ from cartouche.exports.v1 import export_service_pb2_grpc as rpc
 from services.database.engine import Database
 from services.doorbell import Bell, Doorbell
 from services.errors import Invalid, WrongState
-from services.exports import messages, preview, store
+from services.exports import creation, messages, preview, queries
 from services.exports.model import Export, ExportAddress, Status, archive_key
 from services.identity.roles import Role
 from services.rpc.caller import caller
@@ -41,7 +41,7 @@ class ExportServicer(rpc.ExportServiceServicer):
     ) -> pb.CreateExportResponse:
         who = caller()
         who.require(Role.member)
-        created = store.create_export(
+        created = creation.create_export(
             self._database,
             who.organization_id,
             messages.export_request(request),
@@ -73,7 +73,7 @@ class ExportServicer(rpc.ExportServiceServicer):
         self, request: pb.ListExportsRequest, context: grpc.ServicerContext
     ) -> pb.ListExportsResponse:
         limit, offset = page(request.limit, request.offset)
-        found = store.list_exports(
+        found = queries.list_exports(
             self._database,
             caller().organization_id,
             dataset_name=request.dataset_name,
@@ -139,7 +139,7 @@ class ExportServicer(rpc.ExportServiceServicer):
     ) -> pb.DeleteExportResponse:
         who = caller()
         who.require(Role.admin)
-        export_id = store.delete_export(
+        export_id = queries.delete_export(
             self._database, who.organization_id, messages.export_address(request)
         )
         self._doorbell.ring(Bell.remove_export, export_id)
@@ -152,7 +152,7 @@ class ExportServicer(rpc.ExportServiceServicer):
         who.require(Role.admin)
         if not 1 <= len(request.export_ids) <= MAX_BULK:
             raise Invalid.of("export_ids", f"give 1 to {MAX_BULK} ids")
-        deleted, not_found = store.bulk_delete_exports(
+        deleted, not_found = queries.bulk_delete_exports(
             self._database, who.organization_id, request.export_ids
         )
         for export_id in deleted:
@@ -160,4 +160,4 @@ class ExportServicer(rpc.ExportServiceServicer):
         return pb.BulkDeleteExportsResponse(deleted=deleted, not_found=not_found)
 
     def _get(self, address: ExportAddress) -> Export:
-        return store.get_export(self._database, caller().organization_id, address)
+        return queries.get_export(self._database, caller().organization_id, address)

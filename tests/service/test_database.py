@@ -32,7 +32,7 @@ from services.database.engine import Database
 from services.database.migrate import migrate, require_newest
 from services.database.tables import exports, metadata
 from services.doorbell import Doorbell, connect_broker
-from services.exports import claims, endings, progress, store
+from services.exports import claims, creation, endings, progress, queries
 from services.exports.model import ExportAddress, ExportRequest, Status, Step
 from services.exports.reconciler import sweep
 from services.identity.keys import authenticate, create_key, ensure_organization
@@ -195,7 +195,9 @@ def _fill(database: Database, number: int) -> Crowded:
     export_id = ""
     if number == 0:
         request = ExportRequest("dataset", "first", "coco")
-        export_id = store.create_export(database, organization_id, request, lambda _: b"").export_id
+        export_id = creation.create_export(
+            database, organization_id, request, lambda _: b""
+        ).export_id
     return Crowded(database, key, organization_id, dataset_id, export_id)
 
 
@@ -238,7 +240,7 @@ def _selections(c: Crowded) -> None:
 
 def _reading(c: Crowded) -> None:
     for address in (ExportAddress(id=c.export_id), ExportAddress("", "dataset", "first")):
-        assert store.get_export(c.database, c.organization_id, address).id == c.export_id
+        assert queries.get_export(c.database, c.organization_id, address).id == c.export_id
     for filters in (
         {},
         {"dataset_name": "dataset"},
@@ -246,23 +248,23 @@ def _reading(c: Crowded) -> None:
         {"formats": ["coco"]},
         {"dataset_name": "dataset", "status": Status.completed, "formats": ["coco"]},
     ):
-        found = store.list_exports(c.database, c.organization_id, limit=5, **filters)
+        found = queries.list_exports(c.database, c.organization_id, limit=5, **filters)
         assert len(found.exports) == 5
 
 
 def _writing(c: Crowded) -> None:
     request = ExportRequest("dataset", str(uuid.uuid4()), "coco", idempotency_key=str(uuid.uuid4()))
-    made = store.create_export(c.database, c.organization_id, request, lambda _: b"")
-    again = store.create_export(c.database, c.organization_id, request, lambda _: b"")
+    made = creation.create_export(c.database, c.organization_id, request, lambda _: b"")
+    again = creation.create_export(c.database, c.organization_id, request, lambda _: b"")
     assert again.export_id == made.export_id
-    store.delete_export(c.database, c.organization_id, ExportAddress(id=made.export_id))
-    store.bulk_delete_exports(c.database, c.organization_id, [made.export_id, "other"])
+    queries.delete_export(c.database, c.organization_id, ExportAddress(id=made.export_id))
+    queries.bulk_delete_exports(c.database, c.organization_id, [made.export_id, "other"])
 
 
 def _planned(c: Crowded) -> str:
     """The id of an export of two segments that nobody has claimed."""
     request = ExportRequest("dataset", str(uuid.uuid4()), "coco")
-    made = store.create_export(c.database, c.organization_id, request, lambda _: b"").export_id
+    made = creation.create_export(c.database, c.organization_id, request, lambda _: b"").export_id
     plan = claims.claim_export(c.database, made, Step.plan, LEASE)
     assert plan is not None
     assert progress.export_planned(

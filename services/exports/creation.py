@@ -1,35 +1,26 @@
-"""The exports of an organization: made, read, listed, deleted."""
+"""Making an export: recorded at once, or known from a request that came before."""
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import orjson
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog.datasets import Dataset, find_dataset
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import datasets, exports, idempotency_keys
-from services.errors import AlreadyExists, Conflict, NotFound
-from services.exports.model import (
-    Export,
-    ExportAddress,
-    ExportPage,
-    ExportRequest,
-    Status,
-    Step,
-)
+from services.database.tables import exports, idempotency_keys
+from services.errors import AlreadyExists, Conflict
+from services.exports.model import Export, ExportAddress, ExportRequest, Status, Step
+from services.exports.queries import exports_of, find_export, one_export
 from services.exports.validation import class_errors, field_errors, invalid
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 #: How long an equal request counts as the same one sent again.
 DUPLICATE_SECONDS = 60
-
-#: Nothing is finished before it is verified: progress stays below 1 until then.
-_UNFINISHED = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +84,7 @@ def create_export(
                     rung_at=now(),
                 )
             )
-            export = _one(connection, _mine(organization_id).where(exports.c.id == export_id))
-            assert export is not None
+            export = find_export(connection, organization_id, ExportAddress(id=export_id))
             response = encode(export)
             if request.idempotency_key:
                 connection.execute(
@@ -165,9 +155,9 @@ def _duplicate(connection: Connection, dataset: Dataset, request: ExportRequest)
     Raises:
         AlreadyExists: the name is taken by another request.
     """
-    found = _one(
+    found = one_export(
         connection,
-        _mine(dataset.organization_id).where(
+        exports_of(dataset.organization_id).where(
             exports.c.dataset_id == dataset.id, exports.c.name == request.name
         ),
     )
@@ -186,155 +176,3 @@ def _duplicate(connection: Connection, dataset: Dataset, request: ExportRequest)
     if request.return_recent_duplicate and same:
         return found
     raise _exists(request)
-
-
-def get_export(database: Database, organization_id: str, address: ExportAddress) -> Export:
-    """One export.
-
-    Raises:
-        NotFound: the organization has no such export, or no such dataset.
-    """
-    with database.read() as connection:
-        return find_export(connection, organization_id, address)
-
-
-def find_export(connection: Connection, organization_id: str, address: ExportAddress) -> Export:
-    """`get_export` within a transaction."""
-    query = _mine(organization_id)
-    if address.id:
-        found = _one(connection, query.where(exports.c.id == _asked(address.id)))
-        asked = f"id {address.id!r}"
-    else:
-        dataset = find_dataset(connection, organization_id, address.dataset_name)
-        found = _one(
-            connection,
-            query.where(exports.c.dataset_id == dataset.id, exports.c.name == _asked(address.name)),
-        )
-        asked = f"name {address.name!r} in dataset {address.dataset_name!r}"
-    if found is None:
-        raise NotFound(
-            "EXPORT_NOT_FOUND",
-            f"No export with the {asked} was found. List the exports to see what there is.",
-            {"id": address.id, "dataset_name": address.dataset_name, "name": address.name},
-        )
-    return found
-
-
-def list_exports(
-    database: Database,
-    organization_id: str,
-    *,
-    dataset_name: str = "",
-    status: Status | None = None,
-    formats: Sequence[str] = (),
-    limit: int = 100,
-    offset: int = 0,
-) -> ExportPage:
-    """A page of the organization's exports, newest first.
-
-    Raises:
-        NotFound: `dataset_name` names no dataset of the organization.
-    """
-    with database.read() as connection:
-        query = _mine(organization_id)
-        if dataset_name:
-            dataset = find_dataset(connection, organization_id, dataset_name)
-            query = query.where(exports.c.dataset_id == dataset.id)
-        if status is not None:
-            query = query.where(exports.c.status == status)
-        if formats:
-            query = query.where(exports.c.format.in_(formats))
-        total = connection.scalar(query.with_only_columns(func.count(), maintain_column_froms=True))
-        rows = connection.execute(
-            query.order_by(exports.c.created_at.desc(), exports.c.id).limit(limit).offset(offset)
-        ).all()
-    return ExportPage(tuple(_export(row) for row in rows), total or 0)
-
-
-def delete_export(database: Database, organization_id: str, address: ExportAddress) -> str:
-    """Hides an export at once and for ever; its objects are removed in the background.
-
-    Raises:
-        NotFound: the organization has no such export.
-    """
-    with database.write() as connection:
-        found = find_export(connection, organization_id, address)
-        _hide(connection, [found.id])
-    return found.id
-
-
-def bulk_delete_exports(
-    database: Database, organization_id: str, export_ids: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Hides exports by id. Returns the ids that were deleted, and those not found."""
-    wanted = list(dict.fromkeys(export_ids))
-    with database.write() as connection:
-        mine = set(
-            connection.scalars(
-                select(exports.c.id).where(
-                    exports.c.organization_id == organization_id,
-                    ~exports.c.deleted,
-                    exports.c.id.in_([_asked(export_id) for export_id in wanted]),
-                )
-            )
-        )
-        _hide(connection, list(mine))
-    return [i for i in wanted if i in mine], [i for i in wanted if i not in mine]
-
-
-def _asked(text: str) -> str:
-    """A name or id to look up: PostgreSQL refuses NUL, which none of them has."""
-    return text.replace("\0", "\ufffd")
-
-
-def _hide(connection: Connection, export_ids: list[str]) -> None:
-    connection.execute(
-        exports.update()
-        .where(exports.c.id.in_(export_ids))
-        .values(deleted=True, step=Step.done, updated_at=now(), version=exports.c.version + 1)
-    )
-
-
-def _mine(organization_id: str) -> Select[tuple[object, ...]]:
-    return (
-        select(exports, datasets.c.name.label("dataset_name"))
-        .join(datasets, datasets.c.id == exports.c.dataset_id)
-        .where(exports.c.organization_id == organization_id, ~exports.c.deleted)
-    )
-
-
-def _one(connection: Connection, query: Select[tuple[object, ...]]) -> Export | None:
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _export(row)
-
-
-def _export(row: Row[tuple[object, ...]]) -> Export:
-    status = Status(row.status)
-    done = row.work_done / row.work_total if row.work_total else 0.0
-    return Export(
-        id=row.id,
-        organization_id=row.organization_id,
-        dataset_id=row.dataset_id,
-        dataset_name=row.dataset_name,
-        name=row.name,
-        format=row.format,
-        include_images=row.include_images,
-        class_filter=tuple(row.class_filter),
-        status_filter=row.status_filter,
-        include_unannotated=row.include_unannotated,
-        organize_by_split=row.organize_by_split,
-        status=status,
-        error_message=row.error_message,
-        progress=1.0 if status is Status.completed else min(done, _UNFINISHED),
-        image_count=row.image_count,
-        annotation_count=row.annotation_count,
-        # Known to the record before the archive is verified; to callers only after.
-        file_size=row.file_size if status is Status.completed else None,
-        crc32=row.crc32 if status is Status.completed else None,
-        sha256=row.sha256 if status is Status.completed else None,
-        warnings=row.warnings if status is Status.completed else None,
-        created_at=row.created_at,
-        completed_at=row.completed_at,
-        expires_at=row.expires_at,
-        version=row.version,
-    )
