@@ -15,8 +15,8 @@ from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
 
-from services.embedded import HOST
 from services.storage import ObjectStore, StorageConfig
+from services.storage.embedded import HOST
 from tests.datasets import key_of, unique
 from tests.parts import REGION
 from tests.stack import Production, Stack

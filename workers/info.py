@@ -2,8 +2,8 @@
 
 from importlib.metadata import version
 
-from services.formats.common.export import ExportInfo
 from services.exports.claims import ExportClaim
+from services.formats.common.export import ExportInfo
 
 #: Cartouche's own; it stands in every manifest.
 VERSION = version("cartouche")

@@ -10,8 +10,8 @@ from services.catalog.selection import Selection
 from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
 from services.exports.model import archive_key, staging_prefix
-from services.formats.common.export import ExportInfo
 from services.exports.progress import PlannedSegment
+from services.formats.common.export import ExportInfo
 from workers.archive.segments import SegmentCutter, part_size
 from workers.build import image_entry_size
 from workers.claims import Held

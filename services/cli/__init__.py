@@ -47,10 +47,10 @@ def main() -> None:
 
 def _line(error: Exception) -> str | None:
     """What a known error says to people; None: it is a bug of ours."""
-    from services.embedded import EmbeddedStoreError
     from services.errors import CartoucheError
     from services.settings import SettingsError
     from services.storage import StorageError
+    from services.storage.embedded import EmbeddedStoreError
 
     if isinstance(error, CartoucheError | SettingsError | StorageError | EmbeddedStoreError):
         return str(error)

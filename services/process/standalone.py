@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.database.migrate import migrate
-from services.embedded import EmbeddedStore
 from services.exports import claims
 from services.process.first_keys import first_keys
 from services.process.home import alone_in
@@ -15,6 +14,7 @@ from services.process.parts import Parts, assembled, open_database, storage_conf
 from services.server.server import Server
 from services.settings import Settings
 from services.storage import StorageConfig
+from services.storage.embedded import EmbeddedStore
 
 
 class Worker(Protocol):

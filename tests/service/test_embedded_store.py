@@ -15,8 +15,8 @@ from time import monotonic, sleep
 import psutil
 import pytest
 
-from services.embedded import EmbeddedStore, EmbeddedStoreError
 from services.storage import ObjectStore, StorageConfig
+from services.storage.embedded import EmbeddedStore, EmbeddedStoreError
 from tests.processes import accepts, environment
 
 
@@ -101,7 +101,7 @@ def test_it_dies_with_a_killed_parent_and_the_next_start_takes_its_place(
 ) -> None:
     program = (
         "import pathlib, sys, time\n"
-        "from services.embedded import EmbeddedStore\n"
+        "from services.storage.embedded import EmbeddedStore\n"
         "config = EmbeddedStore(pathlib.Path(sys.argv[1])).start()\n"
         "print(config.endpoint, flush=True)\n"
         "time.sleep(60)\n"

@@ -15,7 +15,6 @@ from time import monotonic, sleep
 import pytest
 
 from services.storage import (
-    MIB,
     ObjectNotFound,
     ObjectStore,
     StorageConfig,
@@ -27,6 +26,7 @@ from tests import parts
 from tests.needs import need_part
 
 IMAGES, EXPORTS = "images", "exports"
+MIB = 1024 * 1024
 PART = 5 * MIB
 ODD_KEYS = (
     "a b",

@@ -1,10 +1,4 @@
-"""The object store: the only module that knows S3.
-
-Three clients share the work, each where it is best: the MinIO SDK for control calls and
-for signing (local arithmetic), obstore for many small objects, and plain HTTP with
-presigned URLs for large bodies, which are neither held in memory nor hashed.
-It speaks plain S3, tested on MinIO and on rclone's server.
-"""
+"""The verbs of the object store."""
 
 import re
 import threading
@@ -35,7 +29,7 @@ from obstore.store import S3Store
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, Timeout
 
-from services.http_pool import ConnectionFailed, HttpPool
+from services.storage.pool import ConnectionFailed, HttpPool
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential

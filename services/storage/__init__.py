@@ -1,0 +1,31 @@
+"""The object store: the only room that knows S3.
+
+Three clients share the work, each where it is best: the MinIO SDK for control calls and
+for signing (local arithmetic), obstore for many small objects, and plain HTTP with
+presigned URLs for large bodies, which are neither held in memory nor hashed.
+It speaks plain S3, tested on MinIO and on rclone's server.
+"""
+
+from services.storage.store import (
+    ObjectInfo,
+    ObjectNotFound,
+    ObjectStore,
+    StorageConfig,
+    StorageError,
+    StorageRefused,
+    StorageUnavailable,
+    UploadInfo,
+    UploadNotFound,
+)
+
+__all__ = [
+    "ObjectInfo",
+    "ObjectNotFound",
+    "ObjectStore",
+    "StorageConfig",
+    "StorageError",
+    "StorageRefused",
+    "StorageUnavailable",
+    "UploadInfo",
+    "UploadNotFound",
+]
