@@ -26,10 +26,10 @@ from services.storage import (
     StorageUnavailable,
     UploadNotFound,
 )
-from workers import build, finish, plan
-from workers.claims import ClaimLost, Held
+from workers import finish, plan, segment
 from workers.context import WorkerContext
-from workers.outcomes import ImageUnusable, PermanentFailure
+from workers.failures import ImageUnusable, PermanentFailure
+from workers.leases import ClaimLost, Held
 from workers.staging import discard_stage
 
 logger = logging.getLogger(__name__)
@@ -99,8 +99,8 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
             archive_key(claim.organization_id, claim.export_id), planned.upload_id
         )
         raise ClaimLost(claim.export_id)
-    for segment in planned.segments:
-        context.doorbell.ring(Bell.build_segment, claim.export_id, segment.number)
+    for ready in planned.segments:
+        context.doorbell.ring(Bell.build_segment, claim.export_id, ready.number)
 
 
 def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
@@ -113,7 +113,7 @@ def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
 
 
 def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
-    result = build.build_segment(context, held, claim)
+    result = segment.build_segment(context, held, claim)
     # A segment that is built is not built again because the database is away for a moment.
     counted = _insist(partial(progress.segment_done, context.database, claim, result))
     if counted is progress.Counted.last:

@@ -6,7 +6,7 @@ from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.settings import Settings
 from services.storage import ObjectStore
-from workers.claims import LeaseKeeper
+from workers.leases import LeaseKeeper
 
 
 @dataclass(frozen=True, slots=True)

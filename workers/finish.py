@@ -11,14 +11,14 @@ from services.exports.model import archive_key, staging_prefix
 from services.formats.common.loss_report import LossReport
 from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
-from workers.assembly import Assembly
-from workers.build import ImageEntries, build_text, stage_images
-from workers.claims import ClaimLost, Held
+from workers.archive_assembly import Assembly
+from workers.check import Expected, check
 from workers.context import WorkerContext
-from workers.info import export_info
-from workers.manifests import Block
+from workers.export_info import export_info
+from workers.leases import ClaimLost, Held
+from workers.segment import ImageEntries, build_text, stage_images
+from workers.segment_manifest import Block
 from workers.staging import MemoryStaging, StoreStaging
-from workers.verification import Expected, verify
 
 KINDS = ("clamped", "degraded", "dropped", "renamed", "unannotated")
 
@@ -61,7 +61,7 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
             stat = store.stat(store.exports_bucket, key)
             if stat is None or stat.size != assembly.length:
                 raise
-    return _verified(context, held, claim, key, assembly, None)
+    return _checked(context, held, claim, key, assembly, None)
 
 
 def build_small(
@@ -83,10 +83,10 @@ def build_small(
     held.check()
     context.store.put(context.store.exports_bucket, key, data, "application/zip")
     sha256 = hashlib.sha256(data).hexdigest()
-    return _verified(context, held, claim, key, assembly, sha256)
+    return _checked(context, held, claim, key, assembly, sha256)
 
 
-def _verified(
+def _checked(
     context: WorkerContext,
     held: Held,
     claim: ExportClaim,
@@ -104,7 +104,7 @@ def _verified(
         summary=assembly.summary,
         info=export_info(claim),
     )
-    read_sha256 = verify(context.store, held, expected, context.settings.verify)
+    read_sha256 = check(context.store, held, expected, context.settings.verify)
     return Completion(
         file_size=assembly.length,
         crc32=assembly.crc32,

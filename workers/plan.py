@@ -13,12 +13,12 @@ from services.exports.model import archive_key, staging_prefix
 from services.exports.progress import PlannedSegment
 from services.formats.common.export import ExportInfo
 from workers.archive.segments import SegmentCutter, part_size
-from workers.build import image_entry_size
-from workers.claims import Held
 from workers.context import WorkerContext
-from workers.info import export_info
-from workers.manifests import Block, ManifestWriter, PlannedImage, blocks, planned_image
-from workers.outcomes import PermanentFailure
+from workers.export_info import export_info
+from workers.failures import PermanentFailure
+from workers.leases import Held
+from workers.segment import image_entry_size
+from workers.segment_manifest import Block, ManifestWriter, PlannedImage, blocks, planned_image
 from workers.staging import StoreStaging, stage_of
 
 #: Bytes of annotations a segment holds at most, where the images allow it.

@@ -7,8 +7,8 @@ from services.doorbell import Doorbell
 from services.settings import Settings
 from services.storage import ObjectStore
 from workers.actors import register
-from workers.claims import LeaseKeeper
 from workers.context import WorkerContext
+from workers.leases import LeaseKeeper
 
 #: How long a shutdown waits for steps that were interrupted to give back their claims.
 _SHUTDOWN_MILLISECONDS = 20_000

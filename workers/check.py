@@ -16,9 +16,9 @@ from workers.archive.reader import (
     read_end,
     read_local_header,
 )
-from workers.assembly import Summary
-from workers.claims import Held
-from workers.outcomes import PermanentFailure
+from workers.archive_assembly import Summary
+from workers.failures import PermanentFailure
+from workers.leases import Held
 
 #: Images whose bytes are read back where not all are.
 SAMPLED_IMAGES = 16
@@ -51,7 +51,7 @@ class ArchiveDamaged(PermanentFailure):
         )
 
 
-def verify(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str | None:
+def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str | None:
     """Opens the archive and checks it.
 
     Always: its size, the end record, every directory record, and every entry that is no

@@ -13,13 +13,13 @@ from services.storage import ObjectNotFound, ObjectStore
 from workers.archive.deflate import crc32, crc32_combine
 from workers.archive.entries import Entry, Method, local_entry_size, local_header, pack_record
 from workers.archive.segments import MIN_PART
-from workers.claims import Held
 from workers.context import WorkerContext
-from workers.info import VERSION, export_info
-from workers.manifests import Block, PlannedImage, read_blocks
-from workers.outcomes import ImageUnusable
+from workers.export_info import VERSION, export_info
+from workers.failures import ImageUnusable
+from workers.leases import Held
+from workers.segment_manifest import Block, PlannedImage, read_blocks
+from workers.segment_text import SegmentText
 from workers.staging import Staging, StoreStaging, stage_of
-from workers.text import SegmentText
 
 
 def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> dict[str, Any]:

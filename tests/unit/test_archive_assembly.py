@@ -7,11 +7,11 @@ import yaml
 
 from services.formats.common.export import ExportImage
 from tests.unit.formats.archives import box, image, info
-from workers.assembly import Assembly
-from workers.info import VERSION
-from workers.manifests import PlannedImage
+from workers.archive_assembly import Assembly
+from workers.export_info import VERSION
+from workers.segment_manifest import PlannedImage
+from workers.segment_text import SegmentText
 from workers.staging import MemoryStaging
-from workers.text import SegmentText
 
 
 def test_splits_of_all_segments_decide_how_data_yaml_ends() -> None:

@@ -12,7 +12,7 @@ from services.formats.common.writer import Document
 from services.formats.registry import FORMATS
 from workers.archive.deflate import Fragment, crc32, deflate, deflated_file, join
 from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.manifests import Block
+from workers.segment_manifest import Block
 
 #: A row list of a document: the document's position, the section's name.
 Section = tuple[int, str]

@@ -24,9 +24,9 @@ from workers.archive.deflate import (
 )
 from workers.archive.directory import DirectoryWriter
 from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.info import VERSION
+from workers.export_info import VERSION
+from workers.segment_text import documents, fragment, row_key
 from workers.staging import Staging
-from workers.text import documents, fragment, row_key
 
 
 @dataclass(frozen=True, slots=True)
