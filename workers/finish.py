@@ -15,8 +15,9 @@ from workers.archive_assembly import Assembly
 from workers.check import Expected, check
 from workers.context import WorkerContext
 from workers.export_info import export_info
+from workers.image_entries import ImageEntries
 from workers.leases import ClaimLost, Held
-from workers.segment import ImageEntries, build_text, stage_images
+from workers.segment import build_text, stage_images
 from workers.segment_manifest import Block
 from workers.staging import MemoryStaging, StoreStaging
 

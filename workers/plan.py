@@ -16,8 +16,8 @@ from workers.archive.segments import SegmentCutter, part_size
 from workers.context import WorkerContext
 from workers.export_info import export_info
 from workers.failures import PermanentFailure
+from workers.image_entries import image_entry_size
 from workers.leases import Held
-from workers.segment import image_entry_size
 from workers.segment_manifest import Block, ManifestWriter, PlannedImage, blocks, planned_image
 from workers.staging import StoreStaging, stage_of
 
