@@ -6,17 +6,16 @@ presigned URLs for large bodies, which are neither held in memory nor hashed.
 It speaks plain S3, tested on MinIO and on rclone's server.
 """
 
-from services.storage.store import (
-    ObjectInfo,
+from services.storage.config import StorageConfig
+from services.storage.errors import (
     ObjectNotFound,
-    ObjectStore,
-    StorageConfig,
     StorageError,
     StorageRefused,
     StorageUnavailable,
-    UploadInfo,
     UploadNotFound,
 )
+from services.storage.multipart import UploadInfo
+from services.storage.store import ObjectInfo, ObjectStore
 
 __all__ = [
     "ObjectInfo",

@@ -17,7 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.storage import ObjectStore, StorageConfig, StorageError
+from services.storage.config import StorageConfig
+from services.storage.errors import StorageError
+from services.storage.store import ObjectStore
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"

@@ -1,0 +1,138 @@
+"""The clients of one process: the MinIO SDK, obstore, the connection pool and the threads."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from obstore.store import S3Store
+from urllib3.util import Retry, Timeout
+
+from services.storage.config import StorageConfig
+from services.storage.pool import HttpPool
+from services.storage.retries import RETRY_WAITS
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
+
+#: Threads of a process that read small objects.
+READ_THREADS = 16
+CONNECT_TIMEOUT = 3.0
+#: Of control calls and small reads.
+CALL_TIMEOUT = 20.0
+#: Between two pieces of a large body.
+BODY_TIMEOUT = 60.0
+
+
+class Clients:
+    """The clients of one process."""
+
+    def __init__(self, config: StorageConfig) -> None:
+        self._config = config
+        endpoint, public = urlsplit(config.endpoint), urlsplit(config.public_endpoint)
+        self._http = urllib3.PoolManager(
+            maxsize=READ_THREADS,
+            timeout=Timeout(connect=CONNECT_TIMEOUT, read=CALL_TIMEOUT),
+            retries=Retry(
+                total=len(RETRY_WAITS),
+                backoff_factor=RETRY_WAITS[0],
+                status_forcelist=(500, 502, 503, 504),
+                allowed_methods=None,
+                raise_on_status=False,
+                redirect=0,
+            ),
+        )
+        self.control = Minio(
+            endpoint.netloc,
+            config.access_key,
+            config.secret_key,
+            secure=endpoint.scheme == "https",
+            region=config.region,
+            http_client=self._http,
+        )
+        self.signer = Minio(
+            public.netloc,
+            config.signing_access_key,
+            config.signing_secret_key,
+            secure=public.scheme == "https",
+            region=config.region,
+        )
+        self.pool = HttpPool(CONNECT_TIMEOUT, BODY_TIMEOUT)
+        self.threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="storage-read")
+        self._readers = {
+            bucket: self._new_reader(bucket)
+            for bucket in (config.images_bucket, config.exports_bucket)
+        }
+
+    def reader(self, bucket: str) -> S3Store:
+        """The client that reads small objects of the bucket."""
+        return self._readers[bucket]
+
+    def close(self) -> None:
+        """Closes idle connections and ends the threads."""
+        self.threads.shutdown(cancel_futures=True)
+        self.pool.close()
+        self._http.clear()
+
+    def _credentials(self) -> "S3Credential":
+        return {
+            "access_key_id": self._config.access_key,
+            "secret_access_key": self._config.secret_key,
+            "expires_at": None,
+        }
+
+    def _new_reader(self, bucket: str) -> S3Store:
+        config = self._config
+        # obstore takes whatever is missing here from AWS_* and proxy variables of the
+        # environment, which must not decide where Cartouche reads.
+        return S3Store(
+            bucket,
+            aws_endpoint_url_s3=config.endpoint,
+            region=config.region,
+            virtual_hosted_style_request=False,
+            skip_signature=False,
+            credential_provider=self._credentials,
+            client_options={
+                "allow_http": config.endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
+                "timeout": timedelta(seconds=CALL_TIMEOUT),
+                "proxy_url": config.endpoint,
+                "proxy_excludes": urlsplit(config.endpoint).hostname or "",
+            },
+            retry_config={
+                "max_retries": len(RETRY_WAITS),
+                "backoff": {
+                    "init_backoff": timedelta(seconds=RETRY_WAITS[0]),
+                    "max_backoff": timedelta(seconds=RETRY_WAITS[-1]),
+                    "base": 2,
+                },
+                "retry_timeout": timedelta(seconds=2 * CALL_TIMEOUT),
+            },
+        )
+
+
+class ClientsAtFirstUse:
+    """Makes the clients when they are first asked for, and again after `close`."""
+
+    def __init__(self, config: StorageConfig) -> None:
+        self._config = config
+        self._made: Clients | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Clients:
+        """The clients of this process."""
+        made = self._made
+        if made is None:
+            with self._lock:
+                made = self._made = self._made or Clients(self._config)
+        return made
+
+    def close(self) -> None:
+        """Closes the clients, if there are any."""
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None:
+            made.close()

@@ -1,0 +1,43 @@
+"""Where the object store is, and who we are there."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class StorageConfig:
+    """Where the store is and who we are there. Endpoints are `http(s)://host[:port]`.
+
+    Links are signed with credentials of their own, which should only read the exports
+    bucket: every link shows its access key.
+    """
+
+    endpoint: str
+    public_endpoint: str
+    region: str
+    access_key: str
+    secret_key: str
+    signing_access_key: str
+    signing_secret_key: str
+    images_bucket: str
+    exports_bucket: str
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for an endpoint that is not one."""
+        for setting, endpoint in (
+            ("CARTOUCHE_S3_ENDPOINT", self.endpoint),
+            ("CARTOUCHE_S3_PUBLIC_ENDPOINT", self.public_endpoint),
+        ):
+            address = urlsplit(endpoint)
+            if (
+                address.scheme not in ("http", "https")
+                or not address.netloc
+                or address.path not in ("", "/")
+                or address.query
+            ):
+                raise ValueError(
+                    f"{setting} is {endpoint!r}: give http:// or https://, a host, "
+                    "and a port if it is not the usual one, without a path"
+                )
+        if not self.region:
+            raise ValueError("CARTOUCHE_S3_REGION is empty: give the region, us-east-1 for MinIO")

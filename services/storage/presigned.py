@@ -1,0 +1,155 @@
+"""Calls over plain HTTP, signed in their URLs: large bodies pass in pieces, and unhashed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPResponse
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from minio.credentials.credentials import Credentials
+from minio.signer import presign_v4
+
+from services.storage.answers import refusal
+from services.storage.clients import BODY_TIMEOUT, CALL_TIMEOUT, Clients
+from services.storage.config import StorageConfig
+from services.storage.errors import invalid_key, unreachable
+from services.storage.pool import ConnectionFailed
+
+#: Our own presigned calls are made at once.
+CALL_EXPIRES = timedelta(minutes=15)
+
+
+class PresignedCalls:
+    """Presigned calls on objects and buckets. They raise StorageError for every answer that
+    is no success, and are never tried twice."""
+
+    def __init__(self, config: StorageConfig, clients: Callable[[], Clients]) -> None:
+        self._config = config
+        self._clients = clients
+
+    def call(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        read_timeout: float = CALL_TIMEOUT,
+    ) -> bytes:
+        """A small call on an object: the content of the answer."""
+        with self.exchange(
+            method,
+            bucket,
+            key,
+            query,
+            headers=headers,
+            body=body,
+            length=len(body),
+            read_timeout=read_timeout,
+        ) as response:
+            return response.read()
+
+    def call_bucket(self, bucket: str, query: Mapping[str, str]) -> bytes:
+        """What the store answers to a question about a bucket itself."""
+        with self._exchange_url("GET", self._bucket_url(bucket, query), bucket) as response:
+            return response.read()
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes | Iterable[bytes],
+        length: int,
+        content_type: str | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> str:
+        """Stores an object, or a part of one, of exactly `length` bytes; returns its ETag."""
+        headers = {"Content-Type": content_type} if content_type else {}
+        with self.exchange(
+            "PUT", bucket, key, query, headers=headers, body=body, length=length
+        ) as response:
+            response.read()
+            return response.headers.get("ETag", "").strip('"')
+
+    @contextmanager
+    def exchange(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] = b"",
+        length: int = 0,
+        read_timeout: float = BODY_TIMEOUT,
+    ) -> Iterator[HTTPResponse]:
+        """A call on an object: its answer, to be read inside the `with` block."""
+        try:
+            url = self._clients().control.get_presigned_url(
+                method, bucket, key, CALL_EXPIRES, extra_query_params=dict(query or {})
+            )
+        except ValueError as error:
+            raise invalid_key(bucket, key, error) from error
+        upload_id = (query or {}).get("uploadId", "")
+        with self._exchange_url(
+            method,
+            url,
+            bucket,
+            key,
+            upload_id,
+            headers=headers,
+            body=body,
+            length=length,
+            read_timeout=read_timeout,
+        ) as response:
+            yield response
+
+    @contextmanager
+    def _exchange_url(
+        self,
+        method: str,
+        url: str,
+        bucket: str,
+        key: str = "",
+        upload_id: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] = b"",
+        length: int = 0,
+        read_timeout: float = CALL_TIMEOUT,
+    ) -> Iterator[HTTPResponse]:
+        try:
+            with self._clients().pool.exchange(
+                method,
+                url,
+                headers=headers,
+                body=body,
+                length=length,
+                read_timeout=read_timeout,
+            ) as response:
+                if response.status >= 300:
+                    raise refusal(response, response.read(), bucket, key, upload_id)
+                yield response
+        except ConnectionFailed as error:
+            raise unreachable(error) from error
+
+    def _bucket_url(self, bucket: str, query: Mapping[str, str]) -> str:
+        """A presigned call on a bucket itself, which `get_presigned_url` does not make."""
+        config = self._config
+        any_key = self._clients().control.get_presigned_url("GET", bucket, "k", CALL_EXPIRES)
+        address = urlsplit(any_key)
+        signed = presign_v4(
+            method="GET",
+            url=address._replace(
+                path=address.path.removesuffix("k"),
+                query=urlencode(sorted(query.items()), quote_via=quote, safe=""),
+            ),
+            region=config.region,
+            credentials=Credentials(config.access_key, config.secret_key),
+            date=datetime.now(UTC),
+            expires=int(CALL_EXPIRES.total_seconds()),
+        )
+        return urlunsplit(signed)
