@@ -110,7 +110,7 @@ def test_it_dies_with_a_killed_parent_and_the_next_start_takes_its_place(
         [sys.executable, "-c", program, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env=environment(),
     )
     with parent:
