@@ -50,7 +50,7 @@ def rate_limit(
 def _migrated_database() -> "Database":
     """The record, at the schema of this version."""
     from services.database.migrate import require_newest
-    from services.process.parts import open_database
+    from services.process.configured import open_database
 
     database = open_database(load_settings())
     require_newest(database)

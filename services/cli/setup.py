@@ -6,7 +6,7 @@ from services.cli.wiring import load_settings
 def migrate() -> None:
     """Bring the database to the newest schema, and make the buckets if they are missing."""
     from services.database.migrate import migrate as migrate_database
-    from services.process.parts import open_database, storage_config
+    from services.process.configured import open_database, storage_config
     from services.storage import ObjectStore
 
     settings = load_settings()

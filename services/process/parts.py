@@ -1,4 +1,4 @@
-"""The parts that processes are made of, from one Settings object."""
+"""The parts of a process, put together once and closed in turn."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -10,6 +10,7 @@ from services.database.engine import Database
 from services.database.migrate import require_newest
 from services.doorbell import Doorbell, connect_broker
 from services.exports.reconciler import Reconciler
+from services.process.configured import open_database, shared_broker, storage_config
 from services.settings import Settings, SettingsError
 from services.storage import ObjectStore, StorageConfig
 
@@ -57,55 +58,6 @@ def shared_parts(settings: Settings) -> Iterator[Parts]:
     """
     with closing(open_database(settings)) as database:
         require_newest(database)
-        config, broker_url = storage_config(settings), _shared_broker(settings)
+        config, broker_url = storage_config(settings), shared_broker(settings)
         with assembled(settings, database, config, broker_url) as parts:
             yield parts
-
-
-def open_database(settings: Settings) -> Database:
-    """The record."""
-    return Database(settings.sqlalchemy_url, settings.database_pool)
-
-
-def storage_config(settings: Settings) -> StorageConfig:
-    """The object store of the settings, which must name one.
-
-    Links are signed with the store's own key where no signing key is set.
-
-    Raises:
-        SettingsError: a setting is missing or malformed.
-    """
-    for name in ("s3_endpoint", "s3_access_key", "s3_secret_key"):
-        if not getattr(settings, name):
-            raise SettingsError(
-                f"CARTOUCHE_{name.upper()} is not set. Give the endpoint and keys of an S3 "
-                "store, or use `cartouche run`, which starts one of its own."
-            )
-    try:
-        return StorageConfig(
-            endpoint=settings.s3_endpoint,
-            public_endpoint=settings.s3_public_endpoint or settings.s3_endpoint,
-            region=settings.s3_region,
-            access_key=settings.s3_access_key,
-            secret_key=settings.s3_secret_key,
-            signing_access_key=settings.s3_signing_access_key or settings.s3_access_key,
-            signing_secret_key=settings.s3_signing_secret_key or settings.s3_secret_key,
-            images_bucket=settings.s3_images_bucket,
-            exports_bucket=settings.s3_exports_bucket,
-        )
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
-
-
-def _shared_broker(settings: Settings) -> str:
-    """The broker of a process that runs one part: it must be shared with the others.
-
-    Raises:
-        SettingsError: it is the in-process one.
-    """
-    if settings.embedded_broker:
-        raise SettingsError(
-            "CARTOUCHE_BROKER_URL is not set. Give amqp://… or redis://…, or use "
-            "`cartouche run`, which needs no broker."
-        )
-    return settings.broker_url

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from services.database.migrate import migrate
 from services.exports import claims
+from services.process.configured import open_database, storage_config
 from services.process.first_keys import first_keys
 from services.process.home import alone_in
-from services.process.parts import Parts, assembled, open_database, storage_config
+from services.process.parts import Parts, assembled
 from services.server.server import Server
 from services.settings import Settings
 from services.storage import StorageConfig
