@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from services.errors import CartoucheError
-from services.importing.client import ImportSummary, import_dataset
-from services.importing.dataset import ImportIssue, read_dataset
+from services.formats.common.source import ImportIssue
+from services.importing.client import import_dataset
+from services.importing.dataset import read_dataset
+from services.importing.upload import ImportSummary
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 

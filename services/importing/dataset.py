@@ -1,42 +1,47 @@
-"""Readers of datasets on disk, by source format."""
+"""Datasets on disk, by source format."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from services.catalog.model import IMAGE_STATUSES
-from services.formats.coco import reader as coco
-from services.formats.common.source import (
-    ImportFailed,
-    ImportIssue,
-    ImportItem,
-    ImportSource,
-)
-from services.formats.pascal_voc import reader as pascal_voc
-from services.formats.pictograph import reader as pictograph
-from services.formats.yolo import reader as yolo
+from services.formats.common.finder import Annotations, ImageFinder
+from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
+from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
 from services.importing.splits import read_splits
 
-__all__ = [
-    "FORMATS",
-    "ImportFailed",
-    "ImportIssue",
-    "ImportItem",
-    "ImportSource",
-    "read_dataset",
-]
+Reader: TypeAlias = Callable[[ImageFinder, Annotations], SourceDataset[SourceImage]]
 
-#: Source formats, by the name that `cartouche import` takes.
-FORMATS: Mapping[str, Callable[[ImageFolder, Path], ImportSource]] = MappingProxyType(
-    {
-        "coco": coco.read,
-        "pascal_voc": pascal_voc.read,
-        "yolo": yolo.read,
-        "pictograph": pictograph.read,
-    }
-)
+#: The module whose `read` is the reader of a source format; it is loaded when it is needed.
+READERS = {
+    "coco": "services.formats.coco.reader",
+    "pascal_voc": "services.formats.pascal_voc.reader",
+    "yolo": "services.formats.yolo.reader",
+    "pictograph": "services.formats.pictograph.reader",
+}
+#: The names that `cartouche import` takes.
+SOURCE_FORMATS = tuple(READERS)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportItem:
+    """One image file with its annotations."""
+
+    #: Folder and file name in the dataset, POSIX, relative.
+    path: str
+    file: Path
+    status: str | None = None
+    split: str | None = None
+    #: In the Pictograph wire form.
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[ImportIssue] = field(default_factory=list)
+
+
+#: A dataset on disk.
+ImportSource: TypeAlias = SourceDataset[ImportItem]
 
 
 def read_dataset(
@@ -49,7 +54,7 @@ def read_dataset(
     """A dataset on disk.
 
     Args:
-        format_name: a key of `FORMATS`.
+        format_name: one of `SOURCE_FORMATS`.
         images: folder of the images; paths in the dataset are relative to it.
         annotations: file or folder, as the format has it.
         status: status of every image; None: what the source says, else `new`.
@@ -59,12 +64,14 @@ def read_dataset(
     Raises:
         ImportFailed: something that the import needs is missing or cannot be read.
     """
-    if format_name not in FORMATS:
-        raise ImportFailed(f"Format {format_name!r} is unknown; use {', '.join(FORMATS)}.")
+    if format_name not in READERS:
+        raise ImportFailed(f"Format {format_name!r} is unknown; use {', '.join(SOURCE_FORMATS)}.")
     if status is not None and status not in IMAGE_STATUSES:
         raise ImportFailed(f"Status {status!r} is unknown; use {', '.join(IMAGE_STATUSES)}.")
     splits = read_splits(split_from) if split_from else None
-    source = FORMATS[format_name](ImageFolder(images), annotations)
+    read: Reader = import_module(READERS[format_name]).read
+    folder = ImageFolder(images)
+    source = read(folder, annotations_at(annotations))
     if not source.paths:
         raise ImportFailed(
             f"None of the images below {images} is in {annotations}; give the folder that the "
@@ -73,9 +80,15 @@ def read_dataset(
     assigned = splits.assign(source.paths) if splits else None
 
     def load(path: str) -> ImportItem:
-        item = source.load(path)
-        split = item.split if assigned is None else assigned.get(path)
-        return replace(item, status=status or item.status or "new", split=split)
+        image = source.load(path)
+        return ImportItem(
+            path=image.path,
+            file=folder.file(image.image),
+            status=status or image.status or "new",
+            split=image.split if assigned is None else assigned.get(path),
+            annotations=image.annotations,
+            issues=image.issues,
+        )
 
     issues = [*source.issues, *(splits.issues if splits else ())]
-    return replace(source, load=load, issues=issues)
+    return ImportSource(source.classes, source.paths, load, issues)

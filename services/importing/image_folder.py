@@ -11,6 +11,7 @@ from PIL import Image
 
 from services.catalog.names import IMAGE_EXTENSIONS
 from services.formats.common.source import ImportFailed, ImportIssue
+from services.importing.folders import DiskFolder
 
 # Reading a header allocates nothing, so no size is suspicious.
 Image.MAX_IMAGE_PIXELS = None
@@ -29,7 +30,8 @@ class ImageFolder:
         """
         if not root.is_dir():
             raise ImportFailed(f"{root} is no folder; give the folder of the images.")
-        self.root = root
+        self._root = root
+        self.folder = DiskFolder(root)
         self.issues: list[ImportIssue] = []
         # Only of names that are not UTF-8: a Path for each image takes memory.
         self._odd_files: dict[str, Path] = {}
@@ -46,7 +48,7 @@ class ImageFolder:
         self._known = frozenset(self.paths)
 
     def _path(self, file: Path) -> str:
-        path = file.relative_to(self.root).as_posix()
+        path = file.relative_to(self._root).as_posix()
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -82,7 +84,7 @@ class ImageFolder:
 
     def file(self, path: str) -> Path:
         """The file of one of `paths`."""
-        return self._odd_files.get(path) or self.root / path
+        return self._odd_files.get(path) or self._root / path
 
     def find(self, name: str) -> str | None:
         """The path of the image that an annotation file calls `name`, with extension.
@@ -101,6 +103,25 @@ class ImageFolder:
         the only one of that stem, or of that file name in any folder."""
         return self._by_stem.get(stem) or self._by_name_stem.get(basename(stem))
 
+    def resolve(self, path: str) -> str:
+        """The absolute location of one of `paths`, links followed."""
+        return self.file(path).resolve().as_posix()
+
+    def size(self, path: str) -> tuple[int, int] | None:
+        """Width and height of one of `paths` as displayed (EXIF orientation applied), read from
+        the header.
+
+        None: the file is no image that can be read.
+        """
+        try:
+            with Image.open(self.file(path)) as image:
+                width, height = image.size
+                if image.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS:
+                    return height, width
+                return width, height
+        except (OSError, ValueError, SyntaxError):
+            return None
+
 
 def unique(paths: Iterable[str], part: Callable[[str], str]) -> dict[str, str | None]:
     """Paths by a part of them; None where several share it."""
@@ -109,18 +130,3 @@ def unique(paths: Iterable[str], part: Callable[[str], str]) -> dict[str, str | 
         key = part(path)
         found[key] = None if key in found else path
     return found
-
-
-def image_size(file: Path) -> tuple[int, int] | None:
-    """Width and height as displayed (EXIF orientation applied), read from the header.
-
-    None: the file is no image that can be read.
-    """
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-            if image.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS:
-                return height, width
-            return width, height
-    except (OSError, ValueError, SyntaxError):
-        return None

@@ -19,8 +19,9 @@ from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from PIL import Image
 
 from services.catalog.model import DatasetClass
-from services.importing.client import ImportSummary, import_dataset
+from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
+from services.importing.upload import ImportSummary
 from services.storage import ObjectStore, StorageConfig
 from tests.stack import CartoucheProcess, Production, Stack
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.importing.client import ImportSummary
+from services.importing.upload import ImportSummary
 from tests.faults.pipeline import RecordedPipeline, draw_noise, wait_until
 
 pytestmark = pytest.mark.timeout(240)

@@ -12,53 +12,23 @@ carries the attribute `occluded`.
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from services.catalog.model import DatasetClass, Skeleton, SkeletonNode
+from services.formats.coco.categories import Category, dataset_classes, read_categories
+from services.formats.coco.matching import ListedImage, match
+from services.formats.common.annotations import annotation_id, bbox, has_area, keypoint, polygon
+from services.formats.common.finder import Annotations, ImageFinder, SourceFile
+from services.formats.common.geometry import Box, Point, bounds
 from services.formats.common.rings import MaskError, decode_runs, outline, overlap, union_outline
-from services.formats.common.source import (
-    Box,
-    ImportFailed,
-    ImportIssue,
-    ImportItem,
-    ImportSource,
-    Point,
-    annotation_id,
-    bbox,
-    checked_names,
-    class_color,
-    enclosure,
-    has_area,
-    keypoint,
-    polygon,
-)
-from services.importing.image_folder import ImageFolder
+from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
+from services.formats.common.source_files import content_of
 
 _NOT_LABELLED, _VISIBLE = 0, 2
 #: Pixels by which a box may differ from the joints it was made from.
 _ROUNDING = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class _Category:
-    name: str
-    #: Joint names in the order of the triplets; empty without a pose.
-    joints: tuple[str, ...] = ()
-    edges: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def is_pose(self) -> bool:
-        """Whether it has joints with names of their own."""
-        return len(self.joints) > 1
-
-    def joint(self, place: int) -> str:
-        """The class of the joint at a place of the triplets."""
-        return self.joints[place] if self.is_pose and place < len(self.joints) else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +40,7 @@ class _Joint:
     occluded: bool
 
 
-@dataclass(slots=True)
-class _Image:
-    """What the document says about one image file."""
-
-    width: Any = None
-    height: Any = None
-    annotations: list[Any] = field(default_factory=list)
-
-
-def read(images: ImageFolder, annotations: Path) -> ImportSource:
+def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
     """Reads a COCO document; `annotations` is its file, or a folder with this one JSON file.
 
     Raises:
@@ -87,33 +48,31 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
     """
     file = _document_file(annotations)
     document = _load(file)
-    categories = _categories(document, file)
-    found, issues = _match(document, images)
-    return ImportSource(
-        classes=_classes(categories, found.values()),
+    categories = read_categories(document, str(file))
+    found, issues = match(document, images)
+    rows = (row for image in found.values() for row in image.annotations)
+    return SourceDataset(
+        classes=dataset_classes(categories, rows),
         paths=sorted(found),
-        load=lambda path: _Reader(path, found[path], categories).item(images.file(path)),
+        load=lambda path: _Reader(path, found[path], categories).image(),
         issues=issues,
     )
 
 
-def _document_file(annotations: Path) -> Path:
-    if not annotations.is_dir():
-        return annotations
-    files = sorted(annotations.glob("*.json"))
+def _document_file(annotations: Annotations) -> SourceFile:
+    if annotations.file:
+        return annotations.file
+    files = annotations.folder.files(".json")
     if len(files) != 1:
-        names = ", ".join(file.name for file in files) or "none"
+        names = ", ".join(file.where for file in files) or "none"
         raise ImportFailed(
             f"{annotations} must hold one JSON file, or give the file itself; found: {names}."
         )
     return files[0]
 
 
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ImportFailed(f"{file} cannot be read: {error.strerror}.") from None
+def _load(file: SourceFile) -> dict[str, Any]:
+    content = content_of(file)
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -128,145 +87,10 @@ def _load(file: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def _categories(document: dict[str, Any], file: Path) -> dict[int, _Category]:
-    """Categories by id, in the order of their ids."""
-    rows: dict[int, dict[str, Any]] = {}
-    for row in document["categories"]:
-        if (
-            not isinstance(row, dict)
-            or type(row.get("id")) is not int
-            or not isinstance(row.get("name"), str)
-        ):
-            raise ImportFailed(f"{file}: each category needs a whole number id and a name.")
-        if row["id"] in rows:
-            raise ImportFailed(f"{file}: category id {row['id']} is there twice; make ids unique.")
-        rows[row["id"]] = row
-    if not rows:
-        raise ImportFailed(f"{file} has no categories; add one for each class.")
-    checked_names([rows[key]["name"] for key in sorted(rows)], str(file))
-    return {key: _category(rows[key], file) for key in sorted(rows)}
-
-
-def _category(row: dict[str, Any], file: Path) -> _Category:
-    joints = row.get("keypoints") or []
-    where = f"{file}, keypoints of category {row['name']!r}"
-    if not isinstance(joints, list) or not all(isinstance(joint, str) for joint in joints):
-        raise ImportFailed(f"{where}: must be a list of names.")
-    edges = row.get("skeleton") or []
-    if not isinstance(edges, list):
-        raise ImportFailed(f"{where}: the skeleton must be a list of pairs.")
-    return _Category(
-        row["name"],
-        tuple(checked_names(joints, where)),
-        # COCO counts joints from 1.
-        tuple(
-            (edge[0] - 1, edge[1] - 1)
-            for edge in edges
-            if isinstance(edge, list)
-            and len(edge) == 2
-            and all(type(end) is int and 1 <= end <= len(joints) for end in edge)
-            and edge[0] != edge[1]
-        ),
-    )
-
-
-def _match(
-    document: dict[str, Any], images: ImageFolder
-) -> tuple[dict[str, _Image], list[ImportIssue]]:
-    """Pairs the document's images with files, and annotations with images."""
-    issues = list(images.issues)
-    found: dict[str, _Image] = {}
-    by_id: dict[Any, _Image | None] = {}
-    for row in document["images"]:
-        name = row.get("file_name") if isinstance(row, dict) else None
-        identifier = row.get("id") if isinstance(row, dict) else None
-        if not isinstance(name, str) or not isinstance(identifier, int | str):
-            issues.append(
-                ImportIssue(
-                    f"image {identifier}",
-                    "IMAGE_UNREADABLE",
-                    "needs an id and a file_name; skipped",
-                )
-            )
-            continue
-        path = images.find(name)
-        if identifier in by_id:
-            issues.append(
-                ImportIssue(name, "IMAGE_ID_TWICE", f"image id {identifier} is taken; skipped")
-            )
-        elif path is None:
-            issues.append(
-                ImportIssue(
-                    name,
-                    "IMAGE_FILE_MISSING",
-                    f"is not below {images.root}; skipped with its annotations",
-                )
-            )
-            by_id[identifier] = None
-        elif path in found:
-            issues.append(
-                ImportIssue(name, "IMAGE_LISTED_TWICE", "the annotations of both were joined")
-            )
-            by_id[identifier] = found[path]
-        else:
-            by_id[identifier] = found[path] = _Image(row.get("width"), row.get("height"))
-    for row in document["annotations"]:
-        image_id = row.get("image_id") if isinstance(row, dict) else None
-        if not isinstance(image_id, int | str) or image_id not in by_id:
-            identifier = row.get("id") if isinstance(row, dict) else None
-            issues.append(
-                ImportIssue(
-                    f"annotation {identifier}",
-                    "IMAGE_UNKNOWN",
-                    f"its image id {image_id} is not in the list of images; skipped",
-                )
-            )
-        elif image := by_id[image_id]:
-            image.annotations.append(row)
-    issues += [
-        ImportIssue(path, "IMAGE_NOT_LISTED", "the document has no such image; skipped")
-        for path in images.paths
-        if path not in found
-    ]
-    return found, issues
-
-
-def _classes(categories: dict[int, _Category], images: Iterable[_Image]) -> list[DatasetClass]:
-    """A class per category in the order of ids, each pose followed by the joints it adds."""
-    boxes: Counter[Any] = Counter()
-    outlines: Counter[Any] = Counter()
-    points: Counter[Any] = Counter()
-    for image in images:
-        for row in image.annotations:
-            shape = points if row.get("keypoints") else outlines
-            shape = shape if row.get("keypoints") or row.get("segmentation") else boxes
-            shape[str(row.get("category_id"))] += 1
-    names = {category.name for category in categories.values()}
-    classes: list[DatasetClass] = []
-    for identifier, category in categories.items():
-        key = str(identifier)
-        kind = "polygon" if outlines[key] > boxes[key] else "bbox"
-        if category.joints or points[key] > max(outlines[key], boxes[key]):
-            kind = "keypoint"
-        skeleton = (
-            Skeleton(tuple(map(SkeletonNode, category.joints)), category.edges)
-            if category.is_pose
-            else None
-        )
-        classes.append(
-            DatasetClass(category.name, kind, class_color(len(classes)), skeleton=skeleton)
-        )
-        for joint in category.joints if category.is_pose else ():
-            if joint not in names:
-                names.add(joint)
-                classes.append(DatasetClass(joint, "keypoint", class_color(len(classes))))
-    return classes
-
-
 class _Reader:
     """Reads the annotations of one image."""
 
-    def __init__(self, path: str, image: _Image, categories: dict[int, _Category]) -> None:
+    def __init__(self, path: str, image: ListedImage, categories: dict[int, Category]) -> None:
         self._path = path
         self._image = image
         self._categories = categories
@@ -275,10 +99,10 @@ class _Reader:
         self._issues: list[ImportIssue] = []
         self._row = ""
 
-    def item(self, file: Path) -> ImportItem:
+    def image(self) -> SourceImage:
         """The image with its annotations in the order of the document."""
         annotations = [part for row in self._image.annotations for part in self._read(row)]
-        return ImportItem(self._path, file, annotations=annotations, issues=self._issues)
+        return SourceImage(self._path, self._path, annotations=annotations, issues=self._issues)
 
     def _name(self, reason: str, message: str) -> None:
         self._issues.append(ImportIssue(f"{self._path}, annotation {self._row}", reason, message))
@@ -331,7 +155,7 @@ class _Reader:
                 return x, y, w, h
         return None
 
-    def _points(self, row: dict[str, Any], category: _Category) -> list[_Joint]:
+    def _points(self, row: dict[str, Any], category: Category) -> list[_Joint]:
         """The labelled joints."""
         flat = row.get("keypoints")
         if not flat:
@@ -353,7 +177,7 @@ class _Reader:
     def _joints(
         self,
         key: tuple[object, ...],
-        category: _Category,
+        category: Category,
         points: list[_Joint],
         confidence: float,
         attributes: dict[str, Any],
@@ -377,9 +201,9 @@ class _Reader:
         ]
 
     def _name_what_poses_lose(
-        self, row: dict[str, Any], category: _Category, box: Box | None, points: list[_Joint]
+        self, row: dict[str, Any], category: Category, box: Box | None, points: list[_Joint]
     ) -> None:
-        own = enclosure([point.at for point in points])
+        own = bounds([[point.at for point in points]])
         if row.get("segmentation") or (
             box and any(abs(a - b) > _ROUNDING for a, b in zip(box, own, strict=True))
         ):

@@ -59,7 +59,7 @@ def flat(ring: Ring) -> list[float]:
     return [value for point in ring for value in point]
 
 
-def bounds(rings: Iterable[Ring]) -> Box:
+def bounds(rings: Iterable[Iterable[Point]]) -> Box:
     """The axis-aligned box around all points; there must be one."""
     points = [point for ring in rings for point in ring]
     xs = [x for x, _ in points]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from services.formats.common.source import Point, enclosure
+from services.formats.common.geometry import Point, bounds
 
 #: Pixels of the largest mask that is taken: more is no image that can be shown.
 MAX_PIXELS = 1 << 30
@@ -95,7 +95,7 @@ def _sides(
 
 def union_outline(rings: Sequence[Sequence[Point]]) -> list[list[Point]]:
     """The outline of all pixels that pycocotools counts inside at least one of the rings."""
-    left, top, width, height = enclosure([point for ring in rings for point in ring])
+    left, top, width, height = bounds(rings)
     shift_x, shift_y = int(left // 1) - 1, int(top // 1) - 1
     columns, rows = int(width) + 4, int(height) + 4
     if columns * rows > MAX_PIXELS:
@@ -110,7 +110,7 @@ def overlap(rings: Sequence[Sequence[Point]]) -> bool:
 
     Where none do, their union, which COCO means, is their even-odd fill.
     """
-    boxes = [enclosure(ring) for ring in rings]
+    boxes = [bounds([ring]) for ring in rings]
     return any(
         boxes[i][0] < boxes[j][0] + boxes[j][2]
         and boxes[j][0] < boxes[i][0] + boxes[i][2]

@@ -10,30 +10,33 @@ oriented box. `difficult`, `truncated` and `occluded` become attributes where th
 import math
 import posixpath
 from collections.abc import Iterator
-from pathlib import Path
 from posixpath import splitext
 from typing import Any
 from xml.etree import ElementTree
 
 from services.catalog.model import DatasetClass
+from services.formats.common.annotations import (
+    annotation_id,
+    bbox,
+    has_area,
+    number_of,
+    oriented_bbox,
+)
+from services.formats.common.class_list import checked_names, class_color
+from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
 from services.formats.common.source import (
     ImportFailed,
     ImportIssue,
-    ImportItem,
-    ImportSource,
-    annotation_id,
-    bbox,
-    checked_names,
-    class_color,
-    has_area,
-    oriented_bbox,
+    Skipped,
+    SourceDataset,
+    SourceImage,
 )
-from services.importing.image_folder import ImageFolder
+from services.formats.common.source_files import annotation_files, text_of, without_annotations
 
 _FLAGS = ("difficult", "truncated", "occluded")
 
 
-def read(images: ImageFolder, annotations: Path) -> ImportSource:
+def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
     """Reads every XML file below the folder `annotations`.
 
     Classes come in the order of `labelmap.txt` beside or above that folder, where there is
@@ -42,21 +45,17 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
     Raises:
         ImportFailed: there is no XML file, or one is not an annotation.
     """
-    if not annotations.is_dir():
-        raise ImportFailed(f"{annotations} is no folder; give the folder of the XML files.")
-    files = sorted(annotations.rglob("*.xml"))
-    if not files:
-        raise ImportFailed(f"{annotations} holds no XML file; give the folder of the XML files.")
-    classes = _labelmap(annotations)
+    files = annotation_files(annotations, "XML")
+    classes = _labelmap(annotations.folder)
     issues = list(images.issues)
-    found: dict[str, Path] = {}
+    found: dict[str, SourceFile] = {}
     for file in files:
         root = _parse(file)
-        where = file.relative_to(annotations).as_posix()
+        where = file.where
         path = _image_of(where, root, images)
         if path is None:
             issues.append(
-                ImportIssue(where, "IMAGE_FILE_MISSING", f"no such image below {images.root}")
+                ImportIssue(where, "IMAGE_FILE_MISSING", f"no such image below {images.folder}")
             )
             continue
         if path in found:
@@ -70,33 +69,30 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
             if name and name not in classes:
                 classes[name] = ""
     checked_names(list(classes), str(annotations))
-    return ImportSource(
+    return SourceDataset(
         classes=[
             DatasetClass(name, "bbox", color or class_color(index))
             for index, (name, color) in enumerate(classes.items())
         ],
         paths=images.paths,
-        load=lambda path: _item(path, images.file(path), found.get(path)),
+        load=lambda path: (
+            _image(path, found[path]) if path in found else without_annotations(path, "XML")
+        ),
         issues=issues,
     )
 
 
-def _labelmap(annotations: Path) -> dict[str, str]:
+def _labelmap(annotations: SourceFolder) -> dict[str, str]:
     """Class names with their colours from the labelmap.txt that Datumaro and CVAT write."""
-    for folder in (annotations, annotations.parent):
-        file = folder / "labelmap.txt"
-        if not file.is_file():
-            continue
-        try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise ImportFailed(f"{file} is not UTF-8; save it as UTF-8.") from None
-        rows = [line.split(":") for line in lines if line.strip() and not line.startswith("#")]
-        # The background is what no object covers, and no class.
-        rows = [row for row in rows if row[0].strip() != "background"]
-        checked_names([row[0].strip() for row in rows], str(file))
-        return {row[0].strip(): _color(row) for row in rows}
-    return {}
+    file = annotations.file("labelmap.txt") or annotations.parent.file("labelmap.txt")
+    if file is None:
+        return {}
+    lines = text_of(file).splitlines()
+    rows = [line.split(":") for line in lines if line.strip() and not line.startswith("#")]
+    # The background is what no object covers, and no class.
+    rows = [row for row in rows if row[0].strip() != "background"]
+    checked_names([row[0].strip() for row in rows], str(file))
+    return {row[0].strip(): _color(row) for row in rows}
 
 
 def _color(row: list[str]) -> str:
@@ -106,9 +102,9 @@ def _color(row: list[str]) -> str:
     return "#" + "".join(f"{int(channel):02x}" for channel in channels)
 
 
-def _parse(file: Path) -> ElementTree.Element:
+def _parse(file: SourceFile) -> ElementTree.Element:
     try:
-        root = ElementTree.parse(file).getroot()
+        root = ElementTree.fromstring(file.read())
     except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
         raise ImportFailed(f"{file} is not readable XML: {error}. Repair or remove it.") from None
     if root.tag != "annotation":
@@ -116,7 +112,7 @@ def _parse(file: Path) -> ElementTree.Element:
     return root
 
 
-def _image_of(where: str, root: ElementTree.Element, images: ImageFolder) -> str | None:
+def _image_of(where: str, root: ElementTree.Element, images: ImageFinder) -> str | None:
     """The image of a file: of its own folder and stem and the name in it, of its own stem,
     or the one that it names."""
     named = _text(root, "filename").replace("\\", "/")
@@ -129,22 +125,15 @@ def _image_of(where: str, root: ElementTree.Element, images: ImageFolder) -> str
     return found
 
 
-def _item(path: str, file: Path, annotation_file: Path | None) -> ImportItem:
-    item = ImportItem(path, file)
-    if annotation_file is None:
-        item.issues.append(
-            ImportIssue(path, "NO_ANNOTATION_FILE", "has no XML file; taken without annotations")
-        )
-        return item
-    for index, thing in enumerate(_parse(annotation_file).iterfind("object"), 1):
+def _image(path: str, file: SourceFile) -> SourceImage:
+    image = SourceImage(path, path)
+    for index, thing in enumerate(_parse(file).iterfind("object"), 1):
         try:
-            item.annotations.append(_annotation(path, index, thing))
-        except _Skipped as skipped:
-            item.issues.append(
-                ImportIssue(f"{path}, object {index}", skipped.reason, f"{skipped}; skipped")
-            )
-        item.issues.extend(_named_losses(path, index, thing))
-    return item
+            image.annotations.append(_annotation(path, index, thing))
+        except Skipped as skipped:
+            image.issues.append(skipped.issue(f"{path}, object {index}"))
+        image.issues.extend(_named_losses(path, index, thing))
+    return image
 
 
 def _named_losses(path: str, index: int, thing: ElementTree.Element) -> Iterator[ImportIssue]:
@@ -155,18 +144,10 @@ def _named_losses(path: str, index: int, thing: ElementTree.Element) -> Iterator
             )
 
 
-class _Skipped(Exception):
-    """Why an object is left out."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 def _annotation(path: str, index: int, thing: ElementTree.Element) -> dict[str, Any]:
     name = _text(thing, "name")
     if not name:
-        raise _Skipped("CLASS_MISSING", "the object has no name")
+        raise Skipped("CLASS_MISSING", "the object has no name")
     identifier = annotation_id(path, "pascal_voc", index)
     rotated, plain = thing.find("robndbox"), thing.find("bndbox")
     if rotated is not None:
@@ -176,7 +157,7 @@ def _annotation(path: str, index: int, thing: ElementTree.Element) -> dict[str, 
             identifier, name, (cx, cy), (w, h), math.degrees(angle), _attributes(thing)
         )
     if plain is None:
-        raise _Skipped("BOX_MISSING", "the object has neither bndbox nor robndbox")
+        raise Skipped("BOX_MISSING", "the object has neither bndbox nor robndbox")
     xmin, ymin, xmax, ymax = _numbers(plain, ("xmin", "ymin", "xmax", "ymax"))
     box = xmin, ymin, xmax - xmin, ymax - ymin
     _check_area(box, f"xmin is {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g}")
@@ -201,18 +182,15 @@ def _attributes(thing: ElementTree.Element) -> dict[str, str]:
 
 def _check_area(box: tuple[float, float, float, float], message: str) -> None:
     if not has_area(box):
-        raise _Skipped("BOX_WITHOUT_AREA", message)
+        raise Skipped("BOX_WITHOUT_AREA", message)
 
 
 def _numbers(element: ElementTree.Element, tags: tuple[str, ...]) -> list[float]:
     values = []
     for tag in tags:
-        try:
-            value = float(_text(element, tag))
-        except ValueError:
-            value = math.nan
+        value = number_of(_text(element, tag))
         if not math.isfinite(value):
-            raise _Skipped("BOX_UNREADABLE", f"{tag} is {_text(element, tag)!r}, not a number")
+            raise Skipped("BOX_UNREADABLE", f"{tag} is {_text(element, tag)!r}, not a number")
         values.append(value)
     return values
 

@@ -10,7 +10,6 @@ split of the image are taken from it.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from posixpath import normpath
 from typing import Any
 
@@ -19,16 +18,16 @@ import orjson
 from services.catalog.annotations import complete
 from services.catalog.model import CLASS_TYPES, IMAGE_STATUSES, SPLITS, DatasetClass
 from services.errors import Invalid
-from services.formats.common.source import (
-    ImportFailed,
-    ImportIssue,
-    ImportItem,
-    ImportSource,
-    annotation_id,
-    checked_names,
-    class_color,
+from services.formats.common.annotations import annotation_id
+from services.formats.common.class_list import checked_names, class_color
+from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
+from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
+from services.formats.common.source_files import (
+    annotation_files,
+    content_of,
+    in_folders_named,
+    without_annotations,
 )
-from services.importing.image_folder import ImageFolder
 
 #: Files of an export that are about all images.
 _DOCUMENTS = frozenset(("dataset.json", "manifest.json"))
@@ -39,10 +38,10 @@ class _Entry:
     """An image file below the folder of images, and its annotation file if there is one."""
 
     image: str
-    file: Path | None = None
+    file: SourceFile | None = None
 
 
-def read(images: ImageFolder, annotations: Path) -> ImportSource:
+def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
     """Reads the JSON files below the folder `annotations`, or below the folders of that name
     in it.
 
@@ -52,22 +51,18 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
     Raises:
         ImportFailed: there is no annotation file, or one cannot be read.
     """
-    if not annotations.is_dir():
-        raise ImportFailed(f"{annotations} is no folder; give the folder of the JSON files.")
-    files = _annotation_files(annotations)
-    if not files:
-        raise ImportFailed(f"{annotations} holds no JSON file; give the folder of the JSON files.")
-    classes = {item.name: item for item in _dataset_classes(annotations)}
+    files = in_folders_named("annotations", annotation_files(annotations, "JSON", _DOCUMENTS))
+    classes = {item.name: item for item in _dataset_classes(annotations.folder)}
     issues = list(images.issues)
     entries: dict[str, _Entry] = {}
     taken: set[str] = set()
     for file in files:
-        where = file.relative_to(annotations).as_posix()
+        where = file.where
         block, values = _load(file)
         image = _image_of(where, block, images)
         if image is None:
             issues.append(
-                ImportIssue(where, "IMAGE_FILE_MISSING", f"no such image below {images.root}")
+                ImportIssue(where, "IMAGE_FILE_MISSING", f"no such image below {images.folder}")
             )
             continue
         path = _path(block) or image
@@ -84,50 +79,36 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
     for image in images.paths:
         if image not in taken and image not in entries:
             entries[image] = _Entry(image)
-    return ImportSource(
+    return SourceDataset(
         classes=list(classes.values()),
         paths=sorted(entries),
-        load=lambda path: _item(path, images.file(entries[path].image), entries[path].file),
+        load=lambda path: _image(path, entries[path]),
         issues=issues,
     )
 
 
-def _annotation_files(root: Path) -> list[Path]:
-    files = [
-        file
-        for file in sorted(root.rglob("*.json"))
-        if not (file.parent == root and file.name in _DOCUMENTS)
-    ]
-    inside = [file for file in files if "annotations" in file.relative_to(root).parent.parts]
-    return inside or files
+def _dataset_classes(annotations: SourceFolder) -> list[DatasetClass]:
+    file = annotations.file("dataset.json") or annotations.parent.file("dataset.json")
+    if file is None:
+        return []
+    try:
+        classes = [*map(DatasetClass.from_json, orjson.loads(content_of(file))["classes"])]
+        wrong = [item.name for item in classes if item.type not in CLASS_TYPES]
+        checked_names([item.name for item in classes], str(file))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ImportFailed(
+            f"{file} is no dataset configuration: it needs `classes`, a list of objects "
+            "with name, type and color."
+        ) from None
+    if wrong:
+        raise ImportFailed(f"{file}: class {wrong[0]!r} must be of type {', '.join(CLASS_TYPES)}.")
+    return classes
 
 
-def _dataset_classes(annotations: Path) -> list[DatasetClass]:
-    for folder in (annotations, annotations.absolute().parent):
-        file = folder / "dataset.json"
-        if not file.is_file():
-            continue
-        try:
-            classes = [*map(DatasetClass.from_json, orjson.loads(file.read_bytes())["classes"])]
-            wrong = [item.name for item in classes if item.type not in CLASS_TYPES]
-            checked_names([item.name for item in classes], str(file))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise ImportFailed(
-                f"{file} is no dataset configuration: it needs `classes`, a list of objects "
-                "with name, type and color."
-            ) from None
-        if wrong:
-            raise ImportFailed(
-                f"{file}: class {wrong[0]!r} must be of type {', '.join(CLASS_TYPES)}."
-            )
-        return classes
-    return []
-
-
-def _load(file: Path) -> tuple[dict[str, Any], list[Any]]:
+def _load(file: SourceFile) -> tuple[dict[str, Any], list[Any]]:
     """The `image` block, empty where there is none, and the annotations."""
     try:
-        value = orjson.loads(file.read_bytes())
+        value = orjson.loads(file.read())
     except (orjson.JSONDecodeError, OSError) as error:
         raise ImportFailed(f"{file} is not readable JSON: {error}. Repair or remove it.") from None
     if isinstance(value, list):
@@ -141,7 +122,7 @@ def _load(file: Path) -> tuple[dict[str, Any], list[Any]]:
     return (block if isinstance(block, dict) else {}), value["annotations"]
 
 
-def _image_of(where: str, block: dict[str, Any], images: ImageFolder) -> str | None:
+def _image_of(where: str, block: dict[str, Any], images: ImageFinder) -> str | None:
     """The image of a file: the one that its block names, else the one of its own name."""
     own = where.removesuffix(".json")
     named = block.get("file") if isinstance(block.get("file"), str) else None
@@ -170,15 +151,14 @@ def _named_classes(values: list[Any]) -> Iterator[tuple[str, str]]:
         yield annotation["name"], annotation["type"]
 
 
-def _item(path: str, image: Path, file: Path | None) -> ImportItem:
-    if file is None:
-        problem = "has no JSON file; taken without annotations"
-        return ImportItem(path, image, issues=[ImportIssue(path, "NO_ANNOTATION_FILE", problem)])
-    block, values = _load(file)
+def _image(path: str, entry: _Entry) -> SourceImage:
+    if entry.file is None:
+        return without_annotations(path, "JSON")
+    block, values = _load(entry.file)
     status, split = block.get("status"), block.get("split")
-    item = ImportItem(
+    image = SourceImage(
         path,
-        image,
+        entry.image,
         status if status in IMAGE_STATUSES else None,
         split if split in SPLITS else None,
     )
@@ -187,18 +167,18 @@ def _item(path: str, image: Path, file: Path | None) -> ImportItem:
         try:
             annotation = complete(value, index)
         except Invalid as invalid:
-            item.issues.append(ImportIssue(path, "ANNOTATION_INVALID", f"{invalid}; skipped"))
+            image.issues.append(ImportIssue(path, "ANNOTATION_INVALID", f"{invalid}; skipped"))
             continue
         identifier = annotation["id"]
         seen[identifier] += 1
         if seen[identifier] > 1:
             annotation["id"] = annotation_id(path, "pictograph", identifier, seen[identifier])
-            item.issues.append(
+            image.issues.append(
                 ImportIssue(
                     f"{path}, annotations[{index}]",
                     "ID_TWICE",
                     f"id {identifier!r} is taken; the annotation got one of its own",
                 )
             )
-        item.annotations.append(annotation)
-    return item
+        image.annotations.append(annotation)
+    return image

@@ -10,29 +10,32 @@ image without a label file is one without objects.
 """
 
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from posixpath import basename, dirname, splitext
+from posixpath import basename, splitext
 from typing import Any
 
 from services.catalog.model import DatasetClass
-from services.formats.common.source import (
-    ImportFailed,
-    ImportIssue,
-    ImportItem,
-    ImportSource,
-    Point,
+from services.formats.common.annotations import (
     annotation_id,
     bbox,
-    class_color,
     has_area,
+    number_of,
     oriented_bbox,
     polygon,
 )
+from services.formats.common.class_list import class_color
+from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
+from services.formats.common.geometry import Point
+from services.formats.common.source import (
+    ImportFailed,
+    ImportIssue,
+    Skipped,
+    SourceDataset,
+    SourceImage,
+)
+from services.formats.common.source_files import in_folders_named, text_of
 from services.formats.yolo.names import NO_LABELS, read_names
-from services.importing.image_folder import ImageFolder, image_size
 
 #: Parts of a side: objects may reach over the edge, but not as far as pixels would.
 _FARTHEST = 2.0
@@ -41,7 +44,7 @@ _FARTHEST = 2.0
 _ROUNDING, _SQUARE = 0.1, 1.0
 
 
-def read(images: ImageFolder, annotations: Path) -> ImportSource:
+def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
     """Reads the labels of the images.
 
     Args:
@@ -53,25 +56,25 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
     Raises:
         ImportFailed: there is no class list or no label file, or one cannot be read.
     """
-    names = read_names(annotations, images.root)
-    root = annotations if annotations.is_dir() else annotations.parent
+    names = read_names(annotations, images.folder)
+    root = annotations.folder
     labels, unused = _pair(images, root)
     if not labels:
         raise ImportFailed(
-            f"{root} has no label file for any image below {images.root}; "
+            f"{root} has no label file for any image below {images.folder}; "
             "give the folder of the labels."
         )
     shapes = _Shapes()
     for label in labels.values():
-        shapes.count(_lines(root / label))
-    reader = _Reader(root, names.by_id, shapes.are_rotated)
+        shapes.count(_lines(label))
+    reader = _Reader(images, names.by_id, shapes.are_rotated)
 
-    def load(path: str) -> ImportItem:
-        file = images.file(path)
-        annotations, issues = reader.read(path, file, labels[path]) if path in labels else ([], [])
-        return ImportItem(path, file, None, names.split(file), annotations, issues)
+    def load(path: str) -> SourceImage:
+        annotations, issues = reader.read(path, labels[path]) if path in labels else ([], [])
+        split = names.split(path, images)
+        return SourceImage(path, path, None, split, annotations, issues)
 
-    return ImportSource(
+    return SourceDataset(
         classes=[
             DatasetClass(name, shapes.kind(identifier), class_color(index))
             for index, (identifier, name) in enumerate(names.by_id.items())
@@ -82,7 +85,7 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
             *images.issues,
             *(
                 ImportIssue(
-                    label, "IMAGE_FILE_MISSING", f"fits no image below {images.root}; skipped"
+                    label, "IMAGE_FILE_MISSING", f"fits no image below {images.folder}; skipped"
                 )
                 for label in unused
             ),
@@ -90,17 +93,12 @@ def read(images: ImageFolder, annotations: Path) -> ImportSource:
     )
 
 
-def _pair(images: ImageFolder, root: Path) -> tuple[dict[str, str], list[str]]:
-    """Label files by image, and those of no image; relative to `root`."""
-    files = {
-        file.relative_to(root).as_posix()
-        for file in root.rglob("*.txt")
-        if file.name not in NO_LABELS
-    }
-    files = {file for file in files if "labels" in dirname(file).split("/")} or files
-    labels = {}
-    folder = f"{os.path.abspath(root)}/"
-    image_folder = os.path.abspath(images.root)
+def _pair(images: ImageFinder, root: SourceFolder) -> tuple[dict[str, SourceFile], list[str]]:
+    """Label files by image, and the locations of those of no image."""
+    texts = [file for file in root.files_below(".txt") if basename(file.where) not in NO_LABELS]
+    files = {file.where: file for file in in_folders_named("labels", texts)}
+    labels: dict[str, SourceFile] = {}
+    folder, image_folder = f"{root.place}/", images.folder.place
     for path in images.paths:
         stem = splitext(path)[0]
         image = f"{image_folder}/{stem}"
@@ -115,22 +113,18 @@ def _pair(images: ImageFolder, root: Path) -> tuple[dict[str, str], list[str]]:
             options.append(basename(stem))
         label = next((f"{option}.txt" for option in options if f"{option}.txt" in files), None)
         if label:
-            labels[path] = label
-    return labels, sorted(files.difference(labels.values()))
+            labels[path] = files[label]
+    return labels, sorted(files.keys() - {label.where for label in labels.values()})
 
 
-def _lines(file: Path) -> list[list[str]]:
+def _lines(file: SourceFile) -> list[list[str]]:
     """The words of each line.
 
     Raises:
         ImportFailed: the file cannot be read.
     """
-    try:
-        return [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    except OSError as error:
-        raise ImportFailed(f"{file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ImportFailed(f"{file} is no label file: it is not text. Remove it.") from None
+    text = text_of(file, "is no label file: it is not text. Remove it.")
+    return [line.split() for line in text.splitlines()]
 
 
 class _Shapes:
@@ -164,45 +158,33 @@ class _Shapes:
         return "polygon" if outlines > self._boxes[key] else "bbox"
 
 
-class _Skipped(Exception):
-    """Why a line is left out."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 class _Reader:
     """Reads label files."""
 
-    def __init__(self, root: Path, names: dict[int, str], rotated: bool) -> None:
-        self._root = root
+    def __init__(self, images: ImageFinder, names: dict[int, str], rotated: bool) -> None:
+        self._images = images
         self._names = names
         self._rotated = rotated
 
-    def read(
-        self, path: str, image: Path, label: str
-    ) -> tuple[list[dict[str, Any]], list[ImportIssue]]:
+    def read(self, path: str, label: SourceFile) -> tuple[list[dict[str, Any]], list[ImportIssue]]:
         """The annotations of one image, and what was skipped or repaired."""
-        lines = [
-            (number, words) for number, words in enumerate(_lines(self._root / label), 1) if words
-        ]
+        lines = [(number, words) for number, words in enumerate(_lines(label), 1) if words]
         if not lines:
             return [], []
-        size = image_size(image)
+        size = self._images.size(path)
         if size is None:
             problem = "its size cannot be read, so that its labels were left out"
             return [], [ImportIssue(path, "IMAGE_UNREADABLE", problem)]
         annotations: list[dict[str, Any]] = []
         issues: list[ImportIssue] = []
         for number, words in lines:
-            item = f"{label}, line {number}"
+            item = f"{label.where}, line {number}"
             try:
                 annotation, issue = self._annotation(
                     annotation_id(path, "yolo", number), words, size
                 )
-            except _Skipped as skipped:
-                issues.append(ImportIssue(item, skipped.reason, f"{skipped}; skipped"))
+            except Skipped as skipped:
+                issues.append(skipped.issue(item))
                 continue
             annotations.append(annotation)
             if issue:
@@ -219,14 +201,14 @@ class _Reader:
         if len(numbers) in (4, 5):
             confidence = numbers[4] if len(numbers) == 5 else 1.0
             if not 0 <= confidence <= 1:
-                raise _Skipped("LINE_UNREADABLE", f"the confidence {confidence:g} is not 0 to 1")
+                raise Skipped("LINE_UNREADABLE", f"the confidence {confidence:g} is not 0 to 1")
             w, h = numbers[2] * width, numbers[3] * height
             box = numbers[0] * width - w / 2, numbers[1] * height - h / 2, w, h
             if not has_area(box):
-                raise _Skipped("BOX_WITHOUT_AREA", f"the box is {w:g} by {h:g} pixels")
+                raise Skipped("BOX_WITHOUT_AREA", f"the box is {w:g} by {h:g} pixels")
             return bbox(identifier, name, box, confidence=confidence), None
         if len(numbers) < 6 or len(numbers) % 2:
-            raise _Skipped(
+            raise Skipped(
                 "LINE_UNREADABLE",
                 f"{len(numbers)} numbers after the class are neither a box nor points",
             )
@@ -235,7 +217,7 @@ class _Reader:
             return polygon(identifier, name, [points]), None
         center, sides, angle, miss = _rectangle(points)
         if min(sides) <= 0:
-            raise _Skipped("BOX_WITHOUT_AREA", f"the box is {sides[0]:g} by {sides[1]:g} pixels")
+            raise Skipped("BOX_WITHOUT_AREA", f"the box is {sides[0]:g} by {sides[1]:g} pixels")
         if miss > _SQUARE:
             return polygon(identifier, name, [points]), (
                 "CORNERS_NOT_SQUARE",
@@ -247,28 +229,22 @@ class _Reader:
         return oriented_bbox(identifier, name, center, sides, angle), repair
 
     def _name(self, word: str) -> str:
-        try:
-            number = float(word)
-        except ValueError:
-            number = math.nan
+        number = number_of(word)
         if not number.is_integer():
-            raise _Skipped("LINE_UNREADABLE", f"{word!r} is no class id")
+            raise Skipped("LINE_UNREADABLE", f"{word!r} is no class id")
         if int(number) not in self._names:
-            raise _Skipped("CLASS_OUT_OF_RANGE", f"class id {word} is not in the list of names")
+            raise Skipped("CLASS_OUT_OF_RANGE", f"class id {word} is not in the list of names")
         return self._names[int(number)]
 
 
 def _numbers(words: list[str]) -> list[float]:
     numbers = []
     for word in words:
-        try:
-            number = float(word)
-        except ValueError:
-            number = math.nan
+        number = number_of(word)
         if not math.isfinite(number):
-            raise _Skipped("LINE_UNREADABLE", f"{word!r} is not a number")
+            raise Skipped("LINE_UNREADABLE", f"{word!r} is not a number")
         if abs(number) > _FARTHEST:
-            raise _Skipped(
+            raise Skipped(
                 "NOT_NORMALIZED",
                 f"{word} is no part of a side; divide by the image's width or height",
             )

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from services.formats.common.geometry import Point
 from services.formats.common.rings import (
     MaskError,
     decode_runs,
@@ -15,7 +16,6 @@ from services.formats.common.rings import (
     overlap,
     union_outline,
 )
-from services.formats.common.source import Point
 
 # What pycocotools' compiled part answers NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

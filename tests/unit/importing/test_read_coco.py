@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from services.importing.dataset import ImportFailed, ImportItem, ImportSource, read_dataset
+from services.formats.common.source import ImportFailed
+from services.importing.dataset import ImportItem, ImportSource, read_dataset
 from tests.unit.importing.dataset_files import (
     box,
     read_all,

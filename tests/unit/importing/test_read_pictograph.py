@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.importing.dataset import ImportFailed, read_dataset
+from services.formats.common.source import ImportFailed
+from services.importing.dataset import read_dataset
 from tests.unit.importing.dataset_files import (
     read_all,
     reasons,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.importing.dataset import ImportFailed, read_dataset
+from services.formats.common.source import ImportFailed
+from services.importing.dataset import read_dataset
 from tests.unit.importing.dataset_files import read_all, reasons, write_image, write_text
 
 

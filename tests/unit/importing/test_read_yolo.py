@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.importing.dataset import ImportFailed, read_dataset
+from services.formats.common.source import ImportFailed
+from services.importing.dataset import read_dataset
 from tests.unit.importing.dataset_files import (
     box,
     read_all,
@@ -156,6 +157,24 @@ def test_split_lists_in_data_yaml(tmp_path: Path) -> None:
     write_text(root / "lists" / "test.txt", "../images/x.jpg\n")
     (item,) = read_all(read_dataset("yolo", root / "images", root))
     assert item.split == "test"
+
+
+def test_a_split_that_is_neither_folder_nor_list_is_a_clear_error(tmp_path: Path) -> None:
+    root = _one(tmp_path, "0 .5 .5 .5 .5")
+    write_text(root / "data.yaml", "names: [a]\ntrain: images/x.jpg\n")
+    with pytest.raises(ImportFailed, match=r"x\.jpg is not UTF-8"):
+        read_dataset("yolo", root / "images", root)
+
+
+def test_a_class_list_beside_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = _one(tmp_path, "0 .5 .5 .5 .5")
+    (root / "classes.txt").unlink()
+    write_text(root / "labels.config.yaml", "names: [cat]")
+    monkeypatch.chdir(root / "labels")
+    source = read_dataset("yolo", root / "images", Path("."))
+    assert [c.name for c in source.classes] == ["cat"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""What readers of source formats see of the place that a dataset lies in.
+
+They walk no disk and open no file: whoever imports hands them these. Locations are POSIX
+text. A file or folder as text (`str`) is its location as messages name it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.formats.common.source import ImportIssue
+
+
+class SourceFile(Protocol):
+    """A file that a reader may open."""
+
+    @property
+    def where(self) -> str:
+        """Its location, relative to the folder that found it."""
+
+    @property
+    def folder(self) -> "SourceFolder":
+        """The folder that it lies in."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything of that name."""
+
+    def read(self) -> bytes:
+        """Its content.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+
+
+class SourceFolder(Protocol):
+    """A folder that a reader may look into, and look around from."""
+
+    @property
+    def place(self) -> str:
+        """Its absolute location without `.` and `..`; links are not followed."""
+
+    @property
+    def parent(self) -> "SourceFolder":
+        """The folder above."""
+
+    def file(self, *parts: str) -> SourceFile | None:
+        """The file at a location, relative to this folder or absolute, in parts to be joined.
+
+        None: there is no such file.
+        """
+
+    def subfolder(self, *parts: str) -> "SourceFolder | None":
+        """The folder at such a location; None: there is no such folder."""
+
+    def resolve(self, *parts: str) -> str:
+        """Such a location made absolute, links followed; nothing need be there."""
+
+    def files(self, suffix: str) -> list[SourceFile]:
+        """Files in this folder whose names end in `suffix`, in order."""
+
+    def files_below(self, suffix: str) -> list[SourceFile]:
+        """Files in this folder and those below it whose names end in `suffix`, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What an import is given as annotations: a folder, or one file."""
+
+    #: Itself, or the folder of the file.
+    folder: SourceFolder
+    #: May be missing; None: a folder was given.
+    file: SourceFile | None = None
+
+    def __str__(self) -> str:
+        return str(self.file or self.folder)
+
+
+class ImageFinder(Protocol):
+    """All images of a dataset, found by the names that annotation files give them."""
+
+    @property
+    def folder(self) -> SourceFolder:
+        """What they are below."""
+
+    @property
+    def paths(self) -> list[str]:
+        """Every image, relative to the folder, in order."""
+
+    @property
+    def issues(self) -> list[ImportIssue]:
+        """What is wrong with names."""
+
+    def __contains__(self, path: str) -> bool:
+        """Whether it is one of `paths`."""
+
+    def find(self, name: str) -> str | None:
+        """The path of the image that an annotation file calls `name`, with extension.
+
+        The path itself first, then one that differs in Unicode normalization only, then the
+        only image of that file name in any folder.
+        """
+
+    def find_stem(self, stem: str) -> str | None:
+        """The path of the image that an annotation file calls `stem`, without extension:
+        the only one of that stem, or of that file name in any folder."""
+
+    def resolve(self, path: str) -> str:
+        """The absolute location of one of `paths`, links followed."""
+
+    def size(self, path: str) -> tuple[int, int] | None:
+        """Width and height of one of `paths` as displayed (EXIF orientation applied).
+
+        None: the file is no image that can be read.
+        """
