@@ -7,7 +7,7 @@ import typer
 
 from services.formats.registry import FORMATS
 
-_IMPORTED = [format_.name for format_ in FORMATS.values() if format_.is_imported]
+_IMPORTED = tuple(name for name, format_ in FORMATS.items() if format_.is_imported)
 
 
 def import_dataset(

@@ -1,29 +1,18 @@
 """Datasets on disk, by source format."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from services.catalog.model import IMAGE_STATUSES
-from services.formats.common.finder import Annotations, ImageFinder
-from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
+from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset
+from services.formats.registry import FORMATS
 from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
 from services.importing.splits import read_splits
 
-Reader: TypeAlias = Callable[[ImageFinder, Annotations], SourceDataset[SourceImage]]
-
-#: The module whose `read` is the reader of a source format; it is loaded when it is needed.
-READERS = {
-    "coco": "services.formats.coco.reader",
-    "pascal_voc": "services.formats.pascal_voc.reader",
-    "yolo": "services.formats.yolo.reader",
-    "pictograph": "services.formats.pictograph.reader",
-}
 #: The names that `cartouche import` takes.
-SOURCE_FORMATS = tuple(READERS)
+SOURCE_FORMATS = tuple(name for name, format_ in FORMATS.items() if format_.is_imported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +53,13 @@ def read_dataset(
     Raises:
         ImportFailed: something that the import needs is missing or cannot be read.
     """
-    if format_name not in READERS:
+    if format_name not in SOURCE_FORMATS:
         raise ImportFailed(f"Format {format_name!r} is unknown; use {', '.join(SOURCE_FORMATS)}.")
     if status is not None and status not in IMAGE_STATUSES:
         raise ImportFailed(f"Status {status!r} is unknown; use {', '.join(IMAGE_STATUSES)}.")
     splits = read_splits(split_from) if split_from else None
-    read: Reader = import_module(READERS[format_name]).read
     folder = ImageFolder(images)
-    source = read(folder, annotations_at(annotations))
+    source = FORMATS[format_name].reader(folder, annotations_at(annotations))
     if not source.paths:
         raise ImportFailed(
             f"None of the images below {images} is in {annotations}; give the folder that the "

@@ -1,6 +1,6 @@
 """COCO JSON."""
 
-from services.formats.common.coco_losses import LOSSES
+from services.formats.coco.losses import LOSSES
 from services.formats.common.export_format import ExportFormat, TextSize
 
 FORMAT = ExportFormat(

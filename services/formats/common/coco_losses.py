@@ -24,7 +24,7 @@ KEYPOINT_AS_BOX = Loss(
     Annotations(POINTS, posed=False, of_skeleton_class=True),
 )
 
-LOSSES = (
+OF_DOCUMENTS = (
     *cut_to_image(AREAS | POINTS),
     *MERGED_JOINTS,
     TURNED_AS_POLYGON,

@@ -10,6 +10,7 @@ from services.catalog.model import DatasetClass
 from services.formats.common.losses import OF_IMAGES, Loss
 
 if TYPE_CHECKING:
+    from services.formats.common.finder import Reader
     from services.formats.common.writer import Writer
 
 
@@ -54,6 +55,12 @@ class ExportFormat:
         """What makes the archive's text; loaded at first use."""
         writer: Writer = import_module(f"services.formats.{self.name}.writer").WRITER
         return writer
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """What reads a dataset of this format, where `is_imported`; loaded at first use."""
+        reader: Reader = import_module(f"services.formats.{self.name}.reader").read
+        return reader
 
     def losses_of(self, classes: Sequence[DatasetClass]) -> tuple[Loss, ...]:
         """The loss table of an archive of these classes."""

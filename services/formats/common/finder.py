@@ -4,10 +4,11 @@ They walk no disk and open no file: whoever imports hands them these. Locations 
 text. A file or folder as text (`str`) is its location as messages name it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from services.formats.common.source import ImportIssue
+from services.formats.common.source import ImportIssue, SourceDataset, SourceImage
 
 
 class SourceFile(Protocol):
@@ -113,3 +114,7 @@ class ImageFinder(Protocol):
 
         None: the file is no image that can be read.
         """
+
+
+#: Reads the dataset that some images and annotations are.
+Reader: TypeAlias = Callable[[ImageFinder, Annotations], SourceDataset[SourceImage]]

@@ -97,7 +97,7 @@ def test_a_missing_source_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_what_all_readers_refuse(tmp_path: Path) -> None:
     images, labels = _dataset(tmp_path)
-    with pytest.raises(ImportFailed, match="coco, pascal_voc, yolo, pictograph"):
+    with pytest.raises(ImportFailed, match="pictograph, coco, yolo, pascal_voc"):
         read_dataset("kitti", images, labels)
     with pytest.raises(ImportFailed, match="new, annotate, review, complete"):
         read_dataset("yolo", images, labels, status="done")
