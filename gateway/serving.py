@@ -10,6 +10,9 @@ import uvicorn
 from gateway.app import create_app
 from gateway.config import GatewayConfig
 
+#: Connections that wait to be accepted.
+_BACKLOG = 2048
+
 
 class _Uvicorn(uvicorn.Server):
     """uvicorn that leaves the process's signals alone."""
@@ -17,6 +20,30 @@ class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket that listens; port 0: any free one.
+
+    It names its protocol, and so do the connections that it accepts: asyncio turns Nagle's
+    algorithm off only on those. With it, every answer on a connection that is kept open
+    waits some 40 ms for the client's delayed acknowledgement.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 async def serve(
@@ -33,8 +60,7 @@ async def serve(
     Raises:
         OSError: the address cannot be listened on.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family, backlog=2048) as listener:
+    with listening_socket(host, port) as listener:
         server = _Uvicorn(
             uvicorn.Config(
                 create_app(config),
