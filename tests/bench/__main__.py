@@ -1,6 +1,7 @@
-"""`make bench`: one export beside a plain script, on MinIO and on the embedded store.
+"""`make bench`: one export beside a plain script, on MinIO and on the embedded store; and one
+REST call beside the same gRPC call.
 
-Both read the same images from the same store, in turns, so that what else the machine does
+Both exports read the same images from the same store, in turns, so that what else the machine does
 falls on both alike. Cartouche also writes annotations and a manifest, and checks the stored
 archive before it says that the export is completed; the plain script does not.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
+from tests.bench import latency
 from tests.bench.subjects import Run, Subject, subjects
 
 IMAGES = 2_000
@@ -27,16 +29,21 @@ SIDE = 182
 ROUNDS = 3
 QUICK_IMAGES = 500
 QUICK_ROUNDS = 1
+CALLS = 2_000
+QUICK_CALLS = 500
 
 
 def main() -> None:
     """Draws the images, measures, prints."""
     arguments = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     arguments.add_argument(
-        "--quick", action="store_true", help=f"{QUICK_IMAGES} images, {QUICK_ROUNDS} round"
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_IMAGES} images, {QUICK_ROUNDS} round, {QUICK_CALLS} calls",
     )
     quick = arguments.parse_args().quick
     images, rounds = (QUICK_IMAGES, QUICK_ROUNDS) if quick else (IMAGES, ROUNDS)
+    calls = QUICK_CALLS if quick else CALLS
     with tempfile.TemporaryDirectory(prefix="cartouche-bench-") as folder:
         files = draw(Path(folder), images)
         size = sum(file.stat().st_size for file in files)
@@ -44,6 +51,9 @@ def main() -> None:
         print(machine(), flush=True)
         with subjects(files) as found:
             for line in table(found, rounds):
+                print(line, flush=True)
+            measured = {subject.title: subject.latencies(calls) for subject in found}
+            for line in latency.table(measured):
                 print(line, flush=True)
 
 

@@ -18,6 +18,7 @@ from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from services.catalog.model import DatasetClass
 from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
+from tests.bench.latency import Latency, latencies
 from tests.parts import (
     Credentials,
     MinIO,
@@ -120,6 +121,10 @@ class Subject:
         run = Run(took.total_seconds(), _cpu_seconds(process) - cpu, self._worker.peak_memory())
         self._stub.DeleteExport(pb.DeleteExportRequest(id=export.id), metadata=metadata, timeout=30)
         return run
+
+    def latencies(self, calls: int) -> tuple[Latency, Latency]:
+        """Of a call over REST, and of the same over gRPC."""
+        return latencies(self._stack, ORGANIZATION, calls)
 
     def plain(self) -> Run:
         """The plain script on the same images in the same store."""
