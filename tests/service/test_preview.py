@@ -331,6 +331,7 @@ def test_over_rest(
     assert found["classes"] == [{"name": "car", "annotation_count": 4}]
     assert found["losses"][0] == {
         "kind": "clamped",
+        "code": "shape.clamped",
         "reason": "reaches over the edge of the image",
         "count": 1,
         "at_most": False,

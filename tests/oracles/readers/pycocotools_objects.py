@@ -18,6 +18,9 @@ for document in documents:
     if len(coco.anns) != len(coco.dataset["annotations"]):
         sys.exit(f"{document} has ids that occur twice")
     root = Path(document).parents[1] / "images"
+    if Path(document).name == "_annotations.coco.json":
+        # Roboflow's layout has the images beside it.
+        root = Path(document).parent
     for image in coco.imgs.values():
         rows = []
         for found in coco.loadAnns(coco.getAnnIds(image["id"])):
