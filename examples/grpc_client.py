@@ -9,6 +9,7 @@ Run it:
 import json
 import os
 import sys
+import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -97,13 +98,22 @@ class Exports:
     def watch(self, export_id: str, deadline: float = 300) -> Iterator[Export]:
         """The export, now and after every change, until it has ended."""
         request = WatchExportRequest(id=export_id)
-        try:
-            for answer in self._stub.WatchExport(
-                request, timeout=deadline, metadata=self._metadata
-            ):
-                yield answer.export
-        except grpc.RpcError as error:
-            raise ExportsError(error) from None
+        ends = time.monotonic() + deadline
+        while True:
+            try:
+                for answer in self._stub.WatchExport(
+                    request,
+                    timeout=max(0, ends - time.monotonic()),
+                    metadata=self._metadata,
+                    wait_for_ready=True,
+                ):
+                    yield answer.export
+                return
+            except grpc.RpcError as error:
+                # A server that shuts down ends its streams so.
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise ExportsError(error) from None
+            time.sleep(1)
 
 
 def main(dataset: str) -> None:

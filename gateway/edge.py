@@ -5,6 +5,7 @@ slashes whole on the way through the router, answers HEAD and OPTIONS, turns a c
 an answer, and logs one line.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -67,6 +68,11 @@ class Edge:
                 await self._app(inner, receive, answer)
         except ClientDisconnect:
             status = 499
+        except asyncio.CancelledError:
+            # The grace of a shutdown is over.
+            if status:
+                raise
+            await problem_response(errors.shutting_down(), exchange)(inner, receive, answer)
         except Exception:
             logger.exception("request failed", extra={"request_id": exchange.request_id})
             if status:

@@ -171,6 +171,16 @@ def internal(request_id: str) -> Problem:
     )
 
 
+def shutting_down() -> Problem:
+    """A request that did not end before the gateway had to."""
+    return Problem(
+        503,
+        "unavailable",
+        f"The export service is shutting down. {_AGAIN}",
+        headers={"Retry-After": "2"},
+    )
+
+
 def wrong_fields(errors: Iterable[Mapping[str, Any]]) -> Problem:
     """What pydantic found wrong with a body or a query, worded as the server words it."""
     fields = [{"field": _field(error["loc"]), "message": _wording(error)} for error in errors]

@@ -12,7 +12,7 @@ import grpc
 
 from services import logs
 from services.database.engine import Database
-from services.errors import CartoucheError
+from services.errors import CartoucheError, Unavailable
 from services.identity.keys import authenticate
 from services.identity.rate_limits import RateLimiter
 from services.identity.roles import Caller
@@ -26,6 +26,7 @@ from services.rpc.status import (
     internal_failure,
     rate_limit_metadata,
 )
+from services.server.draining import Drain
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,13 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps the handlers of Cartouche's own services; health and reflection stay open."""
+    """Wraps the handlers of Cartouche's own services; health and reflection stay open, and
+    only end with the server."""
 
-    def __init__(self, database: Database, limiter: RateLimiter) -> None:
+    def __init__(self, database: Database, limiter: RateLimiter, drain: Drain) -> None:
         self._database = database
         self._limiter = limiter
+        self._drain = drain
 
     async def intercept_service(
         self,
@@ -48,27 +51,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "_Handler | None":
         handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
         method = handler_call_details.method
-        if handler is None or not method.startswith(OWN_PREFIX):
+        is_own = method.startswith(OWN_PREFIX)
+        coders = handler.request_deserializer, handler.response_serializer
+        if streaming := handler.unary_stream or handler.stream_stream:
+            make = (
+                grpc.unary_stream_rpc_method_handler
+                if handler.unary_stream
+                else grpc.stream_stream_rpc_method_handler
+            )
+            call = self._stream(streaming, method) if is_own else self._open_stream(streaming)
+            return make(call, *coders)
+        if not is_own:
             return handler
-        if handler.unary_unary:
-            assert not inspect.iscoroutinefunction(handler.unary_unary)
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, method),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, method),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        assert handler.stream_stream is not None
-        return grpc.stream_stream_rpc_method_handler(
-            self._stream(handler.stream_stream, method),
-            handler.request_deserializer,
-            handler.response_serializer,
+        assert handler.unary_unary is not None
+        assert not inspect.iscoroutinefunction(handler.unary_unary)
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(handler.unary_unary, method), *coders
         )
 
     def _unary(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
@@ -100,7 +101,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 known, allowance = await asyncio.to_thread(self._known, key)
                 set_caller(known)
                 said += allowance
-                async for response in behaviour(request, context):
+                async for response in self._drain.through(behaviour(request, context)):
                     yield response
             except Exception as error:
                 code, message, trailing = _failure(error, request_id)
@@ -108,6 +109,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 await context.abort(code, message, trailing + said)
             context.set_trailing_metadata(said)
             _log(method, started, grpc.StatusCode.OK)
+
+        return call
+
+    def _open_stream(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        """A stream of health or reflection."""
+
+        async def call(request: Any, context: Any) -> None:
+            try:
+                with self._drain.waiting():
+                    responses = behaviour(request, context)
+                    # That of health is a coroutine, which writes by itself.
+                    if inspect.isawaitable(responses):
+                        await responses
+                        return
+                    async for response in responses:
+                        await context.write(response)
+            except Unavailable as error:
+                request_id, _ = _identify(context)
+                await context.abort(*failure_of(error, request_id))
 
         return call
 

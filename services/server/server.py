@@ -15,6 +15,7 @@ from services.doorbell import Doorbell
 from services.exports.servicer import ExportServicer
 from services.identity.rate_limits import RateLimiter
 from services.server import health, reflection
+from services.server.draining import Drain
 from services.server.interceptor import CallInterceptor
 from services.settings import Settings
 from services.storage import ObjectStore
@@ -44,10 +45,11 @@ class Server:
         self, settings: Settings, database: Database, doorbell: Doorbell, store: ObjectStore
     ) -> None:
         limiter = RateLimiter(settings.rate_limit_storage, settings.rate_limit)
+        self._drain = Drain()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
         self._server = grpc.aio.server(
             migration_thread_pool=self._pool,
-            interceptors=[CallInterceptor(database, limiter)],
+            interceptors=[CallInterceptor(database, limiter, self._drain)],
             options=_OPTIONS,
         )
         exports_rpc.add_ExportServiceServicer_to_server(
@@ -70,7 +72,8 @@ class Server:
         await self._health.start()
 
     async def stop(self) -> None:
-        """Says so to health checks, lets running calls end, and closes."""
+        """Says so to health checks, ends streams, lets other calls end, and closes."""
         await self._health.stop()
+        self._drain.begin()
         await self._server.stop(_GRACE)
         self._pool.shutdown(wait=False)

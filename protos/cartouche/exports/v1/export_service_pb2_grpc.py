@@ -113,7 +113,8 @@ class ExportServiceServicer:
 
     def WatchExport(self, request, context):
         """WatchExport sends the export now and after every change of its status or
-        progress, until it is completed, failed or deleted. Role: viewer.
+        progress, until it is completed, failed or deleted. A server that shuts
+        down ends it with UNAVAILABLE: watch again. Role: viewer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

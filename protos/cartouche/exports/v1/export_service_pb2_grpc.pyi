@@ -52,7 +52,8 @@ class ExportServiceStub:
     """ListExports reads the organization's exports, newest first. Role: viewer."""
     WatchExport: _grpc.UnaryStreamMultiCallable[_export_service_pb2.WatchExportRequest, _export_service_pb2.WatchExportResponse]
     """WatchExport sends the export now and after every change of its status or
-    progress, until it is completed, failed or deleted. Role: viewer.
+    progress, until it is completed, failed or deleted. A server that shuts
+    down ends it with UNAVAILABLE: watch again. Role: viewer.
     """
     GetDownloadUrl: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.GetDownloadUrlRequest, _export_service_pb2.GetDownloadUrlResponse]
     """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer."""
@@ -82,7 +83,8 @@ class ExportServiceAsyncStub(ExportServiceStub):
     """ListExports reads the organization's exports, newest first. Role: viewer."""
     WatchExport: _aio.UnaryStreamMultiCallable[_export_service_pb2.WatchExportRequest, _export_service_pb2.WatchExportResponse]  # type: ignore[assignment]
     """WatchExport sends the export now and after every change of its status or
-    progress, until it is completed, failed or deleted. Role: viewer.
+    progress, until it is completed, failed or deleted. A server that shuts
+    down ends it with UNAVAILABLE: watch again. Role: viewer.
     """
     GetDownloadUrl: _aio.UnaryUnaryMultiCallable[_export_service_pb2.GetDownloadUrlRequest, _export_service_pb2.GetDownloadUrlResponse]  # type: ignore[assignment]
     """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer."""
@@ -139,7 +141,8 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_export_service_pb2.WatchExportResponse], _abc.AsyncIterator[_export_service_pb2.WatchExportResponse]]:
         """WatchExport sends the export now and after every change of its status or
-        progress, until it is completed, failed or deleted. Role: viewer.
+        progress, until it is completed, failed or deleted. A server that shuts
+        down ends it with UNAVAILABLE: watch again. Role: viewer.
         """
 
     @_abc_1.abstractmethod
