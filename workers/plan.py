@@ -25,6 +25,8 @@ from workers.staging import StoreStaging, stage_of
 TEXT_LIMIT = 32 * 1024 * 1024
 #: Images that an export has at most to be built in memory, however small they are.
 SMALL_IMAGES = 5_000
+#: Seconds until the database gives the next images of a selection, which it may have to sort.
+_PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         StorageError, Unavailable: as the store and the database say.
         ClaimLost: the work is for nothing.
     """
-    with context.database.snapshot() as connection:
+    with context.database.snapshot(_PATIENCE) as connection:
         claim = replace(claim, classes=classes_of(connection, claim.dataset_id))
         info = export_info(claim)
         chosen = Selection.of(

@@ -7,80 +7,100 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from services.errors import Unavailable
+from services.database.bounds import grant, network_options, use_bounds
+from services.database.failures import READ_ONLY, passing_failures, sqlstate_of
 
 #: What a block of `Database` works with; queries take it.
 Transaction = Connection
+
+#: Seconds that a thread waits for a connection that others use.
+_POOL_WAIT = 5.0
 
 
 class Database:
     """One pool of connections for a process; thread-safe, made after any fork."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
+        """Opens nothing yet. `pool_size` connections stay open, and as many more may be."""
         self.url = url
-        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        pool: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": pool_size,
+            "pool_timeout": _POOL_WAIT,
+        }
         if self.is_sqlite:
-            Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_engine(url, connect_args={"timeout": 30, "isolation_level": None})
+            Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+            self.engine = create_engine(
+                url, connect_args={"timeout": 30, "isolation_level": None}, **pool
+            )
             _use_explicit_transactions(self.engine)
         else:
             self.engine = create_engine(
                 url,
-                pool_size=pool_size,
-                max_overflow=pool_size,
                 pool_pre_ping=True,
                 pool_recycle=1800,
-                connect_args={"connect_timeout": 5},
+                connect_args=network_options(parsed),
+                **pool,
             )
-            _bound_transactions(self.engine)
+            use_bounds(self.engine)
+            _leave_standbys(self.engine)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, patience: float | None = None) -> Iterator[Connection]:
         """One transaction that may write, committed at the end of the block.
 
+        `patience`: seconds that a statement may take on PostgreSQL, where it may take long.
+
         Raises:
-            Unavailable: the database is away.
+            Unavailable: the database is away or too busy.
         """
-        with _available(), self.engine.connect() as connection:
-            if self.is_sqlite:
-                connection = connection.execution_options(cartouche_begin="BEGIN IMMEDIATE")
-            with connection.begin():
-                yield connection
+        with self._transaction(patience, cartouche_begin="BEGIN IMMEDIATE") as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One short transaction that only reads.
 
         Raises:
-            Unavailable: the database is away.
+            Unavailable: the database is away or too busy.
         """
-        with _available(), self.engine.connect() as connection, connection.begin():
+        with self._transaction() as connection:
             yield connection
 
     @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
+    def snapshot(self, patience: float | None = None) -> Iterator[Connection]:
         """One transaction that sees the database as it was at its first query.
 
+        `patience`: seconds that a statement may take on PostgreSQL, where it may take long.
+
         Raises:
-            Unavailable: the database is away.
+            Unavailable: the database is away or too busy.
         """
-        with _available(), self.engine.connect() as connection:
-            if not self.is_sqlite:
-                connection = connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
+        options: dict[str, Any] = {}
+        if not self.is_sqlite:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self._transaction(patience, **options) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, patience: float | None = None, **options: Any) -> Iterator[Connection]:
+        with passing_failures(), self.engine.connect() as connection:
+            connection = connection.execution_options(**options)
             with connection.begin():
+                if patience is not None and not self.is_sqlite:
+                    grant(connection, patience)
                 yield connection
 
     def ping(self) -> None:
         """Asks the database for one value.
 
         Raises:
-            Unavailable: the database is away.
+            Unavailable: the database is away or too busy.
         """
         with self.read() as connection:
             connection.execute(text("SELECT 1"))
@@ -90,32 +110,13 @@ class Database:
         self.engine.dispose()
 
 
-@contextmanager
-def _available() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        raise _away() from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise _away() from error
-        raise
+def _leave_standbys(engine: Engine) -> None:
+    """A server that lost its role keeps answering: its connections are good for nothing more."""
 
-
-def _away() -> Unavailable:
-    return Unavailable(
-        "DATABASE_UNAVAILABLE", "The database does not answer; try again in a moment.", {}
-    )
-
-
-def _bound_transactions(engine: Engine) -> None:
-    """A process that stands still in the middle of a transaction keeps its locks, and with them
-    everybody else, only so long."""
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, record: ConnectionPoolEntry) -> None:
-        connection.execute("SET idle_in_transaction_session_timeout = '2min'")
-        connection.commit()
+    @event.listens_for(engine, "handle_error")
+    def _handle_error(context: ExceptionContext) -> None:
+        if sqlstate_of(context.original_exception) == READ_ONLY:
+            context.is_disconnect = True
 
 
 def _use_explicit_transactions(engine: Engine) -> None:

@@ -10,6 +10,9 @@ from alembic.script import ScriptDirectory
 from services.database.engine import Database
 from services.settings import SettingsError
 
+#: Seconds that one step of a migration may take, or wait for another process that migrates.
+_PATIENCE = 3600.0
+
 
 def migrate(database: Database) -> None:
     """Applies every migration that is missing; safe to call at any time and twice at once.
@@ -18,7 +21,7 @@ def migrate(database: Database) -> None:
         Unavailable: the database is away.
     """
     config = _config()
-    with database.write() as connection:
+    with database.write(_PATIENCE) as connection:
         if not database.is_sqlite:
             # Two processes that start together would otherwise both create tables.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727277)")

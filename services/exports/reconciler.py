@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _RINGS_A_SWEEP = 5_000
 _STALE_UPLOAD = timedelta(days=2)
 _HOUSEKEEPING = timedelta(hours=1)
+#: Seconds for a statement on as many rows as there are.
+_PATIENCE = 120.0
 
 
 class Reconciler:
@@ -98,7 +100,7 @@ def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
 
 def keep_house(database: Database, store: ObjectStore) -> None:
     """Removes what no export needs: old uploads in the store, old idempotency keys."""
-    with database.write() as connection:
+    with database.write(_PATIENCE) as connection:
         connection.execute(
             idempotency_keys.delete().where(
                 idempotency_keys.c.created_at < _now_once() - IDEMPOTENCY_SECONDS
@@ -133,7 +135,7 @@ def _fail_overdue(database: Database, deadline: timedelta) -> None:
 
 
 def _expire(database: Database) -> None:
-    with database.write() as connection:
+    with database.write(_PATIENCE) as connection:
         connection.execute(
             exports.update()
             .where(exports.c.expires_at < _now_once(), ~exports.c.deleted)

@@ -1,0 +1,96 @@
+"""A network between two processes that can go dark."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Self
+
+from tests.processes import free_port
+
+
+class Network:
+    """Forwards every connection on `port` to a server on another port of loopback.
+
+    While it is dark it takes connections and bytes, and drops them without a word, in both
+    directions: nobody gets an error, and nobody an answer. The kernel acknowledges what is
+    dropped, so only who bounds its own waits notices. Use it as a context manager.
+    """
+
+    def __init__(self, server_port: int) -> None:
+        self.port = free_port()
+        self._server_port = server_port
+        self._is_dark = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=200)
+
+    @contextmanager
+    def dark(self) -> Iterator[None]:
+        """The network is dark until the end of the block.
+
+        Connections that were open meanwhile have lost bytes: they are then cut.
+        """
+        self._is_dark.set()
+        try:
+            yield
+        finally:
+            self._is_dark.clear()
+            self._cut()
+
+    def through(self, url: str) -> str:
+        """The URL of the server, as it is reached through this network."""
+        return url.replace(f":{self._server_port}", f":{self.port}", 1)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, name="network", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Wakes the thread that accepts, which close alone does not.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.socket()
+            with self._lock:
+                self._open |= {client, server}
+            if not self._is_dark.is_set():
+                try:
+                    server.connect(("127.0.0.1", self._server_port))
+                except OSError:
+                    self._close(client, server)
+                    continue
+                self._start(server, client)
+            self._start(client, server)
+
+    def _start(self, source: socket.socket, target: socket.socket) -> None:
+        threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(64 * 1024):
+                if not self._is_dark.is_set():
+                    target.sendall(data)
+        # That one side has gone is no news that passes the dark.
+        if not self._is_dark.is_set():
+            self._close(source, target)
+
+    def _cut(self) -> None:
+        with self._lock:
+            left = list(self._open)
+        self._close(*left)
+
+    def _close(self, *sockets: socket.socket) -> None:
+        for each in sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+            with self._lock:
+                self._open.discard(each)
