@@ -50,6 +50,7 @@ _OURS: Mapping[grpc.StatusCode, tuple[int, str]] = {
 #: The same for a reason that says more than its code.
 _OURS_BY_REASON: Mapping[str, tuple[int, str]] = {
     "RATE_LIMITED": (429, "rate_limit_exceeded"),
+    "QUOTA_EXCEEDED": (429, "quota_exceeded"),
 }
 
 #: HTTP status, slug and message of what goes wrong on the way to the server.

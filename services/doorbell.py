@@ -1,13 +1,12 @@
-"""The doorbell: Dramatiq messages that say "look at this export", sent by name.
+"""The doorbell: Dramatiq messages that say "there is work", and in which lane.
 
 A ring is a hint and nothing more. It is sent by a thread of its own, so that a caller
-never waits for the broker, and one that is lost is made up for by the reconciler.
+never waits for the broker, and one that is lost is made up for by the workers' own looks.
 """
 
 import logging
-import queue
 import threading
-from enum import StrEnum
+from collections.abc import Callable
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -15,41 +14,16 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import Middleware, ShutdownNotifications, TimeLimit
 
-from services import logs
-
 logger = logging.getLogger(__name__)
 
 
-class Bell(StrEnum):
-    """The actors that can be rung, by name."""
-
-    plan_export = "plan_export"
-    build_segment = "build_segment"
-    finish_export = "finish_export"
-    remove_export = "remove_export"
-
-
-#: Short steps wait in their own queue, so that no large export keeps a small one waiting.
-QUEUES = {
-    Bell.plan_export: "exports",
-    Bell.finish_export: "exports",
-    Bell.remove_export: "exports",
-    Bell.build_segment: "segments",
-}
-
-
-class RequestIds(Middleware):
-    """Carries the id of the request that rang into the log lines of the work it caused."""
-
-    def before_process_message(
-        self, broker: dramatiq.Broker, message: dramatiq.MessageProxy
-    ) -> None:
-        """Takes the id over."""
-        logs.request_id.set(str(message.options.get("request_id", "")))
+#: The only queue, and the only actor.
+QUEUE = "work"
+ACTOR = "work"
 
 
 def connect_broker(url: str) -> dramatiq.Broker:
-    """The broker at `url` (amqp://…, redis://… or memory://), with both queues declared.
+    """The broker at `url` (amqp://…, redis://… or memory://), with no queue declared.
 
     Nothing is connected before the first message.
 
@@ -60,7 +34,6 @@ def connect_broker(url: str) -> dramatiq.Broker:
     middleware: list[Middleware] = [
         TimeLimit(),
         ShutdownNotifications(notify_shutdown=True),
-        RequestIds(),
     ]
     broker: dramatiq.Broker
     if url.startswith(("amqp://", "amqps://")):
@@ -78,42 +51,61 @@ def connect_broker(url: str) -> dramatiq.Broker:
 
 
 class Doorbell:
-    """Rings through one broker, from any thread."""
+    """Rings through one broker, from any thread.
 
-    def __init__(self, broker: dramatiq.Broker) -> None:
+    `may_ring` says whether nobody else has rung in the lane a moment ago, so that bells do not
+    pile up in the broker; it may raise, and is asked on the doorbell's own thread.
+    """
+
+    def __init__(
+        self, broker: dramatiq.Broker, may_ring: Callable[[str], bool] = lambda lane: True
+    ) -> None:
         self._broker = broker
-        self._queue: queue.SimpleQueue[dramatiq.Message[None] | None] = queue.SimpleQueue()
+        self._may_ring = may_ring
+        self._waiting: set[str] = set()
+        self._changed = threading.Condition()
+        self._closed = False
         self._declared = False
         self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
         self._thread.start()
 
-    def ring(self, bell: Bell, *args: str | int) -> None:
-        """Asks a worker to look; returns at once and never fails."""
-        self._queue.put(
-            dramatiq.Message(
-                queue_name=QUEUES[bell],
-                actor_name=bell.value,
-                args=args,
-                kwargs={},
-                options={"request_id": logs.request_id.get()},
-            )
-        )
+    def ring(self, lane: str) -> None:
+        """Says that there is work in a lane; returns at once and never fails."""
+        with self._changed:
+            self._waiting.add(lane)
+            self._changed.notify()
 
     def close(self, timeout: float = 5.0) -> None:
         """Sends what still waits, for at most `timeout` seconds."""
-        self._queue.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        while (message := self._queue.get()) is not None:
-            try:
-                if not self._declared:
-                    for name in sorted(set(QUEUES.values())):
-                        self._broker.declare_queue(name)
-                    self._declared = True
-                self._broker.enqueue(message)
-            except Exception as error:
-                logger.warning(
-                    "the doorbell did not ring; the reconciler will ring it again",
-                    extra={"actor": message.actor_name, "error": str(error)},
-                )
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                lanes, self._waiting = sorted(self._waiting, reverse=True), set()
+                if not lanes:
+                    return
+            for lane in lanes:
+                try:
+                    self._send(lane)
+                except Exception as error:
+                    logger.warning(
+                        "the doorbell did not ring; workers look by themselves",
+                        extra={"lane": lane, "error": str(error)},
+                    )
+
+    def _send(self, lane: str) -> None:
+        if not self._may_ring(lane):
+            return
+        if not self._declared:
+            self._broker.declare_queue(QUEUE)
+            self._declared = True
+        self._broker.enqueue(
+            dramatiq.Message(
+                queue_name=QUEUE, actor_name=ACTOR, args=(lane,), kwargs={}, options={}
+            )
+        )

@@ -49,6 +49,10 @@ class RateLimited(CartoucheError):
     """Too many calls; metadata `retry_after` gives whole seconds (429)."""
 
 
+class QuotaExceeded(CartoucheError):
+    """More than the organization may have; metadata `retry_after` gives whole seconds (429)."""
+
+
 class Unavailable(CartoucheError):
     """A part that the call needs is away for the moment (503)."""
 

@@ -41,7 +41,12 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field("", description="postgresql://…; empty: SQLite under home")
-    database_pool: int = Field(10, ge=1, description="Connections a process keeps at most")
+    database_pool: int | None = Field(
+        None,
+        ge=1,
+        description="Connections a process keeps at most; empty: one for each thread that may "
+        "need it",
+    )
     broker_url: str = Field("memory://", description="amqp://…, redis://… or memory://")
 
     s3_endpoint: str = Field("", description="http(s)://host:port; empty: embedded rclone")
@@ -58,6 +63,12 @@ class Settings(BaseSettings):
         "sample", description="full: read the whole archive back and know its SHA-256"
     )
     worker_threads: int = Field(4, ge=1, le=64, description="Tasks a worker runs at once")
+    organization_steps: int = Field(
+        64, ge=1, description="Steps of one organization that run at once, over all workers"
+    )
+    pending_quota: int = Field(
+        1_000, ge=1, description="Exports of one organization that may wait to be built"
+    )
     part_size: int = Field(
         16 * 1024 * 1024,
         ge=5 * 1024 * 1024,

@@ -1,290 +1,159 @@
-"""The actors: what a worker does when a doorbell rings.
+"""The actor: what a worker does when a doorbell rings, and when it looks by itself.
 
-Each looks at the record first; a bell that comes late, twice or for nothing changes
-nothing. Retries, pauses and ends belong to the record, so no actor ever raises for them.
+A bell says that there is work, never which: whoever hears it claims the next due step from the
+record. One that comes late, twice or for nothing changes nothing.
 """
 
 import logging
+import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
 
 import dramatiq
-from dramatiq.threading import Interrupt
+from dramatiq.middleware import Shutdown
+from dramatiq.threading import Interrupt, raise_thread_exception
 
-from services.catalog.content import forget_content
-from services.doorbell import QUEUES, Bell
+from services import logs
+from services.doorbell import ACTOR, QUEUE
 from services.errors import Unavailable
-from services.exports import claims, endings, progress, removal
-from services.exports.claims import ExportClaim, SegmentClaim
-from services.exports.model import Step, archive_key
-from services.storage import (
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-    UploadNotFound,
-)
-from workers import finish, plan, segment
+from services.exports import bells, claims
+from services.exports.claims import Claim
+from services.exports.model import Lane
 from workers.context import WorkerContext
-from workers.failures import ImageUnusable, PermanentFailure
-from workers.leases import ClaimLost, Held
-from workers.staging import discard_stage
+from workers.running import run_step
 
 logger = logging.getLogger(__name__)
 
 _TIME_LIMIT = timedelta(hours=12)
-#: Errors of our own making are tried again, but not for long.
-_MAX_SURPRISES = 3
-#: How long the record is asked again for a claim, or to take down how a step ended.
-_INSIST = 30.0
-
-T = TypeVar("T")
+#: Seconds that a worker spends on the short steps that follow one bell. Brokers want a delivery
+#: acknowledged: RabbitMQ within half an hour.
+_SHORT_STEPS = 60.0
 
 
-class _Surprise(Exception):
-    """An error of our own making; its text is for the log, not for callers."""
+class Slots:
+    """The steps that a worker process runs at once: one of several threads is for short steps
+    alone."""
 
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(f"an internal error ({type(cause).__name__}), which is in the log")
+    def __init__(self, threads: int) -> None:
+        self._all = threading.Semaphore(threads)
+        self._long = threading.Semaphore(max(1, threads - 1))
 
-
-def register(broker: dramatiq.Broker, context: WorkerContext) -> None:
-    """Declares the actors of this worker on `broker`."""
-    behaviours: dict[Bell, Callable[..., None]] = {
-        Bell.plan_export: plan_export,
-        Bell.build_segment: build_segment,
-        Bell.finish_export: finish_export,
-        Bell.remove_export: remove_export,
-    }
-    for bell, behaviour in behaviours.items():
-        dramatiq.Actor(
-            partial(behaviour, context),
-            broker=broker,
-            actor_name=bell.value,
-            queue_name=QUEUES[bell],
-            # A worker that has both kinds at hand does the short steps first.
-            priority=0 if QUEUES[bell] == "exports" else 10,
-            options={"time_limit": int(_TIME_LIMIT.total_seconds() * 1000)},
-        )
-
-
-def plan_export(context: WorkerContext, export_id: str) -> None:
-    """Freezes an export; builds it at once where it is small."""
-    claim = _insist(
-        partial(claims.claim_export, context.database, export_id, Step.plan, context.settings.lease)
-    )
-    if claim is not None:
-        _guarded(context, claim, partial(_plan, context, claim))
-
-
-def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
-    planned = plan.plan(context, held, claim)
-    if isinstance(planned, plan.SmallPlan):
-        completion = finish.build_small(context, held, planned.claim, planned.blocks)
-        _complete(context, claim, completion)
-        return
-    recorded = progress.export_planned(
-        context.database,
-        claim,
-        segments=planned.segments,
-        upload_id=planned.upload_id,
-        snapshot=planned.snapshot,
-        image_count=planned.image_count,
-        annotation_count=planned.annotation_count,
-    )
-    if not recorded:
-        context.store.abort_upload(
-            archive_key(claim.organization_id, claim.export_id), planned.upload_id
-        )
-        raise ClaimLost(claim.export_id)
-    for ready in planned.segments:
-        context.doorbell.ring(Bell.build_segment, claim.export_id, ready.number)
-
-
-def build_segment(context: WorkerContext, export_id: str, number: int) -> None:
-    """Builds one segment of an export."""
-    claim = _insist(
-        partial(claims.claim_segment, context.database, export_id, number, context.settings.lease)
-    )
-    if claim is not None:
-        _guarded(context, claim, partial(_build, context, claim))
-
-
-def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
-    result = segment.build_segment(context, held, claim)
-    # A segment that is built is not built again because the database is away for a moment.
-    counted = _insist(partial(progress.segment_done, context.database, claim, result))
-    if counted is progress.Counted.last:
-        context.doorbell.ring(Bell.finish_export, claim.export_id)
-    elif counted is progress.Counted.lost:
-        raise ClaimLost(claim.export_id)
-
-
-def finish_export(context: WorkerContext, export_id: str) -> None:
-    """Ends the archive of an export whose segments are all built."""
-    claim = _insist(
-        partial(
-            claims.claim_export, context.database, export_id, Step.finish, context.settings.lease
-        )
-    )
-    if claim is not None:
-        _guarded(context, claim, partial(_finish, context, claim))
-
-
-def _finish(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
-    _complete(context, claim, finish.finish(context, held, claim))
-
-
-def _complete(context: WorkerContext, claim: ExportClaim, completion: endings.Completion) -> None:
-    if not endings.complete(context.database, claim, completion, context.settings.retention):
-        raise ClaimLost(claim.export_id)
-    logger.info(
-        "export completed",
-        extra={
-            "export_id": claim.export_id,
-            "image_count": completion.image_count,
-            "annotation_count": completion.annotation_count,
-            "file_size": completion.file_size,
-        },
-    )
-    context.doorbell.ring(Bell.remove_export, claim.export_id)
-
-
-def remove_export(context: WorkerContext, export_id: str) -> None:
-    """Clears the store after an export that was deleted or has ended."""
-    try:
-        removal.remove_objects(context.database, context.store, export_id)
-    except (StorageError, Unavailable) as error:
-        logger.warning(
-            "objects were not removed; the reconciler will ring again",
-            extra={"export_id": export_id, "error": str(error)},
-        )
-
-
-def _guarded(
-    context: WorkerContext, claim: ExportClaim | SegmentClaim, step: Callable[[Held], None]
-) -> None:
-    """Runs a step under its claim, and takes down how it ended."""
-    if claim.lost >= claims.MAX_LOST:
-        _fail(
-            context,
-            claim,
-            f"The export was given up: {claim.lost} workers died while they worked on it, most "
-            "likely out of memory. Export fewer images at once, or give the workers more memory.",
-        )
-        return
-    with context.leases.hold(claim) as held:
-        try:
-            step(held)
-        except ClaimLost:
-            logger.info("claim lost", extra=_about(claim))
-            _discard(context, claim)
-            _insist(partial(claims.abandon, context.database, claim))
-            context.doorbell.ring(Bell.remove_export, claim.export_id)
-        except ImageUnusable as error:
-            # Else an import would take the bytes for stored, and mend nothing.
-            organization_id = _export_of(claim).organization_id
-            _insist(partial(forget_content, context.database, organization_id, error.sha256))
-            _fail(context, claim, str(error))
-        except PermanentFailure as error:
-            _fail(context, claim, str(error))
-        except StorageRefused as error:
-            _fail(context, claim, f"The object store refused the work: {error}")
-        except UploadNotFound:
-            _restart(context, claim)
-        except (StorageUnavailable, Unavailable) as error:
-            _postpone(context, claim, error, claims.MAX_FAILURES)
-        except Interrupt:
-            # The worker shuts down, or the time limit is over.
-            _insist(partial(claims.release, context.database, claim))
-            raise
-        except Exception as error:
-            logger.exception("a step failed", extra=_about(claim))
-            _postpone(context, claim, _Surprise(error), _MAX_SURPRISES)
-
-
-def _discard(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
-    """Removes what a lost claim staged; the export, and its clearing up, may be over already."""
-    try:
-        # An answer that was lost can look like a lost claim.
-        if isinstance(claim, ExportClaim) or not progress.is_recorded(context.database, claim):
-            discard_stage(context.store, claim)
-    except (StorageError, Unavailable) as error:
-        logger.warning(
-            "what a lost claim staged was not removed", extra={**_about(claim), "error": str(error)}
-        )
-
-
-def _postpone(
-    context: WorkerContext, claim: ExportClaim | SegmentClaim, error: Exception, most: int
-) -> None:
-    if claim.failures >= most:
-        _fail(
-            context,
-            claim,
-            f"The export was given up after {claim.failures + 1} attempts, the last of which "
-            f"ended so: {error}. Create the export again once that is mended.",
-        )
-        return
-    pause = _insist(partial(claims.postpone, context.database, claim))
-    logger.warning(
-        "a step is tried again",
-        extra={**_about(claim), "error": str(error), "pause_seconds": pause},
-    )
-
-
-def _fail(context: WorkerContext, claim: ExportClaim | SegmentClaim, message: str) -> None:
-    failed = _insist(partial(endings.fail, context.database, claim.export_id, message, claim))
-    if isinstance(claim, SegmentClaim):
-        _insist(partial(claims.abandon, context.database, claim))
-    if failed:
-        logger.warning("export failed", extra={**_about(claim), "error_message": message})
-        context.doorbell.ring(Bell.remove_export, claim.export_id)
-
-
-def _restart(context: WorkerContext, claim: ExportClaim | SegmentClaim) -> None:
-    """The store forgot the upload: the archive begins again, the snapshot stays."""
-    export = _export_of(claim)
-    assert export.upload_id is not None
-    key = archive_key(export.organization_id, export.export_id)
-    try:
-        upload_id = context.store.create_upload(key)
-        restarted = endings.restart_archive(context.database, claim, export.upload_id, upload_id)
-        if not restarted:
-            context.store.abort_upload(key, upload_id)
-            _insist(partial(claims.abandon, context.database, claim))
+    @contextmanager
+    def take(self) -> Iterator[tuple[Lane, ...]]:
+        """A slot, and the lanes that it may take a step of; none where every slot is taken."""
+        if not self._all.acquire(blocking=False):
+            yield ()
             return
-    except (StorageError, Unavailable) as error:
-        _postpone(context, claim, error, claims.MAX_FAILURES)
-        return
-    logger.warning("the store forgot the upload; the archive begins again", extra=_about(claim))
-    for number in progress.unfinished_segments(context.database, export.export_id):
-        context.doorbell.ring(Bell.build_segment, export.export_id, number)
-
-
-def _insist(record: Callable[[], T]) -> T | None:
-    """Asks the record or takes something down in it, for a while even if the database is away.
-
-    None: it stayed away; the lease runs out and another worker takes over.
-    """
-    until = time.monotonic() + _INSIST
-    while True:
+        has_long = self._long.acquire(blocking=False)
         try:
-            return record()
-        except Unavailable:
-            if time.monotonic() > until:
-                return None
-            time.sleep(0.5)
+            yield (Lane.short, Lane.long) if has_long else (Lane.short,)
+        finally:
+            if has_long:
+                self._long.release()
+            self._all.release()
 
 
-def _export_of(claim: ExportClaim | SegmentClaim) -> ExportClaim:
-    return claim.export if isinstance(claim, SegmentClaim) else claim
+def register(broker: dramatiq.Broker, context: WorkerContext, slots: Slots) -> None:
+    """Declares the actor of this worker on `broker`."""
+    dramatiq.Actor(
+        partial(work, context, slots),
+        broker=broker,
+        actor_name=ACTOR,
+        queue_name=QUEUE,
+        priority=0,
+        options={"time_limit": int(_TIME_LIMIT.total_seconds() * 1000), "max_retries": 0},
+    )
 
 
-def _about(claim: ExportClaim | SegmentClaim) -> dict[str, Any]:
-    about: dict[str, Any] = {"export_id": claim.export_id, "attempt": claim.attempt}
-    if isinstance(claim, SegmentClaim):
-        about["segment"] = claim.number
-    return about
+def work(context: WorkerContext, slots: Slots, lane: str) -> None:
+    """Hears a bell: runs one step, or a minute of short ones, and passes the bell on."""
+    until = time.monotonic() + _SHORT_STEPS
+    try:
+        bells.heard(context.database, Lane(lane))
+        while True:
+            claim = take_step(context, slots)
+            if claim is None:
+                return
+            if claim.lane is Lane.long or time.monotonic() >= until:
+                break
+        pass_on(context)
+    except Unavailable as error:
+        logger.warning("a bell was not followed", extra={"error": str(error)})
+
+
+def take_step(context: WorkerContext, slots: Slots) -> Claim | None:
+    """Claims the next due step and runs it; None: nothing is due, or every slot is taken.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    settings = context.settings
+    with slots.take() as lanes:
+        claim = claims.claim_next(
+            context.database, lanes, settings.lease, settings.organization_steps
+        )
+        if claim is None:
+            return None
+        logs.request_id.set(claim.request_id)
+        # Others begin while this one works.
+        pass_on(context)
+        run_step(context, claim)
+        return claim
+
+
+def pass_on(context: WorkerContext) -> None:
+    """Rings where more is due.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    for lane in Lane:
+        if claims.is_due(context.database, lane, context.settings.organization_steps):
+            context.doorbell.ring(lane)
+
+
+class Looks:
+    """Threads that look for work by themselves now and then: a broker that is away costs
+    seconds, and no throughput."""
+
+    def __init__(self, context: WorkerContext, slots: Slots) -> None:
+        self._context = context
+        self._slots = slots
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"look-{number}", daemon=True)
+            for number in range(context.settings.worker_threads)
+        ]
+
+    def start(self) -> None:
+        """Begins to look."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Interrupts what runs, which gives its claims back, and waits at most so many seconds."""
+        self._stopped.set()
+        until = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.is_alive() and thread.ident is not None:
+                raise_thread_exception(thread.ident, Shutdown)  # type: ignore[no-untyped-call]
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        interval = self._context.settings.reconcile_interval.total_seconds()
+        try:
+            while not self._stopped.wait(interval * random.uniform(0.75, 1.25)):
+                try:
+                    while not self._stopped.is_set() and take_step(self._context, self._slots):
+                        pass
+                except Unavailable as error:
+                    logger.warning("a look for work failed", extra={"error": str(error)})
+                except Exception:
+                    logger.exception("a look for work failed")
+        except Interrupt:
+            return

@@ -1,4 +1,4 @@
-"""One worker process: a broker's consumer with threads, and the reconciler's timer."""
+"""One worker process: a broker's consumer with threads, and threads that look by themselves."""
 
 import dramatiq
 
@@ -6,12 +6,12 @@ from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.settings import Settings
 from services.storage import ObjectStore
-from workers.actors import register
+from workers.actors import Looks, Slots, register
 from workers.context import WorkerContext
 from workers.leases import LeaseKeeper
 
-#: How long a shutdown waits for steps that were interrupted to give back their claims.
-_SHUTDOWN_MILLISECONDS = 20_000
+#: Seconds that a shutdown waits for steps that were interrupted to give back their claims.
+_SHUTDOWN = 20.0
 
 
 class WorkerRuntime:
@@ -26,17 +26,21 @@ class WorkerRuntime:
         doorbell: Doorbell,
     ) -> None:
         self._leases = LeaseKeeper(database, settings.lease)
-        self._context = WorkerContext(settings, database, store, doorbell, self._leases)
-        register(broker, self._context)
+        context = WorkerContext(settings, database, store, doorbell, self._leases)
+        slots = Slots(settings.worker_threads)
+        register(broker, context, slots)
         self._worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads)
         # Bells that a busy worker hoards would keep idle ones waiting.
         self._worker.queue_prefetch = settings.worker_threads
+        self._looks = Looks(context, slots)
 
     def start(self) -> None:
-        """Begins to answer doorbells."""
+        """Begins to answer doorbells, and to look."""
         self._worker.start()
+        self._looks.start()
 
     def stop(self) -> None:
         """Interrupts what runs, which gives its claims back, and ends."""
-        self._worker.stop(timeout=_SHUTDOWN_MILLISECONDS)
+        self._looks.stop(_SHUTDOWN / 2)
+        self._worker.stop(timeout=int(_SHUTDOWN * 1000))
         self._leases.close()

@@ -1,4 +1,4 @@
-"""`cartouche keys` and `cartouche rate-limit`: who may call, and how often."""
+"""`cartouche keys`, `rate-limit` and `work-limits`: who may call, how often, and how much."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +45,32 @@ def rate_limit(
     from services.identity.keys import set_rate_limit
 
     set_rate_limit(_migrated_database(), organization, per_hour)
+
+
+def work_limits(
+    organization: Annotated[str, typer.Option(help="Name of the organization.")],
+    running_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps of its exports that run at once, over all workers.",
+            show_default="the default",
+        ),
+    ] = None,
+    pending_exports: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Exports that may wait to be built; more are refused.",
+            show_default="the default",
+        ),
+    ] = None,
+) -> None:
+    """Give an organization limits of its own on running steps and waiting exports, or the
+    defaults again."""
+    from services.identity.keys import set_work_limits
+
+    set_work_limits(_migrated_database(), organization, running_steps, pending_exports)
 
 
 def _migrated_database() -> "Database":

@@ -29,12 +29,13 @@ def run() -> None:
 
 def serve() -> None:
     """Run the gRPC server. Needs a migrated database (`cartouche migrate`)."""
+    from services.process import threads
     from services.process.parts import shared_parts
     from services.process.signals import run_until_stopped, say_ready
     from services.server.server import Server
 
     settings = load_settings()
-    with shared_parts(settings) as parts:
+    with shared_parts(settings, threads.of_server()) as parts:
 
         async def serving(stopped: asyncio.Event) -> None:
             server = Server(settings, parts.database, parts.doorbell, parts.store)
@@ -73,11 +74,12 @@ def gateway() -> None:
 
 def worker() -> None:
     """Run one worker process. Run more of them to build more at once."""
+    from services.process import threads
     from services.process.parts import shared_parts
     from services.process.signals import run_until_stopped, say_ready
 
     settings = load_settings()
-    with shared_parts(settings) as parts:
+    with shared_parts(settings, threads.of_worker(settings)) as parts:
         runtime = make_worker(settings, parts)
 
         async def serving(stopped: asyncio.Event) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Double
+from sqlalchemy import Double, ScalarSelect, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -23,3 +23,9 @@ def _postgresql(element: now, compiler: Any, **options: Any) -> str:
 @compiles(now, "sqlite")
 def _sqlite(element: now, compiler: Any, **options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+def now_once() -> ScalarSelect[float]:
+    """The time, asked for once: PostgreSQL searches no index for a value that may change from
+    row to row."""
+    return select(now()).scalar_subquery()

@@ -24,13 +24,14 @@ class Database:
     """One pool of connections for a process; thread-safe, made after any fork."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
-        """Opens nothing yet. `pool_size` connections stay open, and as many more may be."""
+        """Opens nothing yet. At most `pool_size` connections are open, and stay so: as many as
+        threads that use the database at the same time keep nobody waiting."""
         self.url = url
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         pool: dict[str, Any] = {
             "pool_size": pool_size,
-            "max_overflow": pool_size,
+            "max_overflow": 0,
             "pool_timeout": _POOL_WAIT,
         }
         if self.is_sqlite:

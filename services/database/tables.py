@@ -39,6 +39,14 @@ organizations = Table(
     # Calls an hour of each key; 0: any number; null: the default.
     Column("rate_limit", Integer),
     Column("created_at", Double, nullable=False),
+    # Steps that may run at once, and exports that may wait for their first; null: the default.
+    Column("step_cap", Integer),
+    Column("pending_quota", Integer),
+    # Steps that workers hold, counted in the transactions that claim and end them, and when
+    # one was claimed last: organizations take turns by these.
+    Column("running_steps", Integer, nullable=False, server_default="0"),
+    Column("claimed_at", Double, nullable=False, server_default="0"),
+    Index("ix_organizations_turn", "running_steps", "claimed_at"),
 )
 
 api_keys = Table(
@@ -185,16 +193,8 @@ exports = Table(
     Column("organize_by_split", Boolean, nullable=False),
     Column("status", String(10), nullable=False),
     Column("error_message", Text, nullable=False, server_default=""),
-    # The step that comes next: plan, build, finish; done when the export has ended.
-    Column("step", String(10), nullable=False),
-    # Fencing and liveness of the plan and finish steps.
-    Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("lost", Integer, nullable=False, server_default="0"),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("lease_until", Double),
-    Column("not_before", Double, nullable=False, server_default="0"),
-    # When its doorbell last rang.
-    Column("rung_at", Double, nullable=False, server_default="0"),
+    # What comes next: plan, build, finish; done when the export has ended.
+    Column("stage", String(10), nullable=False),
     # Counts every change that a watcher should see.
     Column("version", Integer, nullable=False, server_default="0"),
     Column("upload_id", Text),
@@ -218,6 +218,11 @@ exports = Table(
     Column("staged", Boolean, nullable=False, server_default=false()),
     # Deleted exports stay until their objects are gone.
     Column("deleted", Boolean, nullable=False, server_default=false()),
+    # Its steps are claimed in this lane: short or long, by the bytes that its selection had.
+    Column("lane", String(5), nullable=False, server_default="long"),
+    Column("estimated_bytes", BigInteger, nullable=False, server_default="0"),
+    # Of the request that made it: the log lines of its work carry it.
+    Column("request_id", String(128), nullable=False, server_default=""),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",
@@ -227,37 +232,67 @@ exports = Table(
         sqlite_where=text("NOT deleted"),
     ),
     Index("ix_exports_organization_id_created_at", "organization_id", "created_at", "id"),
-    Index("ix_exports_step_updated_at", "step", "updated_at"),
-    Index("ix_exports_deleted", "deleted"),
+    # No index on a column that every segment changes: its updates stay on the row's page.
     Index(
-        "ix_exports_staged",
-        "staged",
-        postgresql_where=text("staged"),
-        sqlite_where=text("staged = 1"),
+        "ix_exports_unfinished",
+        "created_at",
+        postgresql_where=text("stage <> 'done' AND NOT deleted"),
+        sqlite_where=text("stage <> 'done' AND deleted = 0"),
+    ),
+    Index(
+        "ix_exports_pending",
+        "organization_id",
+        postgresql_where=text("status = 'pending' AND NOT deleted"),
+        sqlite_where=text("status = 'pending' AND deleted = 0"),
     ),
     Index("ix_exports_expires_at", "expires_at"),
 )
 
-export_segments = Table(
-    "export_segments",
+# The one place to claim work from. Number 0 is the export's own: its plan, its finish, and the
+# removal of what it left; the others are its segments, by the number of their part.
+steps = Table(
+    "steps",
     metadata,
     Column("export_id", ForeignKey("exports.id", ondelete="CASCADE"), primary_key=True),
-    # Also the number of its part, from 1.
-    Column("number", Integer, primary_key=True),
-    Column("manifest_key", Text, nullable=False),
-    # Known bytes of its part: headers and stored images.
-    Column("size", BigInteger, nullable=False),
-    # Weight for progress, in bytes.
-    Column("work", BigInteger, nullable=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # plan, segment, finish or remove.
+    Column("kind", String(7), nullable=False),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("lane", String(5), nullable=False),
+    # When it may be claimed; while it is held, the end of the lease; null: it waits for others,
+    # or is done.
+    Column("due_at", Double),
+    Column("held", Boolean, nullable=False, server_default=false()),
+    # Fencing: every claim raises it, and every result carries it.
     Column("attempt", Integer, nullable=False, server_default="0"),
+    # Workers that died while they held it, and passing failures.
     Column("lost", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
-    Column("lease_until", Double),
-    Column("not_before", Double, nullable=False, server_default="0"),
-    Column("rung_at", Double, nullable=False, server_default="0"),
+    # Of a segment. Known bytes of its part: headers and stored images.
+    Column("manifest_key", Text, nullable=False, server_default=""),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    # Weight for progress, in bytes.
+    Column("work", BigInteger, nullable=False, server_default="0"),
     Column("done", Boolean, nullable=False, server_default=false()),
     # What the builder made: its part, what it staged, sums, counts, losses.
     Column("result", JSON),
+    Index(
+        "ix_steps_waiting",
+        "organization_id",
+        "lane",
+        "due_at",
+        "export_id",
+        "number",
+        postgresql_where=text("NOT held AND due_at IS NOT NULL"),
+        sqlite_where=text("held = 0 AND due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_steps_held",
+        "organization_id",
+        "due_at",
+        postgresql_where=text("held"),
+        sqlite_where=text("held = 1"),
+    ),
 )
 
 # The first answer to a request that carried an idempotency key.

@@ -1,22 +1,40 @@
-"""The record of the work: who holds which step of an export, and until when.
+"""The record of the work: who holds which step, and until when.
 
-A claim is one conditional UPDATE that increases the attempt number, committed before the
-work starts. Every result carries that number, so a worker that was presumed dead and
-wakes up changes nothing. Lease times are the database's.
+Every step of every export is a row of one table. A claim takes the next due one: of the
+organization with the fewest running steps (of equals, of the one that waited longest), its
+oldest. It increases the step's attempt number and is committed before the work starts; every
+result carries that number, so a worker that was presumed dead and wakes up changes nothing.
+Lease times are the database's.
+
+Whoever changes how many steps an organization has running locks its row first, and everything
+else after it: so the count is exact, and nobody waits for each other in a circle.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+)
 
 from services.catalog.model import DatasetClass
-from services.database.clock import now
+from services.database.clock import now, now_once
 from services.database.engine import Database
-from services.database.tables import datasets, export_segments, exports
-from services.exports.model import Status, Step
+from services.database.tables import datasets, exports, organizations, steps
+from services.exports.model import Lane, Stage, Status, Step
 
 #: A step that killed this many workers ends the export.
 MAX_LOST = 3
@@ -24,15 +42,20 @@ MAX_LOST = 3
 MAX_FAILURES = 25
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 120.0
+#: An organization's own step among its steps.
+OWN = 0
+#: Looks for an organization whose turn it is, where others take its steps at the same moment.
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ExportClaim:
-    """A step of an export that this worker holds."""
+    """A step of an export that this worker holds: its plan, its finish or its removal."""
 
     export_id: str
     attempt: int
     step: Step
+    lane: Lane
     #: Workers that died while they held this step, and passing failures so far.
     lost: int
     failures: int
@@ -53,6 +76,12 @@ class ExportClaim:
     #: Set once the finish step knows them.
     file_size: int | None
     crc32: int | None
+    #: Of the request that made the export.
+    request_id: str
+
+    @property
+    def number(self) -> int:
+        return OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,205 +101,314 @@ class SegmentClaim:
     def export_id(self) -> str:
         return self.export.export_id
 
+    @property
+    def organization_id(self) -> str:
+        return self.export.organization_id
 
-def claim_export(
-    database: Database, export_id: str, step: Step, lease: timedelta
-) -> ExportClaim | None:
-    """Takes the plan or the finish step of an export; None: there is nothing to take."""
-    claim = (
-        exports.update()
-        .where(
-            exports.c.id == export_id,
-            exports.c.step == step,
-            ~exports.c.deleted,
-            exports.c.not_before <= now(),
-            or_(exports.c.lease_until.is_(None), exports.c.lease_until < now()),
-        )
-        .values(
-            attempt=exports.c.attempt + 1,
-            lost=exports.c.lost + case((exports.c.lease_until.is_(None), 0), else_=1),
-            lease_until=now() + lease.total_seconds(),
-            # The bell was heard: should this worker die, it rings as soon as the lease is over.
-            rung_at=0,
-            status=Status.processing,
-            version=exports.c.version + 1,
-            updated_at=now(),
-        )
-    )
-    with database.write() as connection:
-        if connection.execute(claim).rowcount == 0:
-            return None
-        return _export_claim(connection.execute(_claimed(export_id)).one())
+    @property
+    def lane(self) -> Lane:
+        return self.export.lane
+
+    @property
+    def step(self) -> Step:
+        return Step.segment
+
+    @property
+    def request_id(self) -> str:
+        return self.export.request_id
 
 
-def claim_segment(
-    database: Database, export_id: str, number: int, lease: timedelta
-) -> SegmentClaim | None:
-    """Takes a segment that is not done; None: there is nothing to take."""
-    mine = and_(export_segments.c.export_id == export_id, export_segments.c.number == number)
-    claim = (
-        export_segments.update()
-        .where(
-            mine,
-            ~export_segments.c.done,
-            export_segments.c.not_before <= now(),
-            or_(export_segments.c.lease_until.is_(None), export_segments.c.lease_until < now()),
-        )
-        .values(
-            attempt=export_segments.c.attempt + 1,
-            lost=export_segments.c.lost
-            + case((export_segments.c.lease_until.is_(None), 0), else_=1),
-            lease_until=now() + lease.total_seconds(),
-            rung_at=0,
-        )
-    )
-    # Whoever deletes or fails the export waits for this lock: after that, its objects are only
-    # removed once the claim can be seen.
-    building = select(exports.c.id).where(is_building(export_id)).with_for_update(read=True)
-    with database.write() as connection:
-        if connection.execute(building).first() is None:
-            return None
-        if connection.execute(claim).rowcount == 0:
-            return None
-        row = connection.execute(select(export_segments).where(mine)).one()
-        return SegmentClaim(
-            export=_export_claim(connection.execute(_claimed(export_id)).one()),
-            number=row.number,
-            attempt=row.attempt,
-            lost=row.lost,
-            failures=row.failures,
-            manifest_key=row.manifest_key,
-            size=row.size,
-            work=row.work,
-        )
+Claim = ExportClaim | SegmentClaim
 
 
-def renew(database: Database, claim: ExportClaim | SegmentClaim, lease: timedelta) -> bool:
-    """Keeps a claim alive; False: it is over (done, taken over, deleted or failed)."""
-    until = now() + lease.total_seconds()
-    with database.write() as connection:
-        if isinstance(claim, SegmentClaim):
-            result = connection.execute(
-                export_segments.update()
-                .where(
-                    held_segment(claim),
-                    ~export_segments.c.done,
-                    exists().where(is_building(claim.export_id)),
-                )
-                .values(lease_until=until)
-            )
-        else:
-            result = connection.execute(
-                exports.update().where(held_export(claim)).values(lease_until=until)
-            )
-        return result.rowcount == 1
+def is_due(database: Database, lane: Lane, step_cap: int) -> bool:
+    """Whether somebody could claim a step of this lane now. Takes no lock.
 
-
-def release(database: Database, claim: ExportClaim | SegmentClaim) -> None:
-    """Gives a claim back unfinished and blameless (the worker shuts down)."""
-    with database.write() as connection:
-        table, held = _held(claim)
-        connection.execute(table.update().where(held).values(lease_until=None, rung_at=0))
-
-
-def orphan_all(database: Database) -> None:
-    """Ends every lease and forgets every bell, as if their holders had died.
-
-    Only for a process that knows that it is the only one.
+    Raises:
+        Unavailable: the database is away.
     """
+    with database.read() as connection:
+        return connection.execute(_turn(lane, step_cap)).first() is not None
+
+
+def claim_next(
+    database: Database, lanes: Sequence[Lane], lease: timedelta, step_cap: int
+) -> Claim | None:
+    """Takes the next due step of the first of the lanes that has one; None: nothing is due.
+
+    Args:
+        database: the record.
+        lanes: in the order of preference.
+        lease: how long the claim holds unless it is renewed.
+        step_cap: steps that an organization may have running at once, unless it has a cap of
+            its own.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    for lane in lanes:
+        # Most looks find nothing, and need not wait for those who write.
+        if not is_due(database, lane, step_cap):
+            continue
+        for _ in range(_TRIES):
+            with database.write() as connection:
+                organization_id: str | None = connection.scalar(_turn(lane, step_cap))
+                if organization_id is None:
+                    break
+                if claim := _claim(connection, organization_id, lane, lease, step_cap):
+                    return claim
+    return None
+
+
+def _turn(lane: Lane, step_cap: int) -> Select[Any]:
+    """The organization whose turn it is in a lane."""
+    # Its first step, by the index: whether there is any would cost what others have waiting.
+    first_due_at = (
+        select(steps.c.due_at)
+        .where(steps.c.organization_id == organizations.c.id, _waits(lane))
+        .order_by(steps.c.due_at)
+        .limit(1)
+        .correlate(organizations)
+        .scalar_subquery()
+    )
+    return (
+        select(organizations.c.id)
+        .where(
+            # What the index begins with.
+            organizations.c.running_steps >= 0,
+            _has_room(step_cap),
+            first_due_at <= now_once(),
+        )
+        .order_by(organizations.c.running_steps, organizations.c.claimed_at)
+        .limit(1)
+    )
+
+
+def _has_room(step_cap: int) -> ColumnElement[bool]:
+    """Of an organization: it has fewer steps running than it may."""
+    return organizations.c.running_steps < func.coalesce(organizations.c.step_cap, step_cap)
+
+
+def _waits(lane: Lane) -> ColumnElement[bool]:
+    return and_(steps.c.lane == lane, ~steps.c.held, steps.c.due_at.is_not(None))
+
+
+def _claim(
+    connection: Connection, organization_id: str, lane: Lane, lease: timedelta, step_cap: int
+) -> Claim | None:
+    """A claim of the organization's next step; None: others were faster."""
+    # By its id: who waits for the first of several rows, and then takes another one, keeps both.
+    turn = (
+        select(organizations.c.id)
+        .where(organizations.c.id == organization_id, _has_room(step_cap))
+        .with_for_update(key_share=True)
+    )
+    if connection.execute(turn).first() is None:
+        return None
+    next_step = (
+        select(steps.c.export_id, steps.c.number)
+        .where(
+            steps.c.organization_id == organization_id,
+            _waits(lane),
+            steps.c.due_at <= now_once(),
+        )
+        .order_by(steps.c.due_at, steps.c.export_id, steps.c.number)
+        .limit(1)
+    )
+    chosen = connection.execute(next_step).one_or_none()
+    if chosen is None:
+        return None
+    row = connection.execute(
+        steps.update()
+        .where(steps.c.export_id == chosen.export_id, steps.c.number == chosen.number)
+        .values(held=True, attempt=steps.c.attempt + 1, due_at=now() + lease.total_seconds())
+        .returning(steps)
+    ).one()
+    connection.execute(
+        organizations.update()
+        .where(organizations.c.id == organization_id)
+        .values(running_steps=organizations.c.running_steps + 1, claimed_at=now())
+    )
+    if row.kind == Step.plan:
+        connection.execute(
+            exports.update()
+            .where(exports.c.id == row.export_id, exports.c.status == Status.pending)
+            .values(status=Status.processing, version=exports.c.version + 1, updated_at=now())
+        )
+    return _taken(connection, row)
+
+
+def lock_turn(connection: Connection, organization_id: str) -> None:
+    """Locks an organization's row, before anything else in a transaction that ends steps."""
+    connection.execute(
+        select(organizations.c.id)
+        .where(organizations.c.id == organization_id)
+        .with_for_update(key_share=True)
+    )
+
+
+def count_ended(connection: Connection, organization_id: str, ended: int) -> None:
+    """Says that so many steps of an organization run no longer."""
+    if ended:
+        connection.execute(
+            organizations.update()
+            .where(organizations.c.id == organization_id)
+            .values(running_steps=organizations.c.running_steps - ended)
+        )
+
+
+def renew(database: Database, claim: Claim, lease: timedelta) -> bool:
+    """Keeps a claim alive; False: it is over (done, taken over, deleted or failed)."""
     with database.write() as connection:
-        for table in (exports, export_segments):
-            connection.execute(
-                table.update()
-                .where(table.c.lease_until.is_not(None))
-                .values(lease_until=None, lost=table.c.lost + 1)
-            )
-            connection.execute(table.update().values(rung_at=0))
+        renewed = connection.execute(
+            steps.update()
+            .where(is_held(claim), exists().where(is_wanted(claim)))
+            .values(due_at=now() + lease.total_seconds())
+        )
+        return renewed.rowcount == 1
 
 
-def abandon(database: Database, claim: ExportClaim | SegmentClaim) -> None:
-    """Drops the lease of a claim that was lost, so that nobody waits for it to run out."""
-    table: Any = exports
-    mine = and_(exports.c.id == claim.export_id, exports.c.attempt == claim.attempt)
-    if isinstance(claim, SegmentClaim):
-        table, mine = export_segments, held_segment(claim)
-    with database.write() as connection:
-        connection.execute(table.update().where(mine).values(lease_until=None))
+def release(database: Database, claim: Claim) -> None:
+    """Gives a claim back unfinished and blameless (the worker shuts down)."""
+    _give_back(database, claim, due_at=now())
 
 
-def postpone(database: Database, claim: ExportClaim | SegmentClaim) -> float:
+def abandon(database: Database, claim: Claim) -> None:
+    """Ends the hold of a claim that was lost, so that nobody waits for it to run out."""
+    _give_back(database, claim, due_at=null())
+
+
+def postpone(database: Database, claim: Claim, pause: float | None = None) -> float:
     """Gives a claim back after a passing failure, to be tried again after a pause.
 
-    Returns the pause in seconds: exponential, capped, with jitter.
+    Returns the pause in seconds: exponential, capped, with jitter, unless one is given.
     """
-    pause = min(_FIRST_BACKOFF * 2.0**claim.failures, _LONGEST_BACKOFF)
-    pause *= random.uniform(0.5, 1.0)
-    with database.write() as connection:
-        table, held = _held(claim)
-        connection.execute(
-            table.update()
-            .where(held)
-            .values(
-                lease_until=None,
-                failures=table.c.failures + 1,
-                not_before=now() + pause,
-                rung_at=0,
-            )
-        )
+    if pause is None:
+        pause = min(_FIRST_BACKOFF * 2.0**claim.failures, _LONGEST_BACKOFF)
+        pause *= random.uniform(0.5, 1.0)
+    _give_back(database, claim, due_at=now() + pause, failures=steps.c.failures + 1)
     return pause
 
 
-def held_export(claim: ExportClaim) -> ColumnElement[bool]:
-    """Of an export: this very claim holds its step."""
+def _give_back(database: Database, claim: Claim, **values: Any) -> None:
+    with database.write() as connection:
+        lock_turn(connection, claim.organization_id)
+        ended = connection.execute(
+            steps.update().where(is_held(claim)).values(held=False, **values)
+        )
+        count_ended(connection, claim.organization_id, ended.rowcount)
+
+
+def free_expired(database: Database) -> int:
+    """Frees the steps whose workers let their lease run out; returns how many.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    expired = and_(steps.c.held, steps.c.due_at < now_once())
+    with database.read() as connection:
+        owners = set(
+            connection.scalars(
+                select(organizations.c.id).where(
+                    organizations.c.running_steps > 0,
+                    exists().where(steps.c.organization_id == organizations.c.id, expired),
+                )
+            )
+        )
+    return sum(_free(database, organization_id, expired) for organization_id in sorted(owners))
+
+
+def orphan_all(database: Database) -> None:
+    """Ends every lease, as if its holder had died.
+
+    Only for a process that knows that it is the only one.
+    """
+    with database.read() as connection:
+        owners = set(
+            connection.scalars(select(organizations.c.id).where(organizations.c.running_steps > 0))
+        )
+    for organization_id in sorted(owners):
+        _free(database, organization_id, steps.c.held)
+
+
+def _free(database: Database, organization_id: str, which: ColumnElement[bool]) -> int:
+    """Frees an organization's steps, and counts anew what it has running."""
+    mine = steps.c.organization_id == organization_id
+    # The segments of an export that has ended are nobody's work any more.
+    due_at = case(
+        (
+            or_(
+                steps.c.kind != Step.segment,
+                exists().where(is_building(), exports.c.id == steps.c.export_id),
+            ),
+            now(),
+        ),
+        else_=null(),
+    )
+    with database.write() as connection:
+        lock_turn(connection, organization_id)
+        freed = connection.execute(
+            steps.update()
+            .where(mine, which)
+            .values(held=False, lost=steps.c.lost + 1, due_at=due_at)
+        ).rowcount
+        running = select(func.count()).where(mine, steps.c.held).scalar_subquery()
+        connection.execute(
+            organizations.update()
+            .where(organizations.c.id == organization_id)
+            .values(running_steps=running)
+        )
+        return freed
+
+
+def is_held(claim: Claim) -> ColumnElement[bool]:
+    """Of a step: this very claim holds it."""
+    return and_(
+        steps.c.export_id == claim.export_id,
+        steps.c.number == claim.number,
+        steps.c.attempt == claim.attempt,
+        steps.c.held,
+    )
+
+
+def is_wanted(claim: Claim) -> ColumnElement[bool]:
+    """Of an export: it is the claim's, and still waits for what the claim does."""
+    if claim.step is Step.segment:
+        return and_(exports.c.id == claim.export_id, is_building())
+    if claim.step is Step.remove:
+        return exports.c.id == claim.export_id
     return and_(
         exports.c.id == claim.export_id,
-        exports.c.attempt == claim.attempt,
-        exports.c.step == claim.step,
+        exports.c.stage == Stage(claim.step),
         ~exports.c.deleted,
     )
 
 
-def held_segment(claim: SegmentClaim) -> ColumnElement[bool]:
-    """Of a segment: this very claim is its last one, whether it is done or not."""
-    return and_(
-        export_segments.c.export_id == claim.export_id,
-        export_segments.c.number == claim.number,
-        export_segments.c.attempt == claim.attempt,
-    )
+def is_held_and_wanted(claim: Claim) -> ColumnElement[bool]:
+    """Of an export: it waits for what this very claim does, which still holds its step."""
+    return and_(is_wanted(claim), exists().where(is_held(claim)))
 
 
-def has_held_segment(claim: SegmentClaim) -> ColumnElement[bool]:
-    """Of an export: this very claim holds one of its segments, which is not done."""
-    return exists().where(held_segment(claim), ~export_segments.c.done)
+def is_building() -> ColumnElement[bool]:
+    """Of an export: its segments are being built."""
+    return and_(exports.c.stage == Stage.build, ~exports.c.deleted)
 
 
-def is_building(export_id: str) -> ColumnElement[bool]:
-    """Of an export: it is this one, and its segments are being built."""
-    return and_(exports.c.id == export_id, exports.c.step == Step.build, ~exports.c.deleted)
-
-
-def _held(claim: ExportClaim | SegmentClaim) -> tuple[Any, Any]:
-    if isinstance(claim, SegmentClaim):
-        return export_segments, held_segment(claim)
-    return exports, held_export(claim)
-
-
-def _claimed(export_id: str) -> Select[tuple[Any, ...]]:
-    return (
+def _taken(connection: Connection, step: Row[Any]) -> Claim:
+    query = (
         select(exports, datasets.c.name.label("dataset_name"), datasets.c.classes)
         .join(datasets, datasets.c.id == exports.c.dataset_id)
-        .where(exports.c.id == export_id)
+        .where(exports.c.id == step.export_id)
     )
-
-
-def _export_claim(row: Row[tuple[Any, ...]]) -> ExportClaim:
+    row = connection.execute(query).one()
     snapshot = row.snapshot or {}
-    return ExportClaim(
+    export = ExportClaim(
         export_id=row.id,
-        attempt=row.attempt,
-        step=Step(row.step),
-        lost=row.lost,
-        failures=row.failures,
+        attempt=step.attempt,
+        step=Step(step.kind),
+        lane=Lane(step.lane),
+        lost=step.lost,
+        failures=step.failures,
         organization_id=row.organization_id,
         dataset_id=row.dataset_id,
         dataset_name=row.dataset_name,
@@ -288,4 +426,17 @@ def _export_claim(row: Row[tuple[Any, ...]]) -> ExportClaim:
         segment_count=row.segment_count,
         file_size=row.file_size,
         crc32=row.crc32,
+        request_id=row.request_id,
+    )
+    if step.kind != Step.segment:
+        return export
+    return SegmentClaim(
+        export=export,
+        number=step.number,
+        attempt=step.attempt,
+        lost=step.lost,
+        failures=step.failures,
+        manifest_key=step.manifest_key,
+        size=step.size,
+        work=step.work,
     )

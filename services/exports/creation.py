@@ -6,30 +6,49 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import orjson
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
+from services import logs
 from services.catalog.datasets import Dataset, find_dataset
+from services.catalog.selection import Selection, image_totals_of
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import exports, idempotency_keys
-from services.errors import AlreadyExists, Conflict
-from services.exports.model import Export, ExportAddress, ExportRequest, Status, Step
+from services.database.tables import exports, idempotency_keys, organizations, steps
+from services.errors import AlreadyExists, Conflict, QuotaExceeded
+from services.exports.claims import OWN
+from services.exports.model import Export, ExportAddress, ExportRequest, Lane, Stage, Status, Step
 from services.exports.queries import exports_of, find_export, one_export
 from services.exports.validation import class_errors, field_errors, invalid
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 #: How long an equal request counts as the same one sent again.
 DUPLICATE_SECONDS = 60
+#: Seconds after which a caller over its quota may try again; SDKs give up above 120.
+_QUOTA_RETRY = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The answer to a create: the export's id, the encoded answer, and whether it is new."""
+    """The answer to a create: the export's id, the encoded answer, and where its work waits."""
 
     export_id: str
     response: bytes
-    is_new: bool
+    #: The lane of its steps; None: it is not new.
+    lane: Lane | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a new export is held against."""
+
+    #: Exports of an organization that may wait for their plan, unless it has a quota of its own.
+    pending_quota: int = 1_000
+    #: Bytes of images and annotations up to which the steps of an export are short.
+    short_bytes: int = 16 * 1024 * 1024
+
+
+DEFAULT_LIMITS = Limits()
 
 
 def create_export(
@@ -37,6 +56,7 @@ def create_export(
     organization_id: str,
     request: ExportRequest,
     encode: Callable[[Export], bytes],
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Created:
     """Records an export as pending, in one transaction; touches no image.
 
@@ -47,6 +67,7 @@ def create_export(
         NotFound: the organization has no such dataset.
         AlreadyExists: the dataset has an export of this name.
         Conflict: the idempotency key came before, with another request.
+        QuotaExceeded: as many exports of the organization as may wait do so already.
     """
     fields = field_errors(request)
     request_hash = hashlib.sha256(
@@ -63,7 +84,10 @@ def create_export(
             if fields:
                 raise invalid(fields)
             if duplicate := _duplicate(connection, dataset, request):
-                return Created(duplicate.id, encode(duplicate), is_new=False)
+                return Created(duplicate.id, encode(duplicate))
+            _check_quota(connection, organization_id, limits.pending_quota)
+            estimated_bytes = _estimated_bytes(connection, dataset, request)
+            lane = Lane.short if estimated_bytes <= limits.short_bytes else Lane.long
             export_id = str(uuid.uuid4())
             connection.execute(
                 exports.insert().values(
@@ -78,10 +102,22 @@ def create_export(
                     include_unannotated=request.include_unannotated,
                     organize_by_split=request.organize_by_split,
                     status=Status.pending,
-                    step=Step.plan,
+                    stage=Stage.plan,
+                    lane=lane,
+                    estimated_bytes=estimated_bytes,
+                    request_id=logs.request_id.get(),
                     created_at=now(),
                     updated_at=now(),
-                    rung_at=now(),
+                )
+            )
+            connection.execute(
+                steps.insert().values(
+                    export_id=export_id,
+                    number=OWN,
+                    kind=Step.plan,
+                    organization_id=organization_id,
+                    lane=lane,
+                    due_at=now(),
                 )
             )
             export = find_export(connection, organization_id, ExportAddress(id=export_id))
@@ -105,7 +141,7 @@ def create_export(
                         created_at=now(),
                     )
                 )
-            return Created(export_id, response, is_new=True)
+            return Created(export_id, response, lane)
     except (IntegrityError, AlreadyExists):
         # The name is taken, perhaps a moment ago by a request with this very key.
         with database.read() as connection:
@@ -113,8 +149,51 @@ def create_export(
                 return replay
             dataset = find_dataset(connection, organization_id, request.dataset_name)
             if duplicate := _duplicate(connection, dataset, request):
-                return Created(duplicate.id, encode(duplicate), is_new=False)
+                return Created(duplicate.id, encode(duplicate))
         raise _exists(request) from None
+
+
+def _check_quota(connection: Connection, organization_id: str, default: int) -> None:
+    """Raises:
+    QuotaExceeded: as many exports wait as may.
+    """
+    quota = connection.scalar(
+        select(func.coalesce(organizations.c.pending_quota, default)).where(
+            organizations.c.id == organization_id
+        )
+    )
+    assert quota is not None
+    pending = (
+        select(exports.c.id)
+        .where(
+            exports.c.organization_id == organization_id,
+            exports.c.status == Status.pending,
+            ~exports.c.deleted,
+        )
+        .limit(quota)
+        .subquery()
+    )
+    waiting = connection.scalar(select(func.count()).select_from(pending)) or 0
+    if waiting >= quota:
+        raise QuotaExceeded(
+            "QUOTA_EXCEEDED",
+            f"{waiting} exports of the organization wait to be built, which is as many as may. "
+            "Wait until some of them are under way, or delete those that nobody needs.",
+            {"quota": str(quota), "pending": str(waiting), "retry_after": str(_QUOTA_RETRY)},
+        )
+
+
+def _estimated_bytes(connection: Connection, dataset: Dataset, request: ExportRequest) -> int:
+    """Bytes of the images and annotations that are selected now."""
+    chosen = Selection.of(
+        dataset.id,
+        dataset.classes,
+        class_filter=request.class_filter,
+        status=request.status_filter,
+        include_unannotated=request.include_unannotated,
+    )
+    totals = image_totals_of(connection, chosen)
+    return totals.annotation_bytes + (totals.image_bytes if request.include_images else 0)
 
 
 def _exists(request: ExportRequest) -> AlreadyExists:
@@ -146,7 +225,7 @@ def _replay(
             "This Idempotency-Key came with another request in the last 24 hours; "
             "use a new key for a new request.",
         )
-    return Created(row.export_id, bytes(row.response), is_new=False)
+    return Created(row.export_id, bytes(row.response))
 
 
 def _duplicate(connection: Connection, dataset: Dataset, request: ExportRequest) -> Export | None:

@@ -13,13 +13,29 @@ class Status(StrEnum):
     failed = "failed"
 
 
-class Step(StrEnum):
+class Stage(StrEnum):
     """What an export waits for; `done` when it has ended."""
 
     plan = "plan"
     build = "build"
     finish = "finish"
     done = "done"
+
+
+class Step(StrEnum):
+    """What a worker claims."""
+
+    plan = "plan"
+    segment = "segment"
+    finish = "finish"
+    remove = "remove"
+
+
+class Lane(StrEnum):
+    """Short steps never wait for long ones: they have workers of their own."""
+
+    short = "short"
+    long = "long"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,17 @@ from sqlalchemy import select
 
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import export_segments, exports
+from services.database.tables import exports, steps
 from services.exports.claims import (
+    OWN,
     ExportClaim,
     SegmentClaim,
-    has_held_segment,
-    held_export,
-    held_segment,
-    is_building,
+    count_ended,
+    is_held,
+    is_held_and_wanted,
+    lock_turn,
 )
-from services.exports.model import Step
+from services.exports.model import Stage, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,12 @@ def export_planned(
     False: the claim was lost meanwhile, and nothing was recorded.
     """
     with database.write() as connection:
+        lock_turn(connection, claim.organization_id)
         result = connection.execute(
             exports.update()
-            .where(held_export(claim))
+            .where(is_held_and_wanted(claim))
             .values(
-                step=Step.build,
-                lease_until=None,
-                lost=0,
-                failures=0,
+                stage=Stage.build,
                 upload_id=upload_id,
                 snapshot=snapshot,
                 segment_count=len(segments),
@@ -66,7 +65,6 @@ def export_planned(
                 image_count=image_count,
                 annotation_count=annotation_count,
                 staged=True,
-                rung_at=now(),
                 updated_at=now(),
                 version=exports.c.version + 1,
             )
@@ -74,22 +72,28 @@ def export_planned(
         if result.rowcount == 0:
             return False
         connection.execute(
-            export_segments.insert(),
+            steps.update()
+            .where(is_held(claim))
+            .values(kind=Step.finish, held=False, due_at=None, lost=0, failures=0)
+        )
+        count_ended(connection, claim.organization_id, 1)
+        due_at = connection.scalar(select(now()))
+        connection.execute(
+            steps.insert(),
             [
                 {
                     "export_id": claim.export_id,
                     "number": segment.number,
+                    "kind": Step.segment,
+                    "organization_id": claim.organization_id,
+                    "lane": claim.lane,
+                    "due_at": due_at,
                     "manifest_key": segment.manifest_key,
                     "size": segment.size,
                     "work": segment.work,
                 }
                 for segment in segments
             ],
-        )
-        connection.execute(
-            export_segments.update()
-            .where(export_segments.c.export_id == claim.export_id)
-            .values(rung_at=now())
         )
     return True
 
@@ -112,10 +116,10 @@ def segment_done(database: Database, claim: SegmentClaim, result: dict[str, Any]
     the last one.
     """
     with database.write() as connection:
-        # The export row is locked first, by every builder alike.
+        lock_turn(connection, claim.organization_id)
         counted = connection.execute(
             exports.update()
-            .where(is_building(claim.export_id), has_held_segment(claim))
+            .where(is_held_and_wanted(claim))
             .values(
                 segments_done=exports.c.segments_done + 1,
                 work_done=exports.c.work_done + claim.work,
@@ -127,56 +131,51 @@ def segment_done(database: Database, claim: SegmentClaim, result: dict[str, Any]
         if counted is None:
             return Counted.lost
         connection.execute(
-            export_segments.update()
-            .where(held_segment(claim))
-            .values(done=True, lease_until=None, result=result)
+            steps.update()
+            .where(is_held(claim))
+            .values(done=True, held=False, due_at=None, result=result)
         )
+        count_ended(connection, claim.organization_id, 1)
         if counted.segments_done < counted.segment_count:
             return Counted.more
         connection.execute(
-            exports.update()
-            .where(exports.c.id == claim.export_id)
-            .values(step=Step.finish, rung_at=now(), not_before=0)
+            exports.update().where(exports.c.id == claim.export_id).values(stage=Stage.finish)
+        )
+        connection.execute(
+            steps.update()
+            .where(steps.c.export_id == claim.export_id, steps.c.number == OWN)
+            .values(due_at=now())
         )
         return Counted.last
 
 
 def is_recorded(database: Database, claim: SegmentClaim) -> bool:
     """Whether the record holds what this very claim built."""
-    query = select(export_segments.c.number).where(held_segment(claim), export_segments.c.done)
+    query = select(steps.c.number).where(
+        steps.c.export_id == claim.export_id,
+        steps.c.number == claim.number,
+        steps.c.attempt == claim.attempt,
+        steps.c.done,
+    )
     with database.read() as connection:
         return connection.execute(query).first() is not None
 
 
 def segment_results(database: Database, export_id: str) -> list[dict[str, Any]]:
     """What the builders made, in the order of the segments."""
+    query = (
+        select(steps.c.result)
+        .where(steps.c.export_id == export_id, steps.c.kind == Step.segment)
+        .order_by(steps.c.number)
+    )
     with database.read() as connection:
-        return [
-            dict(result)
-            for result in connection.scalars(
-                select(export_segments.c.result)
-                .where(export_segments.c.export_id == export_id)
-                .order_by(export_segments.c.number)
-            )
-        ]
-
-
-def unfinished_segments(database: Database, export_id: str) -> list[int]:
-    """The numbers of the segments that are not done."""
-    with database.read() as connection:
-        return list(
-            connection.scalars(
-                select(export_segments.c.number)
-                .where(export_segments.c.export_id == export_id, ~export_segments.c.done)
-                .order_by(export_segments.c.number)
-            )
-        )
+        return [dict(result) for result in connection.scalars(query)]
 
 
 def archive_assembled(database: Database, claim: ExportClaim, size: int, crc32: int) -> bool:
     """Records what the finished archive must measure, before the store is told to complete it."""
     with database.write() as connection:
         result = connection.execute(
-            exports.update().where(held_export(claim)).values(file_size=size, crc32=crc32)
+            exports.update().where(is_held_and_wanted(claim)).values(file_size=size, crc32=crc32)
         )
         return result.rowcount == 1

@@ -9,7 +9,9 @@ from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import datasets, exports
 from services.errors import NotFound
-from services.exports.model import Export, ExportAddress, ExportPage, Status, Step
+from services.exports.claims import lock_turn
+from services.exports.endings import end_work
+from services.exports.model import Export, ExportAddress, ExportPage, Stage, Status
 
 #: Nothing is finished before it is verified: progress stays below 1 until then.
 _UNFINISHED = 0.99
@@ -85,8 +87,9 @@ def delete_export(database: Database, organization_id: str, address: ExportAddre
         NotFound: the organization has no such export.
     """
     with database.write() as connection:
+        lock_turn(connection, organization_id)
         found = find_export(connection, organization_id, address)
-        _hide(connection, [found.id])
+        hide(connection, organization_id, [found.id])
     return found.id
 
 
@@ -96,6 +99,7 @@ def bulk_delete_exports(
     """Hides exports by id. Returns the ids that were deleted, and those not found."""
     wanted = list(dict.fromkeys(export_ids))
     with database.write() as connection:
+        lock_turn(connection, organization_id)
         mine = set(
             connection.scalars(
                 select(exports.c.id).where(
@@ -105,7 +109,7 @@ def bulk_delete_exports(
                 )
             )
         )
-        _hide(connection, list(mine))
+        hide(connection, organization_id, list(mine))
     return [i for i in wanted if i in mine], [i for i in wanted if i not in mine]
 
 
@@ -129,12 +133,14 @@ def _asked(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def _hide(connection: Connection, export_ids: list[str]) -> None:
+def hide(connection: Connection, organization_id: str, export_ids: list[str]) -> None:
+    """Hides exports of an organization that is locked, and ends their work."""
     connection.execute(
         exports.update()
         .where(exports.c.id.in_(export_ids))
-        .values(deleted=True, step=Step.done, updated_at=now(), version=exports.c.version + 1)
+        .values(deleted=True, stage=Stage.done, updated_at=now(), version=exports.c.version + 1)
     )
+    end_work(connection, organization_id, export_ids)
 
 
 def _export(row: Row[tuple[object, ...]]) -> Export:

@@ -1,4 +1,4 @@
-"""The reconciler: rings again for whatever stands still, and ends what is too old.
+"""The reconciler: frees what died, and ends what is too old.
 
 It runs as a timer in every server and worker; a lease in the database lets one of them
 do the sweep. It changes nothing that a claim protects.
@@ -7,25 +7,26 @@ do the sweep. It changes nothing that a claim protects.
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import groupby
 
-from sqlalchemy import ScalarSelect, and_, exists, or_, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 
-from services.database.clock import now
+from services.database.clock import now_once
 from services.database.engine import Database
-from services.database.tables import export_segments, exports, idempotency_keys, leases
-from services.doorbell import Bell, Doorbell
+from services.database.tables import exports, idempotency_keys
+from services.database.turns import take_turn
+from services.doorbell import Doorbell
 from services.errors import Unavailable
-from services.exports import endings
+from services.exports import claims, endings, queries
 from services.exports.creation import IDEMPOTENCY_SECONDS
-from services.exports.model import Step
+from services.exports.model import Lane, Stage
 from services.settings import Settings
 from services.storage import ObjectStore, StorageError
 
 logger = logging.getLogger(__name__)
 
-_RINGS_A_SWEEP = 5_000
+#: Exports that one sweep ends at most, of each kind.
+_A_SWEEP = 1_000
 _STALE_UPLOAD = timedelta(days=2)
 _HOUSEKEEPING = timedelta(hours=1)
 #: Seconds for a statement on as many rows as there are.
@@ -69,33 +70,14 @@ class Reconciler:
                 return
 
 
-def take_turn(database: Database, name: str, seconds: float) -> bool:
-    """Whether this process may do the job called `name` now; nobody else may for `seconds`."""
-    turn = (
-        leases.update()
-        .where(leases.c.name == name, leases.c.lease_until <= now())
-        .values(lease_until=now() + seconds)
-    )
-    with database.write() as connection:
-        if connection.execute(turn).rowcount:
-            return True
-        if connection.execute(select(leases.c.name).where(leases.c.name == name)).first():
-            return False
-    try:
-        with database.write() as connection:
-            connection.execute(leases.insert().values(name=name, lease_until=now() + seconds))
-    except IntegrityError:
-        return False
-    return True
-
-
 def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
-    """One look at all exports that have not ended, and at those that must go."""
+    """One look at what has stood still or become too old; rings where there is work."""
+    claims.free_expired(database)
     _fail_overdue(database, settings.export_deadline)
     _expire(database)
-    # A bell that nobody heard for half a lease was lost.
-    for bell, *arguments in _due(database, settings.lease.total_seconds() / 2):
-        doorbell.ring(Bell(bell), *arguments)
+    for lane in Lane:
+        if claims.is_due(database, lane, settings.organization_steps):
+            doorbell.ring(lane)
 
 
 def keep_house(database: Database, store: ObjectStore) -> None:
@@ -103,7 +85,7 @@ def keep_house(database: Database, store: ObjectStore) -> None:
     with database.write(_PATIENCE) as connection:
         connection.execute(
             idempotency_keys.delete().where(
-                idempotency_keys.c.created_at < _now_once() - IDEMPOTENCY_SECONDS
+                idempotency_keys.c.created_at < now_once() - IDEMPOTENCY_SECONDS
             )
         )
     for upload in store.list_uploads():
@@ -118,16 +100,21 @@ def keep_house(database: Database, store: ObjectStore) -> None:
 
 
 def _fail_overdue(database: Database, deadline: timedelta) -> None:
-    overdue = select(exports.c.id).where(
-        exports.c.step.in_([Step.plan, Step.build, Step.finish]),
-        ~exports.c.deleted,
-        exports.c.created_at < now() - deadline.total_seconds(),
+    overdue = (
+        select(exports.c.organization_id, exports.c.id)
+        .where(
+            exports.c.stage != Stage.done,
+            ~exports.c.deleted,
+            exports.c.created_at < now_once() - deadline.total_seconds(),
+        )
+        .limit(_A_SWEEP)
     )
     with database.read() as connection:
-        ids = list(connection.scalars(overdue))
-    for export_id in ids:
+        found = connection.execute(overdue).all()
+    for organization_id, export_id in found:
         endings.fail(
             database,
+            organization_id,
             export_id,
             f"The export was not finished within {deadline}. Check that workers run and that "
             "the object store answers, then create it again.",
@@ -135,83 +122,14 @@ def _fail_overdue(database: Database, deadline: timedelta) -> None:
 
 
 def _expire(database: Database) -> None:
-    with database.write(_PATIENCE) as connection:
-        connection.execute(
-            exports.update()
-            .where(exports.c.expires_at < _now_once(), ~exports.c.deleted)
-            .values(deleted=True, updated_at=now(), version=exports.c.version + 1)
-        )
-
-
-def _now_once() -> ScalarSelect[float]:
-    """The time, asked for once: PostgreSQL searches no index for a value that may change from
-    row to row."""
-    return select(now()).scalar_subquery()
-
-
-def _due(database: Database, patience: float) -> list[tuple[Any, ...]]:
-    """What must be rung, marked as rung; what rang less than `patience` seconds ago waits."""
-    quiet = now() - patience
-    free = or_(exports.c.lease_until.is_(None), exports.c.lease_until < now())
-    steps = and_(
-        exports.c.step.in_([Step.plan, Step.finish]),
-        ~exports.c.deleted,
-        free,
-        exports.c.not_before <= now(),
-        exports.c.rung_at < quiet,
+    expired = (
+        select(exports.c.organization_id, exports.c.id)
+        .where(exports.c.expires_at < now_once(), ~exports.c.deleted)
+        .order_by(exports.c.expires_at)
+        .limit(_A_SWEEP)
     )
-    segment = export_segments
-    waiting = and_(
-        ~segment.c.done,
-        segment.c.not_before <= now(),
-        segment.c.rung_at < quiet,
-        exports.c.step == Step.build,
-        ~exports.c.deleted,
-        or_(
-            # Its worker died, or gave it back.
-            segment.c.lease_until < now(),
-            and_(segment.c.lease_until.is_(None), segment.c.rung_at == 0),
-            # Nothing at all moves: the bells were lost.
-            and_(segment.c.lease_until.is_(None), exports.c.updated_at < quiet),
-        ),
-    )
-    busy = exists().where(segment.c.export_id == exports.c.id, segment.c.lease_until >= now())
-    leftovers = and_(
-        or_(exports.c.deleted, and_(exports.c.step == Step.done, exports.c.staged)),
-        free,
-        ~busy,
-        exports.c.rung_at < quiet,
-    )
-    due: list[tuple[Any, ...]] = []
-    with database.write() as connection:
-        for export_id, step in connection.execute(
-            select(exports.c.id, exports.c.step).where(steps).limit(_RINGS_A_SWEEP)
-        ):
-            due.append((Bell.plan_export if step == Step.plan else Bell.finish_export, export_id))
-        due.extend(
-            (Bell.remove_export, export_id)
-            for export_id in connection.scalars(
-                select(exports.c.id).where(leftovers).limit(_RINGS_A_SWEEP)
-            )
-        )
-        if due:
-            connection.execute(
-                exports.update()
-                .where(exports.c.id.in_([row[1] for row in due]))
-                .values(rung_at=now())
-            )
-        segments = connection.execute(
-            select(segment.c.export_id, segment.c.number)
-            .join(exports, exports.c.id == segment.c.export_id)
-            .where(waiting)
-            .order_by(exports.c.created_at, segment.c.number)
-            .limit(_RINGS_A_SWEEP)
-        ).all()
-        for export_id, number in segments:
-            connection.execute(
-                segment.update()
-                .where(segment.c.export_id == export_id, segment.c.number == number)
-                .values(rung_at=now())
-            )
-            due.append((Bell.build_segment, export_id, number))
-    return due
+    with database.read() as connection:
+        found = connection.execute(expired).all()
+    by_owner = sorted(found, key=lambda row: row.organization_id)
+    for organization_id, rows in groupby(by_owner, key=lambda row: row.organization_id):
+        queries.bulk_delete_exports(database, organization_id, [row.id for row in rows])

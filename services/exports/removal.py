@@ -1,39 +1,36 @@
 """Removing what an export left in the store: all of it when deleted, the work when ended."""
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import select
 
-from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import export_segments, exports
-from services.exports.model import (
-    Status,
-    Step,
-    archive_key,
-    export_prefix,
-    staging_prefix,
-)
+from services.database.tables import exports, steps
+from services.exports.claims import ExportClaim, count_ended, is_held, lock_turn
+from services.exports.model import Status, Step, archive_key, export_prefix, staging_prefix
 from services.storage import ObjectStore
 
 
-def remove_objects(database: Database, store: ObjectStore, export_id: str) -> None:
-    """Clears the store after a deleted or ended export; does nothing while anybody works.
+def is_busy(database: Database, claim: ExportClaim) -> bool:
+    """Whether a worker still holds a segment of the export: it may be writing yet.
 
     Raises:
-        StorageUnavailable: the store is away; the reconciler rings again.
+        Unavailable: the database is away.
     """
-    busy = exists().where(
-        export_segments.c.export_id == exports.c.id, export_segments.c.lease_until >= now()
-    )
-    query = select(exports).where(
-        exports.c.id == export_id,
-        or_(exports.c.deleted, and_(exports.c.step == Step.done, exports.c.staged)),
-        or_(exports.c.lease_until.is_(None), exports.c.lease_until < now()),
-        ~busy,
+    query = select(steps.c.number).where(
+        steps.c.export_id == claim.export_id, steps.c.kind == Step.segment, steps.c.held
     )
     with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        return
+        return connection.execute(query).first() is not None
+
+
+def remove_objects(database: Database, store: ObjectStore, claim: ExportClaim) -> None:
+    """Clears the store after a deleted or ended export, on which nobody works any more.
+
+    Raises:
+        StorageError: as the store says.
+        Unavailable: the database is away.
+    """
+    with database.read() as connection:
+        row = connection.execute(select(exports).where(exports.c.id == claim.export_id)).one()
     archive = archive_key(row.organization_id, row.id)
     if row.upload_id:
         store.abort_upload(archive, row.upload_id)
@@ -43,14 +40,25 @@ def remove_objects(database: Database, store: ObjectStore, export_id: str) -> No
             store.abort_upload(archive, upload.upload_id)
     if row.deleted:
         store.delete_prefix(store.exports_bucket, export_prefix(row.organization_id, row.id))
-        with database.write() as connection:
-            connection.execute(exports.delete().where(exports.c.id == row.id, exports.c.deleted))
-        return
-    if row.status == Status.failed:
-        store.delete(store.exports_bucket, archive)
-    store.delete_prefix(store.exports_bucket, staging_prefix(row.organization_id, row.id))
+    else:
+        if row.status == Status.failed:
+            store.delete(store.exports_bucket, archive)
+        store.delete_prefix(store.exports_bucket, staging_prefix(row.organization_id, row.id))
     with database.write() as connection:
-        connection.execute(export_segments.delete().where(export_segments.c.export_id == row.id))
+        lock_turn(connection, claim.organization_id)
+        removed = connection.execute(
+            steps.update().where(is_held(claim)).values(held=False, due_at=None)
+        )
+        if removed.rowcount == 0:
+            # It was deleted meanwhile: the next removal takes the archive too.
+            return
+        count_ended(connection, claim.organization_id, 1)
+        if row.deleted:
+            connection.execute(exports.delete().where(exports.c.id == row.id))
+            return
+        connection.execute(
+            steps.delete().where(steps.c.export_id == row.id, steps.c.kind == Step.segment)
+        )
         connection.execute(
             exports.update()
             .where(exports.c.id == row.id)

@@ -10,10 +10,11 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1 import export_service_pb2_grpc as rpc
 
 from services.database.engine import Database
-from services.doorbell import Bell, Doorbell
+from services.doorbell import Doorbell
 from services.errors import Invalid, WrongState
 from services.exports import creation, messages, preview, queries
-from services.exports.model import Export, ExportAddress, Status, archive_key
+from services.exports.creation import Limits
+from services.exports.model import Export, ExportAddress, Lane, Status, archive_key
 from services.identity.roles import Role
 from services.rpc.caller import caller
 from services.rpc.paging import page
@@ -29,12 +30,18 @@ class ExportServicer(rpc.ExportServiceServicer):
     """Roles: reading viewer, creating member, deleting admin."""
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, objects: ObjectStore, url_ttl: timedelta
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        objects: ObjectStore,
+        url_ttl: timedelta,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._objects = objects
         self._url_ttl = url_ttl
+        self._limits = limits
 
     def CreateExport(
         self, request: pb.CreateExportRequest, context: grpc.ServicerContext
@@ -48,9 +55,10 @@ class ExportServicer(rpc.ExportServiceServicer):
             lambda export: pb.CreateExportResponse(
                 export=messages.export_message(export)
             ).SerializeToString(),
+            self._limits,
         )
-        if created.is_new:
-            self._doorbell.ring(Bell.plan_export, created.export_id)
+        if created.lane is not None:
+            self._doorbell.ring(created.lane)
         return pb.CreateExportResponse.FromString(created.response)
 
     def PreviewExport(
@@ -142,7 +150,7 @@ class ExportServicer(rpc.ExportServiceServicer):
         export_id = queries.delete_export(
             self._database, who.organization_id, messages.export_address(request)
         )
-        self._doorbell.ring(Bell.remove_export, export_id)
+        self._ring()
         return pb.DeleteExportResponse(id=export_id)
 
     def BulkDeleteExports(
@@ -155,9 +163,13 @@ class ExportServicer(rpc.ExportServiceServicer):
         deleted, not_found = queries.bulk_delete_exports(
             self._database, who.organization_id, request.export_ids
         )
-        for export_id in deleted:
-            self._doorbell.ring(Bell.remove_export, export_id)
+        if deleted:
+            self._ring()
         return pb.BulkDeleteExportsResponse(deleted=deleted, not_found=not_found)
+
+    def _ring(self) -> None:
+        for lane in Lane:
+            self._doorbell.ring(lane)
 
     def _get(self, address: ExportAddress) -> Export:
         return queries.get_export(self._database, caller().organization_id, address)

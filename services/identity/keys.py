@@ -60,11 +60,25 @@ def set_rate_limit(database: Database, organization: str, per_hour: int | None) 
     Raises:
         NotFound: there is no such organization.
     """
+    _change(database, organization, rate_limit=per_hour)
+
+
+def set_work_limits(
+    database: Database, organization: str, step_cap: int | None, pending_quota: int | None
+) -> None:
+    """Gives an organization limits of its own, or with None the defaults again: steps that run
+    at once, and exports that wait to be built.
+
+    Raises:
+        NotFound: there is no such organization.
+    """
+    _change(database, organization, step_cap=step_cap, pending_quota=pending_quota)
+
+
+def _change(database: Database, organization: str, **values: int | None) -> None:
     with database.write() as connection:
         changed = connection.execute(
-            organizations.update()
-            .where(organizations.c.name == organization)
-            .values(rate_limit=per_hour)
+            organizations.update().where(organizations.c.name == organization).values(**values)
         )
         if not changed.rowcount:
             raise NotFound(

@@ -5,9 +5,19 @@ from services.settings import Settings, SettingsError
 from services.storage import StorageConfig
 
 
-def open_database(settings: Settings) -> Database:
-    """The record."""
-    return Database(settings.sqlalchemy_url, settings.database_pool)
+def open_database(settings: Settings, threads: int = 1) -> Database:
+    """The record, for a process in which so many threads may use it at the same time.
+
+    Raises:
+        SettingsError: the pool of the settings is smaller.
+    """
+    pool = settings.database_pool or threads
+    if pool < threads:
+        raise SettingsError(
+            f"CARTOUCHE_DATABASE_POOL is {pool}, and {threads} threads of this process use the "
+            f"database. Give {threads} or more, or leave it out: each then has a connection."
+        )
+    return Database(settings.sqlalchemy_url, pool)
 
 
 def storage_config(settings: Settings) -> StorageConfig:

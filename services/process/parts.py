@@ -9,6 +9,8 @@ import dramatiq
 from services.database.engine import Database
 from services.database.migrate import require_newest
 from services.doorbell import Doorbell, connect_broker
+from services.exports.bells import may_ring
+from services.exports.model import Lane
 from services.exports.reconciler import Reconciler
 from services.process.configured import open_database, shared_broker, storage_config
 from services.settings import Settings, SettingsError
@@ -42,21 +44,24 @@ def assembled(
         raise SettingsError(str(error)) from None
     with ExitStack() as stack:
         store = stack.enter_context(closing(ObjectStore(store_config)))
-        doorbell = stack.enter_context(closing(Doorbell(broker)))
+        doorbell = stack.enter_context(
+            closing(Doorbell(broker, lambda lane: may_ring(database, Lane(lane))))
+        )
         reconciler = Reconciler(database, doorbell, store, settings)
         yield Parts(database, store, broker, doorbell, reconciler)
 
 
 @contextmanager
-def shared_parts(settings: Settings) -> Iterator[Parts]:
-    """The parts of a process that shares database, store and broker with other processes.
+def shared_parts(settings: Settings, threads: int) -> Iterator[Parts]:
+    """The parts of a process that shares database, store and broker with other processes, and
+    has so many threads that use the database.
 
     Raises:
         SettingsError: the database is not at the schema of this version, or a setting is
             missing or malformed.
         Unavailable: the database is away.
     """
-    with closing(open_database(settings)) as database:
+    with closing(open_database(settings, threads)) as database:
         require_newest(database)
         config, broker_url = storage_config(settings), shared_broker(settings)
         with assembled(settings, database, config, broker_url) as parts:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from services.database.migrate import migrate
 from services.exports import claims
+from services.process import threads
 from services.process.configured import open_database, storage_config
 from services.process.first_keys import first_keys
 from services.process.home import alone_in
@@ -55,7 +56,9 @@ async def standalone(
     async with AsyncExitStack() as stack:
         stack.enter_context(alone_in(settings.home))
         store_config = stack.enter_context(_store_config(settings))
-        database = stack.enter_context(closing(open_database(settings)))
+        database = stack.enter_context(
+            closing(open_database(settings, threads.of_everything(settings)))
+        )
         migrate(database)
         parts = stack.enter_context(
             assembled(settings, database, store_config, settings.broker_url)

@@ -15,6 +15,7 @@ from services.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    QuotaExceeded,
     RateLimited,
     Unauthenticated,
     Unavailable,
@@ -40,6 +41,7 @@ _CODES: dict[type[CartoucheError], grpc.StatusCode] = {
     WrongState: grpc.StatusCode.FAILED_PRECONDITION,
     Conflict: grpc.StatusCode.ABORTED,
     RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Invalid: grpc.StatusCode.INVALID_ARGUMENT,
 }
@@ -70,7 +72,7 @@ def failure_of(error: CartoucheError, request_id: str) -> Failure:
                 ]
             )
         )
-    if isinstance(error, RateLimited | Unavailable):
+    if isinstance(error, RateLimited | QuotaExceeded | Unavailable):
         seconds = int(error.metadata.get("retry_after", "1"))
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=seconds)))
     status = status_pb2.Status(code=code.value[0], message=error.message)

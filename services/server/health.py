@@ -11,6 +11,7 @@ from grpc_health.v1.health import aio as health_aio
 
 from services.database.engine import Database
 from services.errors import Unavailable
+from services.server import threads
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Health:
         self._database = database
         self._services = services
         # One of its own: calls that wait for the database must not keep this one waiting.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._thread = ThreadPoolExecutor(threads.HEALTH, thread_name_prefix="health")
         self._servicer = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 

@@ -12,9 +12,10 @@ from cartouche.exports.v1 import export_service_pb2_grpc as exports_rpc
 from services.catalog.servicer import CatalogServicer
 from services.database.engine import Database
 from services.doorbell import Doorbell
+from services.exports.creation import Limits
 from services.exports.servicer import ExportServicer
 from services.identity.rate_limits import RateLimiter
-from services.server import health, reflection
+from services.server import health, reflection, threads
 from services.server.draining import Drain
 from services.server.interceptor import CallInterceptor
 from services.settings import Settings
@@ -22,7 +23,6 @@ from services.storage import ObjectStore
 
 #: An image's annotations travel in one message.
 MAX_MESSAGE = 32 * 1024 * 1024
-_THREADS = 16
 _GRACE = 10.0
 _SERVICES = (
     exports_pb.DESCRIPTOR.services_by_name["ExportService"].full_name,
@@ -46,14 +46,16 @@ class Server:
     ) -> None:
         limiter = RateLimiter(settings.rate_limit_storage, settings.rate_limit)
         self._drain = Drain()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
+        self._pool = ThreadPoolExecutor(threads.CALLS, thread_name_prefix="call")
         self._server = grpc.aio.server(
             migration_thread_pool=self._pool,
             interceptors=[CallInterceptor(database, limiter, self._drain)],
             options=_OPTIONS,
         )
+        limits = Limits(settings.pending_quota, settings.part_size)
         exports_rpc.add_ExportServiceServicer_to_server(
-            ExportServicer(database, doorbell, store, settings.download_url_ttl), self._server
+            ExportServicer(database, doorbell, store, settings.download_url_ttl, limits),
+            self._server,
         )
         catalog_rpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(database, store), self._server
@@ -66,7 +68,7 @@ class Server:
     async def start(self) -> None:
         """Serves; the port is in `port`."""
         asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(2 * _THREADS, thread_name_prefix="stream")
+            ThreadPoolExecutor(threads.STREAMS, thread_name_prefix="stream")
         )
         await self._server.start()
         await self._health.start()

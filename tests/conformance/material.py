@@ -17,7 +17,7 @@ from sqlalchemy import insert, select
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import exports
-from services.exports.model import Status, Step
+from services.exports.model import Stage, Status
 from services.settings import Settings
 from tests.stack import Stack
 
@@ -155,7 +155,7 @@ def _row(number: int, time: float) -> dict[str, Any]:
         "organize_by_split": False,
         "status": Status.completed,
         "error_message": "",
-        "step": Step.done,
+        "stage": Stage.done,
         # Seven rows share each moment.
         "created_at": time - 3600 - number // 7,
         "updated_at": time,

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import grpc
+import pika
 import psycopg
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from PIL import Image
 
 from services.catalog.model import DatasetClass
+from services.doorbell import QUEUE
 from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
 from services.importing.upload import ImportSummary
@@ -45,13 +47,13 @@ CREATE TABLE segment_history (
 );
 CREATE FUNCTION note_segment() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO segment_history (export_id, number, attempt, lost, held, done) VALUES (
-        NEW.export_id, NEW.number, NEW.attempt, NEW.lost, NEW.lease_until IS NOT NULL, NEW.done
+        NEW.export_id, NEW.number, NEW.attempt, NEW.lost, NEW.held, NEW.done
     );
     RETURN NULL;
 END $$;
-CREATE TRIGGER segment_history AFTER UPDATE ON export_segments FOR EACH ROW
-    WHEN ((OLD.attempt, OLD.lost, OLD.done, OLD.lease_until IS NULL)
-        IS DISTINCT FROM (NEW.attempt, NEW.lost, NEW.done, NEW.lease_until IS NULL))
+CREATE TRIGGER segment_history AFTER UPDATE ON steps FOR EACH ROW
+    WHEN (NEW.kind = 'segment' AND (OLD.attempt, OLD.lost, OLD.done, OLD.held)
+        IS DISTINCT FROM (NEW.attempt, NEW.lost, NEW.done, NEW.held))
     EXECUTE FUNCTION note_segment();
 """
 
@@ -194,6 +196,13 @@ class RecordedPipeline(Pipeline):
             connection.execute(_HISTORY)
         self.reference = self.undisturbed()
 
+    def bells(self) -> int:
+        """How many bells wait in the broker, which must be RabbitMQ."""
+        parameters = pika.URLParameters(self.stack.env["CARTOUCHE_BROKER_URL"])
+        with pika.BlockingConnection(parameters) as connection:
+            queue = connection.channel().queue_declare(QUEUE, passive=True)
+            return int(queue.method.message_count)
+
     def rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         """What a query on the record gives."""
         with self._connect() as connection:
@@ -207,8 +216,7 @@ class RecordedPipeline(Pipeline):
     def segments_held(self, export_id: str) -> list[int]:
         """The segments that workers hold a lease on."""
         rows = self.rows(
-            "SELECT number FROM export_segments"
-            " WHERE export_id = %s AND NOT done AND lease_until IS NOT NULL",
+            "SELECT number FROM steps WHERE export_id = %s AND kind = 'segment' AND held",
             export_id,
         )
         return [row[0] for row in rows]

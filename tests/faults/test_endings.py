@@ -81,7 +81,7 @@ def test_an_export_that_is_deleted_half_way_leaves_nothing(on_rabbitmq: Recorded
         lambda: on_rabbitmq.rows("SELECT 1 FROM exports WHERE id = %s", export_id) == [],
         "its row is gone",
     )
-    assert on_rabbitmq.rows("SELECT 1 FROM export_segments WHERE export_id = %s", export_id) == []
+    assert on_rabbitmq.rows("SELECT 1 FROM steps WHERE export_id = %s", export_id) == []
     assert on_rabbitmq.left_in_store(export_id) == []
     # Nobody who was still at it puts something back.
     time.sleep(2)

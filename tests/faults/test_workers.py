@@ -92,7 +92,7 @@ def test_a_segment_that_kills_its_workers_ends_the_export(on_rabbitmq: RecordedP
         return sum(on_rabbitmq.builds(export_id).values())
 
     def is_over() -> bool:
-        return on_rabbitmq.rows("SELECT step FROM exports WHERE id = %s", export_id) == [("done",)]
+        return on_rabbitmq.rows("SELECT stage FROM exports WHERE id = %s", export_id) == [("done",)]
 
     with on_rabbitmq.only_worker(
         "poisoned", CARTOUCHE_PART_SIZE=str(20 * PART_SIZE), CARTOUCHE_LEASE="1"

@@ -33,7 +33,7 @@ from services.database.migrate import migrate, require_newest
 from services.database.tables import exports, metadata
 from services.doorbell import Doorbell, connect_broker
 from services.exports import claims, creation, endings, progress, queries
-from services.exports.model import ExportAddress, ExportRequest, Status, Step
+from services.exports.model import ExportAddress, ExportRequest, Lane, Stage, Status, Step
 from services.exports.reconciler import sweep
 from services.identity.keys import authenticate, create_key, ensure_organization
 from services.identity.roles import Role
@@ -60,8 +60,8 @@ def urls(
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
+def opened(url: str, pool_size: int = 10) -> Iterator[Database]:
+    database = Database(url, pool_size)
     try:
         yield database
     finally:
@@ -141,8 +141,11 @@ class Crowded:
 
 @pytest.fixture(scope="module")
 def crowded(urls: Callable[[], str]) -> Iterator[Crowded]:
-    """So many rows that no planner likes to read them all."""
-    with opened(urls()) as database:
+    """So many rows that no planner likes to read them all.
+
+    It has one connection: a thread that needed a second one at the same time would be told.
+    """
+    with opened(urls(), pool_size=1) as database:
         migrate(database)
         made = [_fill(database, number) for number in range(DATASETS)]
         with database.write() as connection:
@@ -157,7 +160,7 @@ def crowded(urls: Callable[[], str]) -> Iterator[Crowded]:
                     "organization_id": owner.organization_id,
                     "dataset_id": owner.dataset_id,
                     "status": Status.completed,
-                    "step": Step.done,
+                    "stage": Stage.done,
                     "created_at": row["created_at"] - number,
                     "expires_at": row["created_at"] + 1000 + number,
                 }
@@ -261,12 +264,22 @@ def _writing(c: Crowded) -> None:
     queries.bulk_delete_exports(c.database, c.organization_id, [made.export_id, "other"])
 
 
+def claim(c: Crowded, export_id: str) -> claims.Claim | None:
+    """The next step of an export, past what other tests left."""
+    while taken := claims.claim_next(c.database, tuple(Lane), LEASE, 64):
+        if taken.export_id == export_id:
+            return taken
+        claims.abandon(c.database, taken)
+    return None
+
+
 def _planned(c: Crowded) -> str:
     """The id of an export of two segments that nobody has claimed."""
     request = ExportRequest("dataset", str(uuid.uuid4()), "coco")
     made = creation.create_export(c.database, c.organization_id, request, lambda _: b"").export_id
-    plan = claims.claim_export(c.database, made, Step.plan, LEASE)
-    assert plan is not None
+    plan = claim(c, made)
+    assert isinstance(plan, claims.ExportClaim)
+    assert plan.step is Step.plan
     assert progress.export_planned(
         c.database,
         plan,
@@ -282,14 +295,22 @@ def _planned(c: Crowded) -> str:
 def _work(c: Crowded) -> None:
     made = _planned(c)
     for number, counted in ((1, progress.Counted.more), (2, progress.Counted.last)):
-        claim = claims.claim_segment(c.database, made, number, LEASE)
-        assert claim is not None
-        assert claims.renew(c.database, claim, LEASE)
-        assert progress.segment_done(c.database, claim, {}) is counted
-        assert progress.segment_done(c.database, claim, {}) is progress.Counted.lost
+        taken = claim(c, made)
+        assert isinstance(taken, claims.SegmentClaim)
+        assert taken.number == number
+        assert claims.renew(c.database, taken, LEASE)
+        assert progress.segment_done(c.database, taken, {}) is counted
+        assert progress.segment_done(c.database, taken, {}) is progress.Counted.lost
     assert progress.segment_results(c.database, made) == [{}, {}]
-    assert progress.unfinished_segments(c.database, made) == []
-    assert endings.fail(c.database, made, "enough")
+    finish = claim(c, made)
+    assert finish is not None
+    assert claims.postpone(c.database, finish) > 0
+    assert endings.fail(c.database, c.organization_id, made, "enough")
+    remove = claim(c, made)
+    assert remove is not None
+    assert remove.step is Step.remove
+    claims.release(c.database, remove)
+    claims.orphan_all(c.database)
 
 
 def _sweep(c: Crowded) -> None:
@@ -330,13 +351,15 @@ def test_every_query_has_an_index(crowded: Crowded, use: Callable[[Crowded], Non
 def test_a_claim_waits_for_a_deletion_under_way(crowded: Crowded) -> None:
     """Else the objects of a deleted export would be removed while somebody makes new ones."""
     made = _planned(crowded)
-    with ThreadPoolExecutor(1) as pool:
-        with crowded.database.write() as connection:
-            connection.execute(exports.update().where(exports.c.id == made).values(deleted=True))
-            claimed = pool.submit(claims.claim_segment, crowded.database, made, 1, LEASE)
+    with ThreadPoolExecutor(1) as pool, opened(crowded.database.url) as other:
+        with other.write() as connection:
+            claims.lock_turn(connection, crowded.organization_id)
+            queries.hide(connection, crowded.organization_id, [made])
+            claimed = pool.submit(claims.claim_next, crowded.database, tuple(Lane), LEASE, 64)
             with pytest.raises(TimeoutError):
                 claimed.result(timeout=0.3)
-        assert claimed.result(timeout=30) is None
+        taken = claimed.result(timeout=30)
+    assert taken is None or taken.step is Step.remove
 
 
 def _scans_of_sqlite(connection: Connection, statement: str, parameters: Any) -> list[str]:

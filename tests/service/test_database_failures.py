@@ -31,14 +31,14 @@ def url(postgresql: PostgreSQL) -> str:
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
     """The database as a process uses it, with two connections at most."""
-    opened = open_database(url)
+    opened = open_database(url, 2)
     try:
         yield opened
     finally:
         opened.close()
 
 
-def open_database(url: str, pool_size: int = 1) -> Database:
+def open_database(url: str, pool_size: int) -> Database:
     return Database(Settings(database_url=url).sqlalchemy_url, pool_size)
 
 
@@ -177,13 +177,9 @@ def test_more_threads_than_connections_are_told_to_come_back(
 ) -> None:
     if on == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('pool') / 'small.db'}"
-    database = open_database(url)
+    database = open_database(url, 2)
     try:
-        with (
-            database.read(),
-            database.read(),
-            pytest.raises(Unavailable, match="in use"),
-        ):
+        with database.read(), database.read(), pytest.raises(Unavailable, match="in use"):
             database.ping()
         database.ping()
     finally:

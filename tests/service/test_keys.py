@@ -128,6 +128,24 @@ def test_each_part_says_what_it_needs(tmp_path: Path) -> None:
     assert_one_line(other, "kafka:// is not supported")
 
 
+@pytest.mark.parametrize(
+    ("command", "threads", "needed"), [("serve", 4, 51), ("worker", 7, 17), ("run", 4, 60)]
+)
+def test_fewer_connections_than_threads_are_refused(
+    tmp_path: Path, command: str, threads: int, needed: int
+) -> None:
+    settings = {
+        "CARTOUCHE_DATABASE_POOL": str(needed - 1),
+        "CARTOUCHE_WORKER_THREADS": str(threads),
+    }
+    done = run(tmp_path, command, **settings)
+    assert_one_line(done, f"CARTOUCHE_DATABASE_POOL is {needed - 1}")
+    assert f"Give {needed} or more" in done.stderr
+    if command != "run":
+        settings["CARTOUCHE_DATABASE_POOL"] = str(needed)
+        assert_one_line(run(tmp_path, command, **settings), "run `cartouche migrate` first")
+
+
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     done = run(tmp_path, "migrate", CARTOUCHE_GRPC_PORT="many", CARTOUCHE_VERIFY="never")
     assert_one_line(done, "CARTOUCHE_GRPC_PORT")

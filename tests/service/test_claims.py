@@ -1,0 +1,317 @@
+"""Who gets which step, and when: on SQLite and PostgreSQL."""
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select, text
+
+from services.catalog.datasets import create_dataset
+from services.catalog.model import DatasetClass
+from services.database.clock import now
+from services.database.engine import Database
+from services.database.migrate import migrate
+from services.database.tables import exports, organizations, steps
+from services.errors import QuotaExceeded
+from services.exports import bells, claims, creation, endings, progress, queries
+from services.exports.claims import Claim, ExportClaim, SegmentClaim
+from services.exports.model import ExportAddress, ExportRequest, Lane, Step
+from services.identity.keys import ensure_organization
+from tests.parts import PostgreSQL
+
+LEASE = timedelta(seconds=30)
+BOTH = (Lane.short, Lane.long)
+CAP = 64
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty record."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'record.db'}"
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        url = server.create_database().replace("postgresql:", "postgresql+psycopg:", 1)
+    opened = Database(url, 40)
+    try:
+        migrate(opened)
+        yield opened
+    finally:
+        opened.close()
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organization with an empty dataset."""
+
+    database: Database
+    id: str
+
+    @classmethod
+    def make(cls, database: Database, name: str) -> "Tenant":
+        made = ensure_organization(database, name)
+        create_dataset(database, made, "dataset", [DatasetClass("car")])
+        return cls(database, made)
+
+    def create(self, lane: Lane = Lane.short, **limits: Any) -> str:
+        """The id of a new export, whose steps are of this lane."""
+        request = ExportRequest("dataset", uuid.uuid4().hex, "coco")
+        given = creation.Limits(short_bytes=0 if lane is Lane.short else -1, **limits)
+        made = creation.create_export(self.database, self.id, request, lambda _: b"", given)
+        assert made.lane is lane
+        return made.export_id
+
+    def planned(self, segments: int) -> str:
+        """The id of an export whose long segments are due."""
+        export_id = self.create(Lane.long)
+        claim = take(self.database)
+        assert isinstance(claim, ExportClaim)
+        assert claim.export_id == export_id
+        assert progress.export_planned(
+            self.database,
+            claim,
+            segments=[progress.PlannedSegment(n + 1, "key", 1, 1) for n in range(segments)],
+            upload_id="upload",
+            snapshot={"classes": []},
+            image_count=1,
+            annotation_count=1,
+        )
+        return export_id
+
+    @property
+    def running(self) -> int:
+        """What the record counts, which must be what it holds."""
+        with self.database.read() as connection:
+            counted = connection.scalar(
+                select(organizations.c.running_steps).where(organizations.c.id == self.id)
+            )
+            held = connection.scalar(
+                select(func.count()).where(steps.c.organization_id == self.id, steps.c.held)
+            )
+        assert counted == held
+        return int(counted or 0)
+
+
+def take(database: Database, lanes: tuple[Lane, ...] = BOTH, cap: int = CAP) -> Claim | None:
+    return claims.claim_next(database, lanes, LEASE, cap)
+
+
+def test_a_cap_holds_among_many_claimers(database: Database) -> None:
+    """The condition is in the claim itself: nobody is ever over it, and nobody starves."""
+    tenants = [Tenant.make(database, f"tenant {number}") for number in range(3)]
+    for tenant in tenants:
+        tenant.planned(40)
+    with ThreadPoolExecutor(32) as pool:
+        start = threading.Barrier(32)
+
+        def claimer(_: int) -> list[Claim]:
+            start.wait()
+            found = []
+            while claim := take(database, cap=7):
+                found.append(claim)
+            return found
+
+        taken = [claim for found in pool.map(claimer, range(32)) for claim in found]
+    assert Counter(claim.organization_id for claim in taken) == {t.id: 7 for t in tenants}
+    assert len({(claim.export_id, claim.number) for claim in taken}) == len(taken)
+    assert [tenant.running for tenant in tenants] == [7, 7, 7]
+
+
+def test_every_step_is_claimed_once_among_many_claimers(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    tenant.planned(100)
+    with ThreadPoolExecutor(16) as pool:
+
+        def claimer(_: int) -> list[int]:
+            numbers = []
+            while claim := take(database):
+                assert isinstance(claim, SegmentClaim)
+                numbers.append(claim.number)
+                assert progress.segment_done(database, claim, {}) is progress.Counted.more
+                if len(numbers) == 6:
+                    break
+            return numbers
+
+        done = sorted(number for found in pool.map(claimer, range(16)) for number in found)
+    assert done == sorted(set(done))
+    assert tenant.running == 0
+
+
+def test_organizations_take_turns(database: Database) -> None:
+    large, small, other = (Tenant.make(database, name) for name in ("large", "small", "other"))
+    for _ in range(20):
+        large.create()
+    for tenant in (small, other):
+        tenant.create()
+        tenant.create()
+    order = []
+    while claim := take(database):
+        order.append(claim.organization_id)
+    assert set(order[:3]) == set(order[3:6]) == {large.id, small.id, other.id}
+    assert set(order[6:]) == {large.id}
+
+
+def test_short_steps_come_first_and_age_decides_in_an_organization(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    long = [tenant.create(Lane.long) for _ in range(2)]
+    short = [tenant.create(Lane.short) for _ in range(2)]
+    order = [claim.export_id for _ in range(4) if (claim := take(database))]
+    assert order == [*short, *long]
+
+
+def test_a_lane_is_an_argument_of_the_claim(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    export_id = tenant.create(Lane.long)
+    assert take(database, (Lane.short,)) is None
+    claim = take(database, (Lane.long,))
+    assert claim is not None
+    assert claim.export_id == export_id
+
+
+def test_who_waits_for_a_pause_keeps_nobody_waiting(database: Database) -> None:
+    paused, other = Tenant.make(database, "paused"), Tenant.make(database, "other")
+    paused.create()
+    claim = take(database)
+    assert claim is not None
+    assert claims.postpone(database, claim) > 0
+    expected = other.create()
+    found = take(database)
+    assert found is not None
+    assert found.export_id == expected
+    assert take(database) is None
+    assert paused.running == 0
+
+
+def test_a_worker_that_died_gives_its_steps_back_and_is_counted(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    tenant.create()
+    claim = claims.claim_next(database, BOTH, timedelta(seconds=-1), CAP)
+    assert claim is not None
+    assert take(database) is None
+    assert claims.free_expired(database) == 1
+    assert tenant.running == 0
+    again = take(database)
+    assert again is not None
+    assert (again.lost, again.attempt) == (1, claim.attempt + 1)
+    # The one who was presumed dead changes nothing any more.
+    assert not claims.renew(database, claim, LEASE)
+    claims.release(database, claim)
+    assert tenant.running == 1
+
+
+@pytest.mark.parametrize("ending", ["delete", "fail"])
+def test_nobody_claims_what_has_ended_and_removal_waits(database: Database, ending: str) -> None:
+    tenant = Tenant.make(database, "tenant")
+    export_id = tenant.planned(5)
+    held = take(database)
+    assert held is not None
+    if ending == "delete":
+        queries.delete_export(database, tenant.id, ExportAddress(id=export_id))
+    else:
+        assert endings.fail(database, tenant.id, export_id, "enough")
+    remove = take(database)
+    assert remove is not None
+    assert remove.step is Step.remove
+    assert take(database) is None
+    assert tenant.running == 2
+    assert not claims.renew(database, held, LEASE)
+    claims.abandon(database, held)
+    assert tenant.running == 1
+
+
+def test_a_quota_says_how_many_wait_and_what_to_do(database: Database) -> None:
+    tenant, other = Tenant.make(database, "tenant"), Tenant.make(database, "other")
+    for _ in range(3):
+        tenant.create(pending_quota=3)
+    with pytest.raises(QuotaExceeded, match="3 exports of the organization wait") as refused:
+        tenant.create(pending_quota=3)
+    assert int(refused.value.metadata["retry_after"]) <= 120
+    other.create(pending_quota=3)
+    assert take(database) is not None
+    assert take(database) is not None
+    tenant.create(pending_quota=3)
+
+
+def test_bells_do_not_pile_up(database: Database) -> None:
+    assert bells.may_ring(database, Lane.short, 5)
+    assert not bells.may_ring(database, Lane.short, 5)
+    assert bells.may_ring(database, Lane.long, 5)
+    bells.heard(database, Lane.short)
+    assert bells.may_ring(database, Lane.short, 5)
+    # One that nobody heard is rung again after a while.
+    assert not bells.may_ring(database, Lane.long, 5)
+    bells.heard(database, Lane.long)
+    assert bells.may_ring(database, Lane.long, -1)
+    assert bells.may_ring(database, Lane.long, 5)
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """What is asked in the block."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+
+
+def test_a_look_that_finds_nothing_writes_nothing(database: Database) -> None:
+    Tenant.make(database, "tenant")
+    with statements(database) as asked:
+        assert take(database) is None
+    assert [s for s, _ in asked if s.startswith(("UPDATE", "INSERT", "BEGIN IMMEDIATE"))] == []
+
+
+def test_a_look_costs_the_same_whatever_waits(database: Database) -> None:
+    """PostgreSQL says how many rows it read; neither plan sorts or reads what waits."""
+    tenants = [Tenant.make(database, f"tenant {number}") for number in range(20)]
+    crowded = tenants[0].create(Lane.long)
+    with database.write() as connection:
+        moment = connection.scalar(select(now()))
+        for first in range(1, 100_001, 10_000):
+            connection.execute(
+                steps.insert(),
+                [
+                    {
+                        "export_id": crowded,
+                        "number": number,
+                        "kind": Step.segment,
+                        "organization_id": tenants[number % 20].id,
+                        "lane": Lane.long,
+                        "due_at": moment,
+                    }
+                    for number in range(first, first + 10_000)
+                ],
+            )
+        if not database.is_sqlite:
+            connection.execute(text("ANALYZE"))
+    with statements(database) as asked:
+        assert take(database) is not None
+    with database.write() as connection:
+        for statement, parameters in asked:
+            if not statement.startswith(("SELECT", "UPDATE")) or "FROM exports" in statement:
+                continue
+            if database.is_sqlite:
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                details = [row.detail for row in plan]
+                assert not [d for d in details if d.startswith("SCAN steps") or "B-TREE" in d]
+            else:
+                rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars()
+                lines = list(rows)
+                assert not [line for line in lines if "Seq Scan on steps" in line], lines
+                assert not [line for line in lines if "Sort" in line and "steps" in line], lines
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(exports)) == 1
