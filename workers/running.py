@@ -126,7 +126,7 @@ def _remove(context: WorkerContext, claim: ExportClaim) -> None:
             _insist(partial(claims.release, context.database, claim))
             raise
         except Exception:
-            pause = _insist(partial(claims.postpone, context.database, claim))
+            _insist(partial(claims.postpone, context.database, claim))
             logger.exception("a removal failed", extra=_about(claim))
 
 

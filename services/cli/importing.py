@@ -5,14 +5,12 @@ from typing import Annotated
 
 import typer
 
-from services.formats.registry import FORMATS
-
-_IMPORTED = tuple(name for name, format_ in FORMATS.items() if format_.is_imported)
+from services.formats.registry import IMPORTED_FORMATS
 
 
 def import_dataset(
     dataset: Annotated[str, typer.Option(help="Name of the dataset; made if it is missing.")],
-    format: Annotated[str, typer.Option(help=f"One of {', '.join(_IMPORTED)}.")],
+    format: Annotated[str, typer.Option(help=f"One of {', '.join(IMPORTED_FORMATS)}.")],
     images: Annotated[Path, typer.Option(help="Folder of the image files.")],
     annotations: Annotated[Path, typer.Option(help="Annotation file or folder.")],
     status: Annotated[

@@ -14,11 +14,10 @@ def take_turn(database: Database, name: str, seconds: float) -> bool:
     Raises:
         Unavailable: the database is away.
     """
-    mine = leases.c.name == name
-    with database.read() as connection:
-        free = connection.scalar(select(leases.c.lease_until <= now()).where(mine))
+    free = _is_free(database, name)
     if free is False:
         return False
+    mine = leases.c.name == name
     turn = leases.update().where(mine, leases.c.lease_until <= now())
     try:
         with database.write() as connection:
@@ -37,9 +36,13 @@ def end_turn(database: Database, name: str) -> None:
     Raises:
         Unavailable: the database is away.
     """
-    mine = leases.c.name == name
-    with database.read() as connection:
-        free = connection.scalar(select(leases.c.lease_until <= now()).where(mine))
-    if free is False:
+    if _is_free(database, name) is False:
         with database.write() as connection:
-            connection.execute(leases.update().where(mine).values(lease_until=0))
+            connection.execute(leases.update().where(leases.c.name == name).values(lease_until=0))
+
+
+def _is_free(database: Database, name: str) -> bool | None:
+    """Whether nobody has the turn; None: nobody ever had it. Most looks end here, unlocked."""
+    query = select(leases.c.lease_until <= now()).where(leases.c.name == name)
+    with database.read() as connection:
+        return connection.scalar(query)

@@ -198,12 +198,7 @@ def _claim(
 ) -> Claim | None:
     """A claim of the organization's next step; None: others were faster."""
     # By its id: who waits for the first of several rows, and then takes another one, keeps both.
-    turn = (
-        select(organizations.c.id)
-        .where(organizations.c.id == organization_id, _has_room(step_cap))
-        .with_for_update(key_share=True)
-    )
-    if connection.execute(turn).first() is None:
+    if connection.execute(_locked(organization_id).where(_has_room(step_cap))).first() is None:
         return None
     next_step = (
         select(steps.c.export_id, steps.c.number)
@@ -240,7 +235,11 @@ def _claim(
 
 def lock_turn(connection: Connection, organization_id: str) -> None:
     """Locks an organization's row, before anything else in a transaction that ends steps."""
-    connection.execute(
+    connection.execute(_locked(organization_id))
+
+
+def _locked(organization_id: str) -> Select[Any]:
+    return (
         select(organizations.c.id)
         .where(organizations.c.id == organization_id)
         .with_for_update(key_share=True)

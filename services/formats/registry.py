@@ -35,3 +35,5 @@ FORMATS: dict[str, ExportFormat] = {
     )
 }
 DEFAULT_FORMAT = PICTOGRAPH.name
+#: The names of those that `cartouche import` reads.
+IMPORTED_FORMATS = tuple(name for name, format_ in FORMATS.items() if format_.is_imported)

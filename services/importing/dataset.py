@@ -6,13 +6,10 @@ from typing import Any, TypeAlias
 
 from services.catalog.model import IMAGE_STATUSES
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset
-from services.formats.registry import FORMATS
+from services.formats.registry import FORMATS, IMPORTED_FORMATS
 from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
 from services.importing.splits import read_splits
-
-#: The names that `cartouche import` takes.
-SOURCE_FORMATS = tuple(name for name, format_ in FORMATS.items() if format_.is_imported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ def read_dataset(
     """A dataset on disk.
 
     Args:
-        format_name: one of `SOURCE_FORMATS`.
+        format_name: one of `IMPORTED_FORMATS`.
         images: folder of the images; paths in the dataset are relative to it.
         annotations: file or folder, as the format has it.
         status: status of every image; None: what the source says, else `new`.
@@ -53,8 +50,8 @@ def read_dataset(
     Raises:
         ImportFailed: something that the import needs is missing or cannot be read.
     """
-    if format_name not in SOURCE_FORMATS:
-        raise ImportFailed(f"Format {format_name!r} is unknown; use {', '.join(SOURCE_FORMATS)}.")
+    if format_name not in IMPORTED_FORMATS:
+        raise ImportFailed(f"Format {format_name!r} is unknown; use {', '.join(IMPORTED_FORMATS)}.")
     if status is not None and status not in IMAGE_STATUSES:
         raise ImportFailed(f"Status {status!r} is unknown; use {', '.join(IMAGE_STATUSES)}.")
     splits = read_splits(split_from) if split_from else None

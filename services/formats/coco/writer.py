@@ -9,7 +9,7 @@ alone, as Datumaro wants keypoints on every annotation and category of such a fi
 from collections.abc import Iterator, Sequence
 
 from services.formats.common.coco_document import coco_document, read_coco
-from services.formats.common.coco_plan import CocoPlan
+from services.formats.common.coco_plan import LatestCocoPlan
 from services.formats.common.coco_rows import annotation_rows, image_row
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.keypoints import skeletons
@@ -20,7 +20,7 @@ class Coco:
     """`images/<name>`, `annotations/instances_*.json`, `annotations/person_keypoints_*.json`."""
 
     def __init__(self) -> None:
-        self._latest: CocoPlan | None = None
+        self._plans = LatestCocoPlan()
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -38,7 +38,7 @@ class Coco:
 
     def documents(self, info: ExportInfo) -> Sequence[Document]:
         """The instances of each split and, where a class has a skeleton, its poses."""
-        plan = self._plan(info)
+        plan = self._plans.of(info)
         documents = []
         for folder in info.folders:
             path = _document_path(folder, "instances")
@@ -50,7 +50,7 @@ class Coco:
 
     def render(self, image: ExportImage, info: ExportInfo) -> Rendered:
         """The image's row and one row for each object on it, by id."""
-        plan = self._plan(info)
+        plan = self._plans.of(info)
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
         rows = annotation_rows(image, selected, plan, rendered.losses)
@@ -70,12 +70,6 @@ class Coco:
         """The poses repeat rows of the instances."""
         tally = read_coco(lines, len(info.selected_classes))
         return Tally() if "/person_keypoints_" in path else tally
-
-    def _plan(self, info: ExportInfo) -> CocoPlan:
-        plan = self._latest
-        if plan is None or plan.info is not info:
-            plan = self._latest = CocoPlan(info)
-        return plan
 
 
 def _document_path(folder: str, task: str) -> str:

@@ -22,6 +22,20 @@ class CocoPlan:
         self.pose_categories = [c for c in self.categories if c["id"] in self.pose_ids]
 
 
+class LatestCocoPlan:
+    """The plan of the export that is being written: images come one after the other."""
+
+    def __init__(self) -> None:
+        self._latest: CocoPlan | None = None
+
+    def of(self, info: ExportInfo) -> CocoPlan:
+        """The plan of this export, made anew where the last image was of another."""
+        plan = self._latest
+        if plan is None or plan.info is not info:
+            plan = self._latest = CocoPlan(info)
+        return plan
+
+
 def _category(number: int, c: DatasetClass) -> dict[str, Any]:
     category: dict[str, Any] = {"id": number, "name": c.name, "supercategory": ""}
     if c.skeleton and c.skeleton.nodes:

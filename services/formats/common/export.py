@@ -73,9 +73,14 @@ class ExportImage:
         """The name without its extension; unique in the dataset too."""
         return splitext(self.name)[0]
 
+    @property
+    def split_folder(self) -> str:
+        """The folder of its split; images without a split are for training."""
+        return SPLIT_FOLDERS[self.split or "train"]
+
     def folder(self, info: ExportInfo) -> str:
-        """The top folder of the image; images without a split are for training."""
-        return SPLIT_FOLDERS[self.split or "train"] if info.organize_by_split else ""
+        """The top folder of the image, where the export has one for each split."""
+        return self.split_folder if info.organize_by_split else ""
 
     def selected(self, info: ExportInfo) -> list[tuple[int, dict[str, Any]]]:
         """The annotations that the export takes, each with its number in the dataset.

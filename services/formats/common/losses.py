@@ -250,3 +250,12 @@ CLASS_NAME_NOT_XML = Loss(
     "XML cannot hold a character of the class name",
     ClassNames(lambda name: legal(name) != name),
 )
+
+#: Of a format of rotated boxes alone.
+ROTATED_BOXES = (
+    *cut_to_image(AREAS),
+    POLYGON_AS_RECTANGLE,
+    NO_ORIENTED_BOX,
+    UNSUPPORTED["polyline"],
+    UNSUPPORTED["keypoint"],
+)

@@ -15,7 +15,7 @@ category that is named as another's for a group and leaves it out.
 from collections.abc import Iterator, Sequence
 
 from services.formats.common.coco_document import coco_document, read_coco
-from services.formats.common.coco_plan import CocoPlan
+from services.formats.common.coco_plan import LatestCocoPlan
 from services.formats.common.coco_rows import annotation_rows, image_row
 from services.formats.common.export import SPLIT_FOLDERS, ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, report_flat_name
@@ -28,11 +28,11 @@ class RoboflowCoco:
     """`<train|valid|test>/<name>` and `<train|valid|test>/_annotations.coco.json`."""
 
     def __init__(self) -> None:
-        self._latest: CocoPlan | None = None
+        self._plans = LatestCocoPlan()
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`<train|valid|test>/<name>`, whether or not the export asks for splits."""
-        return f"{_folder(image)}{flat_name(image)}"
+        return f"{image.split_folder}{flat_name(image)}"
 
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
@@ -44,7 +44,7 @@ class RoboflowCoco:
 
     def documents(self, info: ExportInfo) -> Sequence[Document]:
         """One for each split."""
-        categories = self._plan(info).categories
+        categories = self._plans.of(info).categories
         return [
             coco_document(f"{folder}{_DOCUMENT}", info, categories)
             for folder in SPLIT_FOLDERS.values()
@@ -55,9 +55,9 @@ class RoboflowCoco:
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
         report_flat_name(image, rendered.losses)
-        rows = annotation_rows(image, selected, self._plan(info), rendered.losses)
+        rows = annotation_rows(image, selected, self._plans.of(info), rendered.losses)
         rendered.annotation_count = len(rows.annotations)
-        path = f"{_folder(image)}{_DOCUMENT}"
+        path = f"{image.split_folder}{_DOCUMENT}"
         rendered.rows[path, "images"] = [image_row(image, flat_name(image))]
         rendered.rows[path, "annotations"] = rows.annotations
         return rendered
@@ -65,16 +65,6 @@ class RoboflowCoco:
     def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
         """Every document holds the images and annotations of its split."""
         return read_coco(lines, len(info.selected_classes))
-
-    def _plan(self, info: ExportInfo) -> CocoPlan:
-        plan = self._latest
-        if plan is None or plan.info is not info:
-            plan = self._latest = CocoPlan(info)
-        return plan
-
-
-def _folder(image: ExportImage) -> str:
-    return SPLIT_FOLDERS[image.split or "train"]
 
 
 WRITER = RoboflowCoco()
