@@ -98,13 +98,14 @@ def test_a_segment_that_kills_its_workers_ends_the_export(on_rabbitmq: RecordedP
         "poisoned", CARTOUCHE_PART_SIZE=str(20 * PART_SIZE), CARTOUCHE_LEASE="1"
     ) as worker:
         export_id = on_rabbitmq.create("poison")
-        deaths = 0
+        deaths = claimed = 0
         while True:
-            wait_until(lambda: claims() > deaths or is_over(), "it is claimed", pause=0.002)  # noqa: B023
+            wait_until(lambda: claims() > claimed or is_over(), "it is claimed", pause=0.002)  # noqa: B023
             if is_over():
                 break
             worker.kill()
-            deaths = claims()
+            deaths += 1
+            claimed = claims()
             worker.start()
             worker.wait_ready()
         message = on_rabbitmq.failed(export_id)

@@ -309,7 +309,7 @@ def test_an_image_that_cannot_be_read_is_named(embedded: Embedded, tmp_path: Pat
         ({"role": "viewer"}, "role member or higher"),
         ({"key": "pk_live_" + "0" * 32}, "API key"),
         ({"key": ""}, "--api-key or CARTOUCHE_API_KEY"),
-        ({"format": "voc"}, "use coco, pascal_voc, yolo, pictograph"),
+        ({"format": "voc"}, "use pictograph, coco, yolo, pascal_voc"),
         ({"images": "nowhere"}, "nowhere is no folder"),
     ],
 )

@@ -114,10 +114,9 @@ def _shape_rows(
             if (
                 x >= 0
                 and y >= 0
-                and w > 0
                 and area > 0
-                and x + w <= width
-                and y + h <= height
+                and x < x + w <= width
+                and y < y + h <= height
                 and not annotation.get("oriented_box")
             ):
                 shape = (x, y, w, h), area, ()
