@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 EXPORTS = "/api/v1/developer/exports"
 
 _PREFIX = EXPORTS.encode()
+_MAX_NAME = 100
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -161,12 +162,14 @@ def _named(dataset: str, name: list[str]) -> list[Reading]:
 
 
 def _possible(address: ById | ByName) -> bool:
-    """Whether anything can be there: ids are UUIDs, and the server takes no blank name and
-    none with control characters."""
+    """Whether anything can be there: ids are UUIDs, and the server takes no blank name, none
+    with control characters and none of more than 100 characters."""
     if isinstance(address, ById):
         return _UUID.fullmatch(address.id) is not None
     return all(
-        text.strip() and not any(unicodedata.category(character) == "Cc" for character in text)
+        text.strip()
+        and len(text) <= _MAX_NAME
+        and not any(unicodedata.category(character) == "Cc" for character in text)
         for text in (address.dataset_name, address.name)
     )
 

@@ -203,6 +203,9 @@ _WORDINGS = {
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    # The only pattern there is.
+    "string_pattern_mismatch": "must have no control characters",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be one of {expected}",

@@ -77,7 +77,12 @@ async def preview_export(request: Request) -> Response:
 async def list_exports(
     request: Request,
     dataset_name: Annotated[
-        str | None, Query(min_length=1, description="Only exports of this dataset: name or slug.")
+        str | None,
+        Query(
+            min_length=1,
+            description="Only exports of this dataset: name or slug.",
+            json_schema_extra={"maxLength": 100, "pattern": schemas.NAME_PATTERN},
+        ),
     ] = None,
     status: Annotated[
         schemas.Status | None, Query(description="Only exports of this status.")

@@ -10,7 +10,7 @@ Status = Literal["pending", "processing", "completed", "failed"]
 ImageStatus = Literal["new", "annotate", "review", "complete"]
 
 #: The server refuses names with control characters.
-_NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 
 class ExportChoice(BaseModel):
@@ -18,7 +18,11 @@ class ExportChoice(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    dataset_name: str = Field(min_length=1, description="The dataset's name or slug.")
+    dataset_name: str = Field(
+        min_length=1,
+        description="The dataset's name or slug.",
+        json_schema_extra={"maxLength": 100, "pattern": NAME_PATTERN},
+    )
     format: str = Field(
         "pictograph",
         min_length=1,
@@ -34,8 +38,8 @@ class ExportChoice(BaseModel):
         ),
     ] = Field(
         None,
-        description="Only annotations of these classes. Null, `all` and an empty list: every "
-        "class.",
+        description="Only annotations of these classes, at most 10,000. Null, `all` and an empty "
+        "list: every class.",
     )
     status_filter: str | None = Field(
         None,
@@ -70,7 +74,7 @@ class CreateExport(ExportChoice):
 
     name: str = Field(
         description="The export's name, unique in its dataset.",
-        json_schema_extra={"minLength": 1, "maxLength": 100, "pattern": _NAME_PATTERN},
+        json_schema_extra={"minLength": 1, "maxLength": 100, "pattern": NAME_PATTERN},
     )
 
 
@@ -95,7 +99,7 @@ class PreviewExport(ExportChoice):
     name: str | None = Field(
         None,
         description="The export's name: checked where it is given.",
-        json_schema_extra={"maxLength": 100, "pattern": _NAME_PATTERN},
+        json_schema_extra={"maxLength": 100, "pattern": NAME_PATTERN},
     )
 
 
@@ -104,7 +108,7 @@ class BulkDelete(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    export_ids: list[str] = Field(
+    export_ids: list[Annotated[str, Field(max_length=100, pattern=NAME_PATTERN)]] = Field(
         min_length=1, max_length=1000, description="Ids of exports; duplicates count once."
     )
 

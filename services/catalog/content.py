@@ -17,6 +17,8 @@ from services.storage import ObjectNotFound, ObjectStore
 
 #: A ZIP entry that needs no ZIP64 fields of its own.
 MAX_IMAGE_BYTES = 2**32 - 2
+#: Pixels: what the record's columns hold.
+MAX_SIDE = 2**31 - 1
 #: Larger images wait on disk, not in memory.
 _IN_MEMORY = 16 * 1024 * 1024
 _PIECE = 1024 * 1024
@@ -71,6 +73,10 @@ class Spool:
             raise Invalid.of(
                 "image", f"cannot be read as an image ({error}); check the file"
             ) from None
+        if max(width, height) > MAX_SIDE:
+            raise Invalid.of(
+                "image", f"claims {width} x {height} pixels; at most {MAX_SIDE} on a side go"
+            )
         return (height, width) if turned else (width, height)
 
     def close(self) -> None:

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
 
-from services.catalog.model import ATTRIBUTE_TYPES, CLASS_TYPES, DatasetClass
+from services.catalog.model import (
+    ATTRIBUTE_TYPES,
+    CLASS_TYPES,
+    ClassAttribute,
+    DatasetClass,
+    Skeleton,
+)
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import datasets, image_totals
@@ -17,6 +23,14 @@ from services.errors import AlreadyExists, Invalid, NotFound
 
 MAX_NAME = 100
 MAX_CLASSES = 10_000
+#: Characters of the name of a class, an attribute or a joint.
+MAX_CLASS_NAME = 120
+MAX_COLOR = 32
+MAX_ATTRIBUTES = 100
+MAX_CHOICES = 1_000
+#: Characters of a choice.
+MAX_CHOICE = 255
+MAX_NODES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +70,63 @@ def slug_of(name: str) -> str:
     return re.sub(r"[^\w]+", "-", plain).strip("-")[:MAX_NAME]
 
 
-def check_classes(classes: Sequence[DatasetClass]) -> None:
-    """Raises:
-    Invalid: a class is malformed or named twice.
+def check_classes(classes: Sequence[DatasetClass], others: int = 0) -> None:
+    """Checks classes that come to a dataset which has `others` already.
+
+    Raises:
+        Invalid: they are too many, or one is malformed or named twice.
     """
-    if len(classes) > MAX_CLASSES:
+    if len(classes) + others > MAX_CLASSES:
         raise Invalid.of("classes", f"at most {MAX_CLASSES} classes are allowed")
     seen: set[str] = set()
     for index, item in enumerate(classes):
         field = f"classes[{index}]"
-        if not item.name.strip() or len(item.name) > 120:
-            raise Invalid.of(f"{field}.name", "give a name of 1 to 120 characters")
+        if not item.name.strip():
+            raise Invalid.of(f"{field}.name", f"give a name of 1 to {MAX_CLASS_NAME} characters")
+        _at_most(f"{field}.name", item.name, MAX_CLASS_NAME)
         if item.name in seen:
             raise Invalid.of(f"{field}.name", f"{item.name!r} is there twice")
         seen.add(item.name)
         if item.type not in CLASS_TYPES:
             raise Invalid.of(f"{field}.type", f"must be one of {', '.join(CLASS_TYPES)}")
-        for attribute in item.attributes:
-            if attribute.type not in ATTRIBUTE_TYPES:
-                raise Invalid.of(f"{field}.attributes", f"types are {', '.join(ATTRIBUTE_TYPES)}")
-        if item.skeleton is None:
-            continue
-        nodes = len(item.skeleton.nodes)
-        if item.type != "keypoint" or not nodes:
-            raise Invalid.of(f"{field}.skeleton", "only keypoint classes have one, with nodes")
-        if len({node.name for node in item.skeleton.nodes}) != nodes:
-            raise Invalid.of(f"{field}.skeleton.nodes", "each node needs a name of its own")
-        if any(not (0 <= a < nodes and 0 <= b < nodes) for a, b in item.skeleton.edges):
-            raise Invalid.of(f"{field}.skeleton.edges", f"indexes go from 0 to {nodes - 1}")
+        if len(item.color) > MAX_COLOR or not item.color.isprintable():
+            raise Invalid.of(
+                f"{field}.color",
+                f"give #rrggbb or another name of a colour, of at most {MAX_COLOR} characters",
+            )
+        _check_attributes(f"{field}.attributes", item.attributes)
+        if item.skeleton is not None:
+            if item.type != "keypoint" or not item.skeleton.nodes:
+                raise Invalid.of(f"{field}.skeleton", "only keypoint classes have one, with nodes")
+            _check_skeleton(f"{field}.skeleton", item.skeleton)
+
+
+def _check_attributes(field: str, attributes: Sequence[ClassAttribute]) -> None:
+    _at_most(field, attributes, MAX_ATTRIBUTES)
+    for index, attribute in enumerate(attributes):
+        _at_most(f"{field}[{index}].name", attribute.name, MAX_CLASS_NAME)
+        if attribute.type not in ATTRIBUTE_TYPES:
+            raise Invalid.of(field, f"types are {', '.join(ATTRIBUTE_TYPES)}")
+        _at_most(f"{field}[{index}].values", attribute.values, MAX_CHOICES)
+        for number, choice in enumerate(attribute.values):
+            _at_most(f"{field}[{index}].values[{number}]", choice, MAX_CHOICE)
+
+
+def _check_skeleton(field: str, skeleton: Skeleton) -> None:
+    nodes = len(skeleton.nodes)
+    _at_most(f"{field}.nodes", skeleton.nodes, MAX_NODES)
+    for index, node in enumerate(skeleton.nodes):
+        _at_most(f"{field}.nodes[{index}].name", node.name, MAX_CLASS_NAME)
+    if len({node.name for node in skeleton.nodes}) != nodes:
+        raise Invalid.of(f"{field}.nodes", "each node needs a name of its own")
+    if any(not (0 <= a < nodes and 0 <= b < nodes) for a, b in skeleton.edges):
+        raise Invalid.of(f"{field}.edges", f"indexes go from 0 to {nodes - 1}")
+
+
+def _at_most(field: str, value: str | Sequence[object], limit: int) -> None:
+    if len(value) > limit:
+        unit = "characters" if isinstance(value, str) else "items"
+        raise Invalid.of(field, f"has {len(value)} {unit}; at most {limit} are allowed")
 
 
 def create_dataset(
@@ -128,8 +171,6 @@ def find_dataset(connection: Connection, organization_id: str, name: str) -> Dat
         NotFound: the organization has no such dataset, or several of this slug.
     """
     mine = select(datasets).where(datasets.c.organization_id == organization_id)
-    # PostgreSQL refuses NUL, which no name has.
-    name = name.replace("\0", "\ufffd")
     row = connection.execute(mine.where(datasets.c.name == name)).one_or_none()
     if row is None:
         by_slug = connection.execute(mine.where(datasets.c.slug == name).limit(2)).all()
@@ -186,8 +227,8 @@ def append_classes(
     missing = [item for item in wanted if item.name not in known]
     if not missing:
         return current
+    check_classes(missing, others=len(current))
     classes = (*current, *missing)
-    check_classes(classes)
     connection.execute(
         datasets.update()
         .where(datasets.c.id == dataset_id)

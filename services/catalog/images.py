@@ -63,8 +63,7 @@ def check_image(path: str, status: str, split: str, annotations: bytes) -> Check
         not path
         or path.startswith("/")
         or any(part in ("", ".", "..") for part in path.split("/"))
-        or "\0" in path
-        or len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES
+        or len(path.encode()) > MAX_PATH_BYTES
     ):
         raise Invalid.of(
             "path",

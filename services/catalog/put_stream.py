@@ -18,6 +18,7 @@ from services.catalog.images import CheckedImage, check_image, put_images
 from services.catalog.messages import rejection_message, stored_message
 from services.database.engine import Database
 from services.errors import CartoucheError, Invalid, Unavailable
+from services.rpc.requests import check_request
 from services.storage import ObjectStore, StorageError
 
 MAX_CHUNK = 256 * 1024
@@ -130,6 +131,7 @@ class PutStream:
     def _prepare(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
         """Checks an image and sees to it that its bytes are in the store."""
         try:
+            check_request(image)
             checked = check_image(image.path, image.status, image.split, image.annotations)
             if spool is not None:
                 if spool.size != image.size:

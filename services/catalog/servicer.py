@@ -15,6 +15,7 @@ from services.errors import AlreadyExists, Invalid, NotFound
 from services.identity.roles import Role
 from services.rpc.caller import caller
 from services.rpc.paging import page
+from services.rpc.requests import check_request
 from services.storage import ObjectStore
 
 
@@ -69,6 +70,7 @@ class CatalogServicer(rpc.CatalogServiceServicer):
 
     def _open(self, organization_id: str, request: pb.PutImagesOpen) -> str:
         """The id of the dataset that a stream writes to, with the classes it asks for."""
+        check_request(request)
         wanted = [class_of(item) for item in request.classes]
         datasets.check_classes(wanted)
         try:

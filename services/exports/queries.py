@@ -31,13 +31,13 @@ def find_export(connection: Connection, organization_id: str, address: ExportAdd
     """`get_export` within a transaction."""
     query = exports_of(organization_id)
     if address.id:
-        found = one_export(connection, query.where(exports.c.id == _asked(address.id)))
+        found = one_export(connection, query.where(exports.c.id == address.id))
         asked = f"id {address.id!r}"
     else:
         dataset = find_dataset(connection, organization_id, address.dataset_name)
         found = one_export(
             connection,
-            query.where(exports.c.dataset_id == dataset.id, exports.c.name == _asked(address.name)),
+            query.where(exports.c.dataset_id == dataset.id, exports.c.name == address.name),
         )
         asked = f"name {address.name!r} in dataset {address.dataset_name!r}"
     if found is None:
@@ -105,7 +105,7 @@ def bulk_delete_exports(
                 select(exports.c.id).where(
                     exports.c.organization_id == organization_id,
                     ~exports.c.deleted,
-                    exports.c.id.in_([_asked(export_id) for export_id in wanted]),
+                    exports.c.id.in_(wanted),
                 )
             )
         )
@@ -126,11 +126,6 @@ def one_export(connection: Connection, query: Select[tuple[object, ...]]) -> Exp
     """The only export that a query of `exports_of` finds; None: it finds none."""
     row = connection.execute(query).one_or_none()
     return None if row is None else _export(row)
-
-
-def _asked(text: str) -> str:
-    """A name or id to look up: PostgreSQL refuses NUL, which none of them has."""
-    return text.replace("\0", "\ufffd")
 
 
 def hide(connection: Connection, organization_id: str, export_ids: list[str]) -> None:

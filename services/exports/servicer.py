@@ -22,6 +22,7 @@ from services.rpc.timestamps import timestamp
 from services.storage import ObjectStore
 
 MAX_BULK = 1_000
+MAX_FORMATS = 100
 _FIRST_LOOK = 0.1
 _SLOWEST_LOOK = 1.0
 
@@ -81,6 +82,8 @@ class ExportServicer(rpc.ExportServiceServicer):
         self, request: pb.ListExportsRequest, context: grpc.ServicerContext
     ) -> pb.ListExportsResponse:
         limit, offset = page(request.limit, request.offset)
+        if len(request.formats) > MAX_FORMATS:
+            raise Invalid.of("formats", f"give at most {MAX_FORMATS} formats")
         found = queries.list_exports(
             self._database,
             caller().organization_id,

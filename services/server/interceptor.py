@@ -17,6 +17,7 @@ from services.identity.keys import authenticate
 from services.identity.rate_limits import RateLimiter
 from services.identity.roles import Caller
 from services.rpc.caller import set_caller
+from services.rpc.requests import all_readable, check_request, readable, reader
 from services.rpc.status import (
     API_KEY,
     REQUEST_ID,
@@ -55,7 +56,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return None
         method = handler_call_details.method
         is_own = method.startswith(OWN_PREFIX)
-        coders = handler.request_deserializer, handler.response_serializer
+        deserialize = handler.request_deserializer
+        assert deserialize is not None
+        coders = reader(deserialize) if is_own else deserialize, handler.response_serializer
         if streaming := handler.unary_stream or handler.stream_stream:
             make = (
                 grpc.unary_stream_rpc_method_handler
@@ -81,6 +84,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             said: Metadata = ((REQUEST_ID, request_id),)
             try:
                 said += self._admit(key)
+                check_request(readable(request))
                 response = behaviour(request, context)
             except Exception as error:
                 code, message, trailing = _failure(error, request_id)
@@ -101,6 +105,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 known, allowance = await asyncio.to_thread(self._known, key)
                 set_caller(known)
                 said += allowance
+                # What is wrong with one message of many is for the method to answer.
+                if isinstance(request, AsyncIterator):
+                    request = all_readable(request)
+                else:
+                    check_request(readable(request))
                 async for response in self._drain.through(behaviour(request, context)):
                     yield response
             except Exception as error:

@@ -173,7 +173,7 @@ def test_dot_segments_address_nothing_and_can_only_be_read(tail: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "tail", ["ds/a%00b", "ds/%0A", "ds/%FF", "%20/x", "not-an-id", "/x", "ds//"]
+    "tail", ["ds/a%00b", "ds/%0A", "ds/%FF", "%20/x", "not-an-id", "/x", "ds//", "ds/" + "x" * 101]
 )
 def test_impossible_names_address_nothing(tail: str) -> None:
     assert reads(tail).readings == ()

@@ -3,7 +3,7 @@
 isort:skip_file
 The catalog: how datasets, images and annotations get into Cartouche.
 
-Authentication and errors are as in cartouche.exports.v1.
+Authentication, errors and limits are as in cartouche.exports.v1.
 """
 
 from collections import abc as _abc
@@ -65,12 +65,17 @@ class DatasetClass(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     SKELETON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """1 to 120 characters, unique within the dataset."""
     type: _builtins.str
-    """bbox, polygon, polyline or keypoint."""
+    """bbox, polygon, polyline or keypoint; empty: bbox."""
     color: _builtins.str
-    """"#rrggbb"."""
+    """"#rrggbb", or another name of a colour of at most 32 characters; empty:
+    "#808080".
+    """
     @_builtins.property
-    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassAttribute]: ...
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassAttribute]:
+        """At most 100."""
+
     @_builtins.property
     def skeleton(self) -> Global___Skeleton:
         """Only for classes of type keypoint."""
@@ -102,11 +107,12 @@ class ClassAttribute(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """At most 120 characters."""
     type: _builtins.str
-    """text, number, select or checkbox."""
+    """text, number, select or checkbox; empty: text."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The choices of a select."""
+        """The choices of a select: at most 1,000, of at most 255 characters each."""
 
     def __init__(
         self,
@@ -132,7 +138,9 @@ class Skeleton(_message.Message):
     NODES_FIELD_NUMBER: _builtins.int
     EDGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkeletonNode]: ...
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkeletonNode]:
+        """1 to 1,000."""
+
     @_builtins.property
     def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkeletonEdge]: ...
     def __init__(
@@ -157,6 +165,7 @@ class SkeletonNode(_message.Message):
     X_FIELD_NUMBER: _builtins.int
     Y_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """At most 120 characters, unique within the skeleton."""
     x: _builtins.float
     """Position in the template, 0 to 1."""
     y: _builtins.float
@@ -248,7 +257,9 @@ class CreateDatasetRequest(_message.Message):
     name: _builtins.str
     """1 to 100 characters, unique within the organization."""
     @_builtins.property
-    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetClass]: ...
+    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetClass]:
+        """At most 10,000."""
+
     def __init__(
         self,
         *,
@@ -383,7 +394,9 @@ class PutImagesOpen(_message.Message):
     """Make the dataset if it is missing."""
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetClass]:
-        """Classes to append, in this order, where the dataset lacks them."""
+        """Classes to append, in this order, where the dataset lacks them; it has at
+        most 10,000.
+        """
 
     def __init__(
         self,
@@ -414,7 +427,7 @@ class PutImage(_message.Message):
     OBJECT_KEY_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """Folder and file name in the dataset, POSIX, relative."""
+    """Folder and file name in the dataset, POSIX, relative, at most 1,024 bytes."""
     status: _builtins.str
     """new, annotate, review or complete; empty: new."""
     split: _builtins.str

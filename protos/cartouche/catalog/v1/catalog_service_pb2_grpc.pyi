@@ -3,7 +3,7 @@
 isort:skip_file
 The catalog: how datasets, images and annotations get into Cartouche.
 
-Authentication and errors are as in cartouche.exports.v1.
+Authentication, errors and limits are as in cartouche.exports.v1.
 """
 
 from cartouche.catalog.v1 import catalog_service_pb2 as _catalog_service_pb2

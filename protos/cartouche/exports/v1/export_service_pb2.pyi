@@ -6,6 +6,10 @@ The export of a dataset: one request for one ZIP archive, built in the backgroun
 Authentication: metadata `x-api-key: pk_live_…`. Errors are google.rpc.Status
 with google.rpc.ErrorInfo (domain "cartouche") and, for bad fields,
 google.rpc.BadRequest in the details.
+
+Limits: a text of a request has no NUL and at most 1,024 bytes of UTF-8, a
+list has at most 10,000 items, a number is finite; fields that take less say
+so. Whatever is beyond is INVALID_ARGUMENT.
 """
 
 from collections import abc as _abc
@@ -268,6 +272,7 @@ class ExportName(_message.Message):
     DATASET_NAME_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     dataset_name: _builtins.str
+    """Name or slug."""
     name: _builtins.str
     def __init__(
         self,
@@ -616,8 +621,8 @@ class ListExportsRequest(_message.Message):
     offset: _builtins.int
     @_builtins.property
     def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only exports in these formats, for callers that cannot read others;
-        empty: all.
+        """Only exports in these formats, at most 100, for callers that cannot read
+        others; empty: all.
         """
 
     def __init__(

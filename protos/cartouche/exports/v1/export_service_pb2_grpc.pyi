@@ -6,6 +6,10 @@ The export of a dataset: one request for one ZIP archive, built in the backgroun
 Authentication: metadata `x-api-key: pk_live_…`. Errors are google.rpc.Status
 with google.rpc.ErrorInfo (domain "cartouche") and, for bad fields,
 google.rpc.BadRequest in the details.
+
+Limits: a text of a request has no NUL and at most 1,024 bytes of UTF-8, a
+list has at most 10,000 items, a number is finite; fields that take less say
+so. Whatever is beyond is INVALID_ARGUMENT.
 """
 
 from cartouche.exports.v1 import export_service_pb2 as _export_service_pb2
