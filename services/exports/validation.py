@@ -9,6 +9,8 @@ from services.exports.model import ExportRequest
 from services.formats.registry import FORMATS
 
 MAX_IDEMPOTENCY_KEY = 255
+#: Unknown classes that an error names.
+_NAMED = 10
 
 
 def field_errors(request: ExportRequest) -> dict[str, str]:
@@ -37,10 +39,11 @@ def class_errors(request: ExportRequest, classes: Sequence[DatasetClass]) -> dic
     unknown = [name for name in request.class_filter if name not in found]
     if not unknown:
         return {}
+    named = ", ".join(map(repr, unknown[:_NAMED]))
+    if len(unknown) > _NAMED:
+        named += f" and {len(unknown) - _NAMED} more"
     valid = ", ".join(known) if known else "none yet"
-    return {
-        "class_filter": f"{', '.join(map(repr, unknown))} not among the dataset's classes: {valid}"
-    }
+    return {"class_filter": f"{named} not among the dataset's classes: {valid}"}
 
 
 def invalid(fields: dict[str, str]) -> Invalid:

@@ -1,6 +1,7 @@
 """What a call carries besides its messages: metadata, and the status that tells of an error."""
 
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -28,6 +29,13 @@ STATUS_DETAILS = "grpc-status-details-bin"
 RATE_LIMIT = "x-ratelimit-limit"
 RATE_LIMIT_REMAINING = "x-ratelimit-remaining"
 RATE_LIMIT_RESET = "x-ratelimit-reset"
+
+#: Bytes of trailing metadata. gRPC clients take 8 KiB of it by default, other entries included.
+_MAX_TRAILING = 7_000
+#: No text is cut to fewer bytes.
+_LEAST_ROOM = 100
+#: What stays as it is in a message: printable ASCII but the percent sign.
+_PLAIN = "".join(map(chr, range(32, 127))).replace("%", "")
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 #: Code, message, and trailing metadata with the details.
@@ -57,17 +65,30 @@ def rate_limit_metadata(limit: object, remaining: object, reset: object) -> Meta
 
 
 def failure_of(error: CartoucheError, request_id: str) -> Failure:
-    """An error of the domain as gRPC sends it."""
-    code = _CODES[type(error)]
+    """An error of the domain as gRPC sends it, its texts cut where they would not arrive."""
+    room = _MAX_TRAILING
+    while True:
+        code, message, trailing = _failure(error, request_id, room)
+        if _size(message, trailing) <= _MAX_TRAILING or room < _LEAST_ROOM:
+            return code, message, trailing
+        room = room * 3 // 4
+
+
+def _failure(error: CartoucheError, request_id: str, room: int) -> Failure:
+    """The same with no text of more than `room` bytes."""
+    code, message = _CODES[type(error)], _cut(error.message, room)
+    told = {name: _cut(value, room) for name, value in error.metadata.items()}
     details: list[Any] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata),
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=told),
         error_details_pb2.RequestInfo(request_id=request_id),
     ]
     if isinstance(error, Invalid):
         details.append(
             error_details_pb2.BadRequest(
                 field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=name, description=text)
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=name, description=_cut(text, room)
+                    )
                     for name, text in error.fields.items()
                 ]
             )
@@ -75,7 +96,7 @@ def failure_of(error: CartoucheError, request_id: str) -> Failure:
     if isinstance(error, RateLimited | QuotaExceeded | Unavailable):
         seconds = int(error.metadata.get("retry_after", "1"))
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=seconds)))
-    status = status_pb2.Status(code=code.value[0], message=error.message)
+    status = status_pb2.Status(code=code.value[0], message=message)
     for detail in details:
         packed = AnyMessage()
         packed.Pack(detail)
@@ -85,7 +106,18 @@ def failure_of(error: CartoucheError, request_id: str) -> Failure:
         trailing += rate_limit_metadata(
             *(error.metadata[k] for k in ("limit", "remaining", "reset"))
         )
-    return code, error.message, trailing
+    return code, message, trailing
+
+
+def _cut(text: str, room: int) -> str:
+    data = text.encode()
+    return text if len(data) <= room else data[:room].decode(errors="ignore") + "…"
+
+
+def _size(message: str, trailing: Metadata) -> int:
+    """Bytes on the wire: the message is percent-encoded, binary values are in base64."""
+    values = (len(v) * 4 // 3 if isinstance(v, bytes) else len(v) for _, v in trailing)
+    return len(quote(message, safe=_PLAIN)) + sum(values)
 
 
 def internal_failure(request_id: str) -> Failure:

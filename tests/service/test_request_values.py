@@ -373,3 +373,18 @@ def test_an_image_of_impossible_size_is_rejected(stack: Stack) -> None:
     answer = put(stack, unique("impossible"), [Picture("a.tif", header.ljust(300, b"\0"))])[0]
     assert answer.result == catalog_pb.PUT_IMAGE_RESULT_REJECTED
     assert answer.message.startswith("image: claims 3000000000 x 1 pixels")
+
+
+def test_an_error_with_much_to_say_arrives(stack: Stack, scenes: str) -> None:
+    """Clients take no more than some KiB of it."""
+    with refused(
+        grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", "format", "class_filter"
+    ) as error:
+        of_export(
+            stack,
+            dataset_name=scenes,
+            format="漢" * 300,
+            class_filter=["ä%" * 300 + str(n) for n in range(500)],
+        )
+    _, violations = details_of(error())
+    assert violations["class_filter"].endswith("…")
