@@ -4,7 +4,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
@@ -193,7 +193,8 @@ def get_dataset(database: Database, organization_id: str, name: str) -> Dataset:
     """
     with database.read() as connection:
         found = find_dataset(connection, organization_id, name)
-        return _with_totals(connection, found)
+        image_count, annotation_count = _totals_of(connection, [found.id]).get(found.id, (0, 0))
+    return replace(found, image_count=image_count, annotation_count=annotation_count)
 
 
 def list_datasets(
@@ -201,13 +202,21 @@ def list_datasets(
 ) -> tuple[list[Dataset], int]:
     """A page of the organization's datasets by name, and how many there are."""
     mine = datasets.c.organization_id == organization_id
+    count = select(func.count()).select_from(datasets).where(mine)
+    page = (
+        select(datasets, count.scalar_subquery().label("total"))
+        .where(mine)
+        .order_by(datasets.c.name)
+        .limit(limit)
+        .offset(offset)
+    )
     with database.read() as connection:
-        total = connection.scalar(select(func.count()).select_from(datasets).where(mine))
-        rows = connection.execute(
-            select(datasets).where(mine).order_by(datasets.c.name).limit(limit).offset(offset)
-        ).all()
-        found = [_with_totals(connection, _dataset(row, 0, 0)) for row in rows]
-    return found, total or 0
+        rows = connection.execute(page).all()
+        if not rows:
+            # Behind the last one.
+            return [], connection.scalar(count) or 0
+        totals = _totals_of(connection, [row.id for row in rows])
+    return [_dataset(row, *totals.get(row.id, (0, 0))) for row in rows], rows[0].total
 
 
 def append_classes(
@@ -237,23 +246,18 @@ def append_classes(
     return classes
 
 
-def _with_totals(connection: Connection, found: Dataset) -> Dataset:
-    image_count, annotation_count = connection.execute(
+def _totals_of(connection: Connection, dataset_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Images and annotations of datasets that have some."""
+    rows = connection.execute(
         select(
-            func.coalesce(func.sum(image_totals.c.image_count), 0),
-            func.coalesce(func.sum(image_totals.c.annotation_count), 0),
-        ).where(image_totals.c.dataset_id == found.id)
-    ).one()
-    return Dataset(
-        found.id,
-        found.organization_id,
-        found.name,
-        found.slug,
-        found.classes,
-        int(image_count),
-        int(annotation_count),
-        found.created_at,
+            image_totals.c.dataset_id,
+            func.sum(image_totals.c.image_count),
+            func.sum(image_totals.c.annotation_count),
+        )
+        .where(image_totals.c.dataset_id.in_(dataset_ids))
+        .group_by(image_totals.c.dataset_id)
     )
+    return {dataset_id: (int(images), int(annotations)) for dataset_id, images, annotations in rows}
 
 
 def _dataset(row: Row[tuple[object, ...]], image_count: int, annotation_count: int) -> Dataset:

@@ -1,5 +1,6 @@
 """The schema and the queries, on SQLite and PostgreSQL."""
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, event, inspect, text
 from services.catalog.content import Content, known_contents
 from services.catalog.datasets import create_dataset, get_dataset, list_datasets
 from services.catalog.images import check_image, put_images
-from services.catalog.model import DatasetClass
+from services.catalog.model import IMAGE_STATUSES, DatasetClass
 from services.catalog.selection import (
     Selection,
     image_totals_of,
@@ -321,22 +322,60 @@ def _sweep(c: Crowded) -> None:
         doorbell.close()
 
 
+@contextmanager
+def noted(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that a block sends, with their parameters; of many, the first."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
+        statements.append((statement, parameters[0] if many else parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+
+
+def test_a_page_of_datasets_is_two_queries(crowded: Crowded) -> None:
+    database = crowded.database
+    organization_id = ensure_organization(database, "of many datasets")
+    for number in range(DATASETS):
+        made = create_dataset(database, organization_id, f"{number}", [DatasetClass("car")])
+        annotations = json.dumps([bbox("car")] * number).encode()
+        put = [
+            (
+                check_image(f"{image}.jpg", IMAGE_STATUSES[image % 4], "", annotations),
+                Content("1", 100, 1, f"{1:064x}", 10, 10),
+            )
+            for image in range(number)
+        ]
+        put_images(database, organization_id, made.id, put)
+    counts = [(number, number**2) for number in range(DATASETS)]
+    for limit, offset in ((1, 0), (4, 3), (100, 0), (100, DATASETS), (1, 2**31 - 1)):
+        with noted(database) as statements:
+            page, total = list_datasets(database, organization_id, limit, offset)
+        # SQLite is sent its BEGIN too.
+        assert len([said for said, _ in statements if said != "BEGIN"]) == 2
+        assert total == DATASETS
+        assert [(found.image_count, found.annotation_count) for found in page] == (
+            counts[offset : offset + limit]
+        )
+        for found in page:
+            assert found == get_dataset(database, organization_id, found.name)
+
+
 @pytest.mark.parametrize(
     "use", [_identity, _catalog, _import, _selections, _reading, _writing, _work, _sweep]
 )
 def test_every_query_has_an_index(crowded: Crowded, use: Callable[[Crowded], None]) -> None:
-    asked: dict[str, Any] = {}
-
-    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
-        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
-            asked[statement] = parameters[0] if many else parameters
-
-    engine = crowded.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with noted(crowded.database) as statements:
         use(crowded)
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+    asked = {
+        statement: parameters
+        for statement, parameters in statements
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH"))
+    }
     assert asked
     explain = _scans_of_sqlite if crowded.database.is_sqlite else _scans_of_postgresql
     with crowded.database.write() as connection:
