@@ -17,3 +17,6 @@ class GatewayConfig:
     call_timeout: float = 15.0
     #: Seconds that running requests get to end at shutdown.
     shutdown_grace: int = 10
+    #: Seconds in which a key that the server took is not shown to it again for a request that
+    #: the gateway refuses by itself.
+    key_memory: float = 5.0

@@ -12,6 +12,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from gateway import errors
 from gateway.config import GatewayConfig
 from gateway.exchange import Exchange
+from gateway.seen_keys import SeenKeys
 
 Sent = TypeVar("Sent")
 Received = TypeVar("Received")
@@ -41,6 +42,19 @@ _SERVICE_CONFIG = {
     ],
 }
 
+#: How a call ends whose key the server has taken.
+_TAKEN = frozenset(
+    (
+        grpc.StatusCode.OK,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.PERMISSION_DENIED,
+    )
+)
+
 _RATE_LIMIT_HEADERS = {
     "x-ratelimit-limit": "X-RateLimit-Limit",
     "x-ratelimit-remaining": "X-RateLimit-Remaining",
@@ -62,6 +76,7 @@ class Server:
 
     def __init__(self, config: GatewayConfig) -> None:
         self._timeout = config.call_timeout
+        self._seen_keys = SeenKeys(config.key_memory)
         self._channel = grpc.aio.insecure_channel(
             config.server,
             options=[
@@ -110,19 +125,28 @@ class Server:
         )
         exchange.authenticated = True
         try:
-            response = await call
+            return await call
         finally:
-            exchange.headers |= rate_limit_headers(await call.trailing_metadata() or ())
-        return response
+            limits = rate_limit_headers(await call.trailing_metadata() or ())
+            exchange.headers |= limits
+            code = await call.code()
+            # A limited key is shown each time, for each request counts.
+            if code is grpc.StatusCode.UNAUTHENTICATED or limits:
+                self._seen_keys.forget(key)
+            elif code in _TAKEN:
+                self._seen_keys.add(key)
 
     async def authenticate(self, exchange: Exchange) -> None:
         """Shows the server the key of a request that the gateway refuses by itself, so that a
-        wrong key and a used-up rate limit come first there too.
+        wrong key and a used-up rate limit come first there too. A key without a limit that the
+        server took a moment ago is not shown again.
 
         Raises:
             Problem: as `call`.
             grpc.aio.AioRpcError: the key is wrong, or its rate limit is used up.
         """
+        if exchange.api_key in self._seen_keys:
+            return
         try:
             await self.call(self.exports.ListExports, pb.ListExportsRequest(limit=1), exchange)
         except grpc.aio.AioRpcError as error:

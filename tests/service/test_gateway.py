@@ -96,6 +96,7 @@ class Setup:
     """A gateway, its server and its record."""
 
     port: int
+    server_port: int
     database: Database
     keys: dict[str, str]
     datasets: dict[str, str]
@@ -176,7 +177,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     try:
         config = GatewayConfig(server=f"127.0.0.1:{server.port}")
         with gateway_to(loop, config) as port:
-            made = Setup(port, database, keys, datasets)
+            made = Setup(port, server.port, database, keys, datasets)
             yield made
             for client in made.clients.values():
                 client.close()
@@ -467,6 +468,44 @@ def test_without_a_valid_key_nothing_else_matters(
     )
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_api_key")
     assert "X-API-Key" in answer.headers["WWW-Authenticate"]
+
+
+def test_a_key_just_taken_is_not_shown_again_for_a_refusal(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop, calls = Loop(), "services.server.interceptor"
+
+    def asks(http: httpx.Client, method: str, path: str, status: int, content: bytes = b"") -> int:
+        """How many calls of the server a request is."""
+        caplog.clear()
+        with caplog.at_level(logging.INFO, calls):
+            assert http.request(method, path, content=content).status_code == status
+        return sum(record.name == calls for record in caplog.records)
+
+    try:
+        config = GatewayConfig(server=f"127.0.0.1:{setup.server_port}", key_memory=60)
+        with gateway_to(loop, config) as port:
+            base = f"http://127.0.0.1:{port}{EXPORTS}"
+            key = {"X-API-Key": setup.keys["viewer"]}
+            with httpx.Client(base_url=base, headers=key, trust_env=False) as http:
+                # Not seen yet.
+                assert asks(http, "GET", "/?limit=0", 422) == 1
+                assert asks(http, "GET", "/?limit=0", 422) == 0
+                assert asks(http, "GET", "/not-an-id", 404) == 0
+                assert asks(http, "POST", "/", 400, b"{") == 0
+                assert asks(http, "POST", "/", 422, b"{}") == 0
+                # What it may do is for the server to say, each time.
+                assert asks(http, "GET", "/", 200) == 1
+                assert asks(http, "DELETE", "/street-scenes/x", 403) == 1
+                assert asks(http, "GET", "/street-scenes/x", 404) == 1
+            wrong = {"X-API-Key": "pk_live_wrong"}
+            with httpx.Client(base_url=base, headers=wrong, trust_env=False) as http:
+                for _ in range(2):
+                    assert asks(http, "GET", "/?limit=0", 401) == 1
+            with httpx.Client(base_url=base, trust_env=False) as http:
+                assert asks(http, "GET", "/?limit=0", 401) == 0
+    finally:
+        loop.close()
 
 
 def test_request_ids_go_in_and_out(setup: Setup) -> None:

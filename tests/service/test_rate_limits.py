@@ -49,6 +49,15 @@ def test_a_key_is_told_its_limit_and_then_stopped(limited: Embedded) -> None:
     assert limited.http("member", organization).get(EXPORTS).status_code == 200
 
 
+def test_requests_that_the_gateway_refuses_count_too(limited: Embedded) -> None:
+    client = limited.http("viewer", unique("refused"))
+    remaining = []
+    for wrong in ("?limit=0", "", "not-an-id"):
+        answer = client.get(EXPORTS + wrong)
+        remaining.append(int(answer.headers["X-RateLimit-Remaining"]))
+    assert remaining == [LIMIT - 1, LIMIT - 2, LIMIT - 3]
+
+
 def test_grpc_callers_meet_the_same_limit(limited: Embedded) -> None:
     metadata = limited.metadata("viewer", unique("grpc"))
     for _ in range(LIMIT):
