@@ -6,20 +6,40 @@ never waits for the broker, and one that is lost is made up for by the workers' 
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import dramatiq
+import redis
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import Middleware, ShutdownNotifications, TimeLimit
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
-
 
 #: The only queue, and the only actor.
 QUEUE = "work"
 ACTOR = "work"
+#: Seconds between signs of life on a connection to RabbitMQ.
+_HEARTBEAT = 10
+#: What ends the waits for RabbitMQ, in seconds, as far as the URL does not say otherwise.
+_RABBITMQ_BOUNDS: Mapping[str, int] = {
+    "heartbeat": _HEARTBEAT,
+    # It takes nothing while its memory or disk is full.
+    "blocked_connection_timeout": 10,
+    "socket_timeout": 3,
+    "stack_timeout": 5,
+}
+#: The same for Redis, which answers every command at once: nothing here blocks in it.
+_REDIS_BOUNDS: Mapping[str, Any] = {
+    "socket_connect_timeout": 3.0,
+    "socket_timeout": 5.0,
+    "socket_keepalive": True,
+}
 
 
 def connect_broker(url: str) -> dramatiq.Broker:
@@ -37,9 +57,10 @@ def connect_broker(url: str) -> dramatiq.Broker:
     ]
     broker: dramatiq.Broker
     if url.startswith(("amqp://", "amqps://")):
-        broker = RabbitmqBroker(url=url, confirm_delivery=True, middleware=middleware)
+        broker = RabbitmqBroker(url=_with_bounds(url), confirm_delivery=True, middleware=middleware)
     elif url.startswith(("redis://", "rediss://", "unix://")):
-        broker = RedisBroker(url=url, middleware=middleware)  # type: ignore[no-untyped-call]
+        client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_REDIS_BOUNDS)
+        broker = _RedisBroker(client=client, middleware=middleware)  # type: ignore[no-untyped-call]
     elif url.startswith("memory:"):
         broker = StubBroker(middleware=middleware)
     else:
@@ -48,6 +69,28 @@ def connect_broker(url: str) -> dramatiq.Broker:
             "use amqp://…, redis://… or memory://"
         )
     return broker
+
+
+def _with_bounds(url: str) -> str:
+    parts = urlsplit(url)
+    options = {**_RABBITMQ_BOUNDS, **dict(parse_qsl(parts.query))}
+    return parts._replace(query=urlencode(options)).geturl()
+
+
+class _RedisBroker(RedisBroker):
+    """To Dramatiq only a connection that broke is one to make again; here one on which nothing
+    comes back is, too."""
+
+    def _dispatch(self, command: str) -> Callable[..., Any]:
+        dispatch: Callable[..., Any] = super()._dispatch(command)  # type: ignore[no-untyped-call]
+
+        def bounded(*args: Any) -> Any:
+            try:
+                return dispatch(*args)
+            except redis.TimeoutError as error:
+                raise redis.ConnectionError(str(error)) from error
+
+        return bounded
 
 
 class Doorbell:
@@ -85,10 +128,14 @@ class Doorbell:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
+                is_asked = self._changed.wait_for(
+                    lambda: self._waiting or self._closed, _HEARTBEAT / 2
+                )
                 lanes, self._waiting = sorted(self._waiting, reverse=True), set()
-                if not lanes:
+                if self._closed and not lanes:
                     return
+            if not is_asked:
+                self._show_life()
             for lane in lanes:
                 try:
                     self._send(lane)
@@ -109,3 +156,15 @@ class Doorbell:
                 queue_name=QUEUE, actor_name=ACTOR, args=(lane,), kwargs={}, options={}
             )
         )
+
+    def _show_life(self) -> None:
+        """RabbitMQ hangs up on who is silent, and who is not told so waits for it."""
+        if not isinstance(self._broker, RabbitmqBroker):
+            return
+        connection = getattr(self._broker.state, "connection", None)
+        try:
+            if connection is not None:
+                connection.process_data_events()
+        except Exception:
+            # The next ring makes another.
+            del self._broker.connection

@@ -23,6 +23,7 @@ class Network:
         self._is_dark = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._accepting = threading.Thread(target=self._accept, name="network", daemon=True)
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=200)
 
     @contextmanager
@@ -43,12 +44,13 @@ class Network:
         return url.replace(f":{self._server_port}", f":{self.port}", 1)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, name="network", daemon=True).start()
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         # Wakes the thread that accepts, which close alone does not.
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listener.close()
         self._cut()
 

@@ -1,6 +1,10 @@
 """One worker process: a broker's consumer with threads, and threads that look by themselves."""
 
+import logging
+import threading
+
 import dramatiq
+from dramatiq.common import join_all
 
 from services.database.engine import Database
 from services.doorbell import Doorbell
@@ -10,8 +14,12 @@ from workers.actors import Looks, Slots, register
 from workers.context import WorkerContext
 from workers.leases import LeaseKeeper
 
+logger = logging.getLogger(__name__)
+
 #: Seconds that a shutdown waits for steps that were interrupted to give back their claims.
 _SHUTDOWN = 20.0
+#: Seconds that it then waits for the broker, which takes back by itself what it handed out.
+_FAREWELL = 5.0
 
 
 class WorkerRuntime:
@@ -41,6 +49,15 @@ class WorkerRuntime:
 
     def stop(self) -> None:
         """Interrupts what runs, which gives its claims back, and ends."""
-        self._looks.stop(_SHUTDOWN / 2)
-        self._worker.stop(timeout=int(_SHUTDOWN * 1000))
+        ending = threading.Thread(target=self._end, name="end", daemon=True)
+        ending.start()
+        self._looks.stop(_SHUTDOWN)
+        join_all(self._worker.workers, int(_SHUTDOWN * 1000))  # type: ignore[no-untyped-call]
+        ending.join(_FAREWELL)
         self._leases.close()
+
+    def _end(self) -> None:
+        try:
+            self._worker.stop(timeout=int(_SHUTDOWN * 1000))
+        except Exception as error:
+            logger.warning("the broker took no leave of us", extra={"error": str(error)})

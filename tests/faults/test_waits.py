@@ -1,5 +1,6 @@
 """Networks that go dark and servers that stand still: whoever waits for them stops waiting."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -14,11 +15,17 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from services.database.engine import Database
+from services.doorbell import QUEUE, Doorbell, connect_broker
 from services.errors import Unavailable
+from services.identity.rate_limits import RateLimiter
+from services.identity.roles import Caller, Role
 from services.settings import Settings
+from tests.datasets import Picture, jpeg, put_all, unique
+from tests.exports import create, watch
 from tests.faults.pipeline import wait_until
+from tests.needs import running
 from tests.network import Network
-from tests.parts import ObjectStore, PostgreSQL, RabbitMQ
+from tests.parts import ObjectStore, PostgreSQL, RabbitMQ, Redis
 from tests.stack import Production
 
 pytestmark = pytest.mark.timeout(240)
@@ -41,15 +48,8 @@ def network(postgresql: PostgreSQL) -> Iterator[Network]:
 def fault(request: pytest.FixtureRequest, network: Network, postgresql: PostgreSQL) -> Fault:
     """Nothing comes back from the database, and no error either."""
 
-    @contextmanager
-    def standing_still() -> Iterator[None]:
-        postgresql.pause()
-        try:
-            yield
-        finally:
-            postgresql.resume()
-
-    return network.dark if request.param == "dark network" else standing_still
+    how: str = request.param
+    return lambda: hanging(how, postgresql, network)
 
 
 def test_every_wait_for_the_database_ends(
@@ -165,3 +165,104 @@ def test_calls_end_and_health_tells(fault: Fault, far: Production) -> None:
         assert answer.status_code == 503, answer.text
     wait_until(is_serving, "the service is ready again")
     assert list_exports() is grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize("how", ["dark network", "server that stands still"])
+def test_a_counter_that_hangs_lets_calls_through(
+    how: str, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = Caller(unique("key"), "organization", Role.viewer)
+    with Network(redis.port) as network:
+        limiter = RateLimiter(network.through(redis.url), 1000)
+        wait_until(lambda: limiter.count(caller) is not None, "calls are counted")
+        caplog.clear()
+        with ThreadPoolExecutor(1) as pool, hanging(how, redis, network):
+            # All of them together wait about as long as the one that finds out.
+            counted = pool.submit(lambda: [limiter.count(caller) for _ in range(100)])
+            assert counted.result(2) == [None] * 100
+            # Somebody looks again meanwhile, and says nothing more.
+            time.sleep(1.2)
+            assert limiter.count(caller) is None
+        wait_until(lambda: limiter.count(caller) is not None, "calls are counted again")
+    said = [record.message for record in caplog.records if "rate_limits" in record.name]
+    assert said == ["calls are not counted for the moment", "calls are counted again"]
+
+
+@contextmanager
+def hanging(how: str, server: PostgreSQL | Redis, network: Network) -> Iterator[None]:
+    """A server that takes what is sent to it, and gives nothing back."""
+    if how == "dark network":
+        with network.dark():
+            yield
+        return
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@pytest.fixture(scope="module", params=["rabbitmq", "redis"])
+def lonely_broker(request: pytest.FixtureRequest) -> Iterator[RabbitMQ | Redis]:
+    """A broker on which no other stack takes the messages."""
+    yield from running(RabbitMQ) if request.param == "rabbitmq" else running(Redis)
+
+
+def test_the_doorbell_rings_again_after_a_dark_time(
+    lonely_broker: RabbitMQ | Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gave_up() -> bool:
+        return any("did not ring" in record.message for record in caplog.records)
+
+    with Network(lonely_broker.port) as network:
+        broker = connect_broker(network.through(lonely_broker.url))
+        doorbell = Doorbell(broker)
+        try:
+            doorbell.ring("before")
+            wait_until(lambda: "before" in heard(lonely_broker), "the bell is heard")
+            caplog.clear()
+            with network.dark():
+                doorbell.ring("in the dark")
+                wait_until(gave_up, "the doorbell gives up")
+            doorbell.ring("after")
+            wait_until(lambda: "after" in heard(lonely_broker), "the bell is heard again")
+        finally:
+            doorbell.close()
+            broker.close()
+
+
+def heard(server: RabbitMQ | Redis) -> list[str]:
+    """What was rung since the last look."""
+    broker = connect_broker(server.url)
+    broker.declare_queue(QUEUE)
+    consumer = broker.consume(QUEUE, prefetch=10, timeout=500)
+    found: list[str] = []
+    while (message := next(consumer)) is not None:
+        consumer.ack(message)
+        found += message.args
+    consumer.close()
+    broker.close()
+    return found
+
+
+def test_a_worker_outlives_the_dark_and_ends_in_it(
+    lonely_broker: RabbitMQ | Redis, postgresql: PostgreSQL, object_store: ObjectStore
+) -> None:
+    with (
+        Network(lonely_broker.port) as network,
+        Production(
+            postgresql.create_database(),
+            network.through(lonely_broker.url),
+            object_store,
+            name="faults-dark-broker",
+            workers=1,
+        ) as stack,
+    ):
+        dataset = unique("dark")
+        put_all(stack, dataset, [Picture("a.jpg", jpeg())])
+        with network.dark():
+            made = create(stack, dataset, format="coco")
+        assert watch(stack, made.id)[-1].status == pb.EXPORT_STATUS_COMPLETED
+        with network.dark():
+            assert stack.workers[0].stop() == 0
+            assert stack.server.stop() == 0
