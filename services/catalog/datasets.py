@@ -225,12 +225,15 @@ def append_classes(
     """The dataset's classes after appending those of `wanted` that it lacks.
 
     The row stays locked until the transaction ends, so numbers given out in it are unique.
+    The lock leaves alone who only refers to the dataset: an export is created meanwhile.
     """
+    locked = (
+        select(datasets.c.classes)
+        .where(datasets.c.id == dataset_id)
+        .with_for_update(key_share=True)
+    )
     current = tuple(
-        DatasetClass.from_json(value)
-        for value in connection.execute(
-            select(datasets.c.classes).where(datasets.c.id == dataset_id).with_for_update()
-        ).scalar_one()
+        DatasetClass.from_json(value) for value in connection.execute(locked).scalar_one()
     )
     known = {item.name for item in current}
     missing = [item for item in wanted if item.name not in known]

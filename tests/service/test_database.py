@@ -19,7 +19,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, event, inspect, text
 
 from services.catalog.content import Content, known_contents
-from services.catalog.datasets import create_dataset, get_dataset, list_datasets
+from services.catalog.datasets import (
+    append_classes,
+    create_dataset,
+    get_dataset,
+    list_datasets,
+)
 from services.catalog.images import check_image, put_images
 from services.catalog.model import IMAGE_STATUSES, DatasetClass
 from services.catalog.selection import (
@@ -33,6 +38,7 @@ from services.database.engine import Database
 from services.database.migrate import migrate, require_newest
 from services.database.tables import exports, metadata
 from services.doorbell import Doorbell, connect_broker
+from services.errors import Unavailable
 from services.exports import claims, creation, endings, progress, queries
 from services.exports.model import ExportAddress, ExportRequest, Lane, Stage, Status, Step
 from services.exports.reconciler import sweep
@@ -399,6 +405,27 @@ def test_a_claim_waits_for_a_deletion_under_way(crowded: Crowded) -> None:
                 claimed.result(timeout=0.3)
         taken = claimed.result(timeout=30)
     assert taken is None or taken.step is Step.remove
+
+
+def test_an_import_under_way_keeps_no_export_waiting(postgresql: PostgreSQL) -> None:
+    url = postgresql.create_database().replace("postgresql:", "postgresql+psycopg:", 1)
+    with opened(url) as database, ThreadPoolExecutor(1) as pool:
+        migrate(database)
+        made = _fill(database, 1)
+        with database.write() as importing:
+            # It has given numbers out, and changed the dataset's row.
+            append_classes(importing, made.dataset_id, [DatasetClass("bicycle")])
+            created = pool.submit(
+                creation.create_export,
+                database,
+                made.organization_id,
+                ExportRequest("dataset", "meanwhile", "coco"),
+                lambda _: b"",
+            )
+            assert created.result(timeout=5).is_new
+            # A second import waits for its turn all the same.
+            with pytest.raises(Unavailable, match="busy"), database.write() as second:
+                append_classes(second, made.dataset_id, [])
 
 
 def _scans_of_sqlite(connection: Connection, statement: str, parameters: Any) -> list[str]:
