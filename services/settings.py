@@ -1,12 +1,28 @@
 """The settings of every process, read once from the environment (CARTOUCHE_*)."""
 
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: The least that a duration may be, in seconds.
+_LEAST = {
+    "lease": 1.0,
+    "reconcile_interval": 0.1,
+    "export_deadline": 1.0,
+    "retention": 0.0,
+    "download_url_ttl": 1.0,
+}
+#: S3 signs no link for longer.
+_LONGEST_LINK = timedelta(days=7)
+_DATABASES = ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite:///")
+_COUNTERS = ("redis://", "rediss://", "redis+unix://", "memory://")
 
 
 class SettingsError(Exception):
@@ -15,8 +31,11 @@ class SettingsError(Exception):
 
 def _seconds(value: object) -> object:
     """Durations are plain seconds in the environment."""
-    if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit():
-        return timedelta(seconds=float(value))
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value.strip()):
+        try:
+            return timedelta(seconds=float(value))
+        except OverflowError:
+            raise ValueError("Input should be fewer seconds") from None
     return value
 
 
@@ -71,7 +90,9 @@ class Settings(BaseSettings):
     )
     part_size: int = Field(
         16 * 1024 * 1024,
+        # S3 takes no smaller part, and a worker holds segments of small exports in memory.
         ge=5 * 1024 * 1024,
+        le=1024 * 1024 * 1024,
         description="Bytes of a segment, before it grows with the archive",
     )
     lease: Seconds = Field(
@@ -95,6 +116,12 @@ class Settings(BaseSettings):
     )
     reflection: bool = Field(True, description="gRPC server reflection")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        if faults := "; ".join(_faults(self)):
+            raise PydanticCustomError("cannot_work", "{faults}", {"faults": faults})
+        return self
 
     @cached_property
     def embedded_database(self) -> bool:
@@ -136,7 +163,53 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"CARTOUCHE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}"
+            f"{_variable('_'.join(map(str, e['loc'])))} is {e['input']!r}: "
+            + e["msg"].replace("Input should", "it should").removeprefix("Value error, ")
+            if e["loc"]
+            else e["msg"]
             for e in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None
+
+
+def _variable(name: str) -> str:
+    return f"CARTOUCHE_{name.upper()}"
+
+
+def _faults(settings: Settings) -> Iterator[str]:
+    """Why a process with these settings could not do its work, and what to give instead."""
+    for name, least in _LEAST.items():
+        seconds = getattr(settings, name).total_seconds()
+        if seconds < least:
+            yield f"{_variable(name)} is {seconds:g} seconds: give {least:g} or more"
+    if settings.download_url_ttl > _LONGEST_LINK:
+        yield (
+            f"CARTOUCHE_DOWNLOAD_URL_TTL is {settings.download_url_ttl.total_seconds():.0f}: give "
+            f"{_LONGEST_LINK.total_seconds():.0f} seconds (7 days) or less, as S3 signs no link "
+            "for longer"
+        )
+    lease = settings.lease.total_seconds()
+    if settings.reconcile_interval > settings.lease:
+        yield (
+            f"CARTOUCHE_RECONCILE_INTERVAL is {settings.reconcile_interval.total_seconds():g} and "
+            f"CARTOUCHE_LEASE {lease:g}: give an interval of a lease or less, so that the work of "
+            "a worker that died is found in time"
+        )
+    if settings.export_deadline < settings.lease:
+        yield (
+            f"CARTOUCHE_EXPORT_DEADLINE is {settings.export_deadline.total_seconds():g} and "
+            f"CARTOUCHE_LEASE {lease:g}: give a deadline of a lease or more, so that an export "
+            "can outlive a worker"
+        )
+    if bool(settings.s3_signing_access_key) != bool(settings.s3_signing_secret_key):
+        yield (
+            "CARTOUCHE_S3_SIGNING_ACCESS_KEY and CARTOUCHE_S3_SIGNING_SECRET_KEY belong together: "
+            "give both, or neither"
+        )
+    # Not the URLs themselves, which may hold passwords.
+    for name, url, known in (
+        ("database_url", settings.database_url, _DATABASES),
+        ("rate_limit_url", settings.rate_limit_url, _COUNTERS),
+    ):
+        if url and not url.startswith(known):
+            yield f"{_variable(name)} begins with none of {', '.join(known)}: give one of these"

@@ -59,7 +59,9 @@ def test_an_image_that_is_not_what_was_imported(
 def test_an_export_that_nobody_builds_fails_at_its_deadline(on_redis: RecordedPipeline) -> None:
     with on_redis.no_worker():
         on_redis.stack.server.stop()
-        impatient = on_redis.spawn("impatient", "serve", CARTOUCHE_EXPORT_DEADLINE="1")
+        impatient = on_redis.spawn(
+            "impatient", "serve", CARTOUCHE_EXPORT_DEADLINE="1", CARTOUCHE_LEASE="1"
+        )
         try:
             message = on_redis.failed(on_redis.create("deadline"))
         finally:
