@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from services.catalog.model import (
     ATTRIBUTE_TYPES,
     CLASS_TYPES,
+    MAX_CLASSES,
     ClassAttribute,
     DatasetClass,
     Skeleton,
@@ -22,7 +23,6 @@ from services.database.tables import datasets, image_totals
 from services.errors import AlreadyExists, Invalid, NotFound
 
 MAX_NAME = 100
-MAX_CLASSES = 10_000
 #: Characters of the name of a class, an attribute or a joint.
 MAX_CLASS_NAME = 120
 MAX_COLOR = 32

@@ -11,6 +11,8 @@ IMAGE_STATUSES = ("new", "annotate", "review", "complete")
 SPLITS = ("train", "val", "test")
 CLASS_TYPES = ("bbox", "polygon", "polyline", "keypoint")
 ATTRIBUTE_TYPES = ("text", "number", "select", "checkbox")
+#: Classes of a dataset.
+MAX_CLASSES = 10_000
 
 
 @dataclass(frozen=True, slots=True)

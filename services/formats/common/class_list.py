@@ -4,6 +4,8 @@ import colorsys
 from collections.abc import Sequence
 
 from services.catalog.annotations import MAX_NAME
+from services.catalog.model import MAX_CLASSES
+from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportFailed
 
 # The golden angle: neighbours in the list get colours far apart.
@@ -14,17 +16,26 @@ def checked_names(names: Sequence[str], where: str) -> list[str]:
     """The names of a class list.
 
     Raises:
-        ImportFailed: a name is blank, too long or there twice.
+        ImportFailed: they are too many, or one is blank, too long, no text that can be stored, or
+            there twice.
     """
+    if len(names) > MAX_CLASSES:
+        raise ImportFailed(
+            f"{where} names {len(names):,} classes; at most {MAX_CLASSES:,} are allowed. "
+            "Check that it is the list of classes."
+        )
+    seen: set[str] = set()
     for index, name in enumerate(names):
-        if not name.strip() or len(name) > MAX_NAME:
+        if not name.strip() or len(name) > MAX_NAME or not is_storable(name):
             raise ImportFailed(
-                f"{where}: class {index} needs a name of 1 to {MAX_NAME} characters, not {name!r}."
+                f"{where}: class {index} needs a name of 1 to {MAX_NAME} characters, "
+                f"not {shown(name)}."
             )
-        if name in names[:index]:
+        if name in seen:
             raise ImportFailed(
                 f"{where}: class name {name!r} is there twice; give each class a name of its own."
             )
+        seen.add(name)
     return list(names)
 
 

@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from posixpath import basename, commonpath, splitext
-from typing import Any
-
-import yaml
 
 from services.catalog.model import SPLITS
 from services.formats.common.class_list import checked_names
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
 from services.formats.common.source import ImportFailed
 from services.formats.common.source_files import text_of
+from services.formats.common.yaml_text import YamlText, YamlUnreadable, read_yaml
 
 _YAML_FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "names.txt")
+#: What stands for no value.
+_NOTHING = ("", "~", "null", "Null", "NULL")
+_ID_DIGITS = 9
 #: Text files that lie beside labels and are none.
 NO_LABELS = frozenset((*_LISTS, *(f"{word}.txt" for word in (*SPLITS, "valid"))))
 
@@ -84,36 +85,57 @@ def _read(file: SourceFile) -> YoloNames:
 
 def _from_yaml(file: SourceFile, text: str) -> YoloNames:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = read_yaml(text)
+    except YamlUnreadable as error:
         raise ImportFailed(f"{file} is not YAML: {error}.") from None
-    names = value.get("names") if isinstance(value, dict) else None
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict) or not names or any(type(key) is not int for key in names):
+    if not isinstance(value, dict):
         raise ImportFailed(f"{file} needs `names`: a list, or class names by whole number ids.")
     if "kpt_shape" in value:
         raise ImportFailed(
             f"{file} describes poses (kpt_shape), which do not name their joints; "
             "import the COCO form of the dataset."
         )
-    identifiers = sorted(names)
-    # YAML reads `no` or `12` as something else than text.
-    plain = checked_names([str(names[key]) for key in identifiers], str(file))
+    names = _names(file, value.get("names"))
+    plain = checked_names(list(names.values()), str(file))
     places, listed = _splits(file.folder, value)
-    return YoloNames(dict(zip(identifiers, plain, strict=True)), places, listed)
+    return YoloNames(dict(zip(names, plain, strict=True)), places, listed)
+
+
+def _names(file: SourceFile, value: YamlText | None) -> dict[int, str]:
+    """The names by id, in the order of ids, as they are written."""
+    pairs: list[tuple[str, YamlText]] = []
+    if isinstance(value, list):
+        pairs = [(str(index), name) for index, name in enumerate(value)]
+    elif isinstance(value, dict):
+        pairs = list(value.items())
+    names: dict[int, str] = {}
+    for key, name in pairs:
+        # Ids of more digits than anybody has classes are no ids.
+        if not (key.isascii() and key.isdecimal() and len(key) <= _ID_DIGITS):
+            raise ImportFailed(f"{file}: `names` must have whole number ids, not {key[:60]!r}.")
+        if not isinstance(name, str):
+            raise ImportFailed(f"{file}: class {key} needs a name that is text.")
+        if int(key) in names:
+            raise ImportFailed(f"{file}: class id {int(key)} is there twice in `names`.")
+        names[int(key)] = name
+    if not names:
+        raise ImportFailed(f"{file} needs `names`: a list, or class names by whole number ids.")
+    return dict(sorted(names.items()))
 
 
 def _splits(
-    folder: SourceFolder, value: dict[str, Any]
+    folder: SourceFolder, value: dict[str, YamlText]
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """Folders and images of each split, as the data.yaml in the folder names them."""
-    root = str(value.get("path") or ".")
+    path = value.get("path")
+    root = path if isinstance(path, str) and path not in _NOTHING else "."
     places: list[tuple[str, str]] = []
     listed: dict[str, str] = {}
     for split in SPLITS:
-        entries = value.get(split) or []
-        for entry in map(str, entries if isinstance(entries, list) else [entries]):
+        entries = value.get(split)
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if not isinstance(entry, str) or entry in _NOTHING:
+                continue
             # Roboflow writes "../train/images" beside "train/images".
             for parts in ((root, entry), (entry,), (entry.removeprefix("../"),)):
                 if place := folder.subfolder(*parts):
