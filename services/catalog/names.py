@@ -8,9 +8,10 @@ from posixpath import splitext
 MAX_COMPONENT = 200
 _MAX_EXTENSION = 32
 
-IMAGE_EXTENSIONS = frozenset(
-    [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tiff", ".tif", ".heic", ".heif"],
-)
+IMAGE_EXTENSIONS = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tiff", ".tif", ".heic",
+    ".heif",
+))  # fmt: skip
 
 # Microsoft, "Naming Files, Paths, and Namespaces".
 _FORBIDDEN = frozenset('<>:"|?*\\')

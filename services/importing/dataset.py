@@ -62,7 +62,7 @@ def read_dataset(
             f"None of the images below {images} is in {annotations}; give the folder that the "
             "annotations speak of."
         )
-    assigned = splits.assign(source.paths) if splits else None
+    assigned = splits.assign(source.paths, folder.folder.place) if splits else None
 
     def load(path: str) -> ImportItem:
         image = source.load(path)

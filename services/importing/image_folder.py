@@ -1,15 +1,14 @@
 """The images of a dataset on disk."""
 
 import os
-import unicodedata
-from collections.abc import Callable, Iterable
-from functools import cached_property
 from pathlib import Path
-from posixpath import basename, splitext
+from posixpath import splitext
 
 from PIL import Image
 
 from services.catalog.names import IMAGE_EXTENSIONS
+from services.formats.common.finder import SourceFolder
+from services.formats.common.name_finder import NameFinder
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.importing.folders import DiskFolder
 
@@ -17,6 +16,15 @@ from services.importing.folders import DiskFolder
 Image.MAX_IMAGE_PIXELS = None
 
 _EXIF_ORIENTATION = 0x0112
+#: Extensions of pictures that are not read: named for that, where other files are passed over.
+_NOT_READ = frozenset((
+    ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".dds", ".dng", ".emf", ".eps", ".exr", ".hdr",
+    ".ico", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pic",
+    ".pnm", ".ppm", ".psd", ".raf", ".ras", ".raw", ".rw2", ".sgi", ".svg", ".tga", ".wmf", ".xbm",
+    ".xcf",
+))  # fmt: skip
+#: Paths that a message lists.
+_FEW = 3
 #: Orientations that turn the image by a quarter.
 _QUARTER_TURNS = frozenset((5, 6, 7, 8))
 
@@ -36,16 +44,29 @@ class ImageFolder:
         # Only of names that are not UTF-8: a Path for each image takes memory.
         self._odd_files: dict[str, Path] = {}
         #: In order.
-        self.paths = sorted(
-            self._path(Path(folder, name))
-            for folder, _, names in os.walk(root)
-            for name in names
-            if splitext(name)[1].lower() in IMAGE_EXTENSIONS
-        )
+        self.paths: list[str] = []
+        others: list[str] = []
+        for folder, _, names in os.walk(root):
+            for name in names:
+                extension = splitext(name)[1].lower()
+                if extension in IMAGE_EXTENSIONS:
+                    self.paths.append(self._path(Path(folder, name)))
+                elif extension in _NOT_READ:
+                    others.append(self._path(Path(folder, name)))
+        self.paths.sort()
+        self.issues += [
+            ImportIssue(path, "FORMAT_NOT_READ", f"is {_not_read(path)}; skipped", images=1)
+            for path in sorted(others)
+        ]
         if not self.paths:
             known = " ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
             raise ImportFailed(f"{root} holds no image ({known}); give the folder of the images.")
         self._known = frozenset(self.paths)
+        place = self.folder.place
+        self._by_name = NameFinder(self.paths, place)
+        self._by_stem = NameFinder(self.paths, place, _stem)
+        self._others = NameFinder(others, place)
+        self._others_by_stem = NameFinder(others, place, _stem)
 
     def _path(self, file: Path) -> str:
         path = file.relative_to(self._root).as_posix()
@@ -63,22 +84,6 @@ class ImageFolder:
             )
         return path
 
-    @cached_property
-    def _by_nfc(self) -> dict[str, str | None]:
-        return unique(self.paths, lambda path: unicodedata.normalize("NFC", path))
-
-    @cached_property
-    def _by_name(self) -> dict[str, str | None]:
-        return unique(self.paths, basename)
-
-    @cached_property
-    def _by_stem(self) -> dict[str, str | None]:
-        return unique(self.paths, lambda path: splitext(path)[0])
-
-    @cached_property
-    def _by_name_stem(self) -> dict[str, str | None]:
-        return unique(self.paths, lambda path: splitext(basename(path))[0])
-
     def __contains__(self, path: str) -> bool:
         return path in self._known
 
@@ -86,22 +91,34 @@ class ImageFolder:
         """The file of one of `paths`."""
         return self._odd_files.get(path) or self._root / path
 
-    def find(self, name: str) -> str | None:
+    def find(self, name: str, beside: SourceFolder | None = None) -> str | None:
         """The path of the image that an annotation file calls `name`, with extension.
 
-        The path itself first, then one that differs in Unicode normalization only, then the
-        only image of that file name in any folder.
+        None: it fits no image, or several.
         """
-        if name in self._known:
-            return name
-        return self._by_nfc.get(unicodedata.normalize("NFC", name)) or self._by_name.get(
-            basename(name)
-        )
+        return self._by_name.find(name, beside.place if beside else None)
 
-    def find_stem(self, stem: str) -> str | None:
-        """The path of the image that an annotation file calls `stem`, without extension:
-        the only one of that stem, or of that file name in any folder."""
-        return self._by_stem.get(stem) or self._by_name_stem.get(basename(stem))
+    def find_stem(self, stem: str, beside: SourceFolder | None = None) -> str | None:
+        """The same for an image that is called without its extension."""
+        return self._by_stem.find(stem, beside.place if beside else None)
+
+    def missing(self, *names: str) -> tuple[str, str]:
+        """Why there is no one image of these names: a reason, and a message that goes on after
+        the name."""
+        for name in names:
+            found = self._by_name.fitting(name) or self._by_stem.fitting(name)
+            if len(found) > 1:
+                few = ", ".join(found[:_FEW]) + (", …" if len(found) > _FEW else "")
+                return (
+                    "IMAGE_AMBIGUOUS",
+                    f"fits {len(found)} images below {self.folder} ({few}); name its folder too",
+                )
+        for name in names:
+            if other := self._others.find(name) or self._others_by_stem.find(name):
+                return "FORMAT_NOT_READ", f"its image {other} is {_not_read(other)}"
+        nearest = next(filter(None, map(self._by_name.nearest, names)), None)
+        near = f"; the nearest name is {nearest}" if nearest else ""
+        return "IMAGE_FILE_MISSING", f"fits no image below {self.folder}{near}"
 
     def resolve(self, path: str) -> str:
         """The absolute location of one of `paths`, links followed."""
@@ -123,10 +140,10 @@ class ImageFolder:
             return None
 
 
-def unique(paths: Iterable[str], part: Callable[[str], str]) -> dict[str, str | None]:
-    """Paths by a part of them; None where several share it."""
-    found: dict[str, str | None] = {}
-    for path in paths:
-        key = part(path)
-        found[key] = None if key in found else path
-    return found
+def _stem(path: str) -> str:
+    return splitext(path)[0]
+
+
+def _not_read(path: str) -> str:
+    kind = splitext(path)[1][1:].upper()
+    return f"of a format that is not read ({kind}); convert it to JPEG or PNG"

@@ -4,11 +4,11 @@ import csv
 import io
 import json
 from pathlib import Path
-from posixpath import basename, normpath, splitext
+from posixpath import splitext
 
 from services.catalog.model import SPLITS
+from services.formats.common.name_finder import NameFinder
 from services.formats.common.source import ImportFailed, ImportIssue
-from services.importing.image_folder import unique
 
 _ALIASES = {"valid": "val", "validation": "val", **{name: name for name in SPLITS}}
 
@@ -20,8 +20,7 @@ class Splits:
         self.issues: list[ImportIssue] = []
         self._entries: dict[str, str] = {}
         for name, split in entries:
-            key = _key(name)
-            first = self._entries.setdefault(key, split)
+            first = self._entries.setdefault(name, split)
             if first != split:
                 self._name_conflict(name, first, split)
 
@@ -29,23 +28,24 @@ class Splits:
         message = f"stands in {first} and in {second}; {first} was taken"
         self.issues.append(ImportIssue(name, "SPLIT_TWICE", message))
 
-    def assign(self, paths: list[str]) -> dict[str, str]:
-        """The split of each path that has one; names that fit no path become issues."""
-        names = unique(paths, basename)
-        stems = unique(paths, lambda path: splitext(path)[0])
-        name_stems = unique(paths, lambda path: splitext(basename(path))[0])
-        exact = frozenset(paths)
+    def assign(self, paths: list[str], root: str) -> dict[str, str]:
+        """The split of each path that has one; names that fit no path become issues.
+
+        Args:
+            paths: relative to `root`.
+            root: an absolute place.
+        """
+        finders = NameFinder(paths, root), NameFinder(paths, root, lambda path: splitext(path)[0])
         result: dict[str, str] = {}
-        for key, split in self._entries.items():
-            last = basename(key)
-            path = key if key in exact else stems.get(key)
-            path = path or names.get(last) or name_stems.get(last)
-            if path is None:
+        for name, split in self._entries.items():
+            found = next(filter(None, (finder.fitting(name) for finder in finders)), [])
+            if len(found) != 1:
+                fits = f"fits {len(found)} images" if found else "fits no image"
                 self.issues.append(
-                    ImportIssue(key, "SPLIT_WITHOUT_IMAGE", f"stands in {split}, but fits no image")
+                    ImportIssue(name, "SPLIT_WITHOUT_IMAGE", f"stands in {split}, but {fits}")
                 )
-            elif result.setdefault(path, split) != split:
-                self._name_conflict(path, result[path], split)
+            elif result.setdefault(found[0], split) != split:
+                self._name_conflict(found[0], result[found[0]], split)
         return result
 
 
@@ -109,7 +109,3 @@ def _split(source: Path, word: str) -> str:
     if split is None:
         raise ImportFailed(f"{source}: {word!r} is no split; use {', '.join(SPLITS)} or nothing.")
     return split
-
-
-def _key(name: str) -> str:
-    return normpath(name.replace("\\", "/"))

@@ -78,7 +78,8 @@ def write_coco(root: Path) -> Source:
         write_json(root / "coco.json", document),
         (
             "BOX_WITHOUT_AREA deep/b.jpg, annotation 4: bbox is [5, 5, 0, 3]; skipped",
-            "IMAGE_FILE_MISSING missing.jpg: is not below {images}; skipped with its annotations",
+            "IMAGE_FILE_MISSING missing.jpg: fits no image below {images}; "
+            "skipped with 0 annotations",
             "IMAGE_NOT_LISTED d.jpg: the document has no such image; skipped",
         ),
     )
@@ -103,7 +104,7 @@ def write_voc(root: Path) -> Source:
         root / "xml",
         (
             "BOX_WITHOUT_AREA deep/b.jpg, object 2: xmin is 5, ymin 5, xmax 5, ymax 8; skipped",
-            "IMAGE_FILE_MISSING missing.xml: no such image below {images}",
+            "IMAGE_FILE_MISSING missing.xml: fits no image below {images}; skipped with 0 objects",
             "NO_ANNOTATION_FILE d.jpg: has no XML file; taken without annotations",
         ),
     )
@@ -125,7 +126,7 @@ def write_yolo(root: Path) -> Source:
         root / "labels",
         (
             "BOX_WITHOUT_AREA deep/b.txt, line 2: the box is 0 by 12 pixels; skipped",
-            "IMAGE_FILE_MISSING missing.txt: fits no image below {images}; skipped",
+            "IMAGE_FILE_MISSING missing.txt: fits no image below {images}; skipped with 0 lines",
         ),
     )
 
@@ -142,7 +143,8 @@ def write_pictograph(root: Path) -> Source:
         (
             "ANNOTATION_INVALID deep/b.jpg: "
             "annotations[1].bounding_box.w: must be above 0; skipped",
-            "IMAGE_FILE_MISSING missing.jpg.json: no such image below {images}",
+            "IMAGE_FILE_MISSING missing.jpg.json: fits no image below {images}; "
+            "skipped with 0 annotations",
             "NO_ANNOTATION_FILE d.jpg: has no JSON file; taken without annotations",
         ),
     )

@@ -49,7 +49,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     file = _document_file(annotations)
     document = _load(file)
     categories = read_categories(document, str(file))
-    found, issues = match(document, images)
+    found, issues = match(document, images, file.folder)
     rows = (row for image in found.values() for row in image.annotations)
     return SourceDataset(
         classes=dataset_classes(categories, rows),

@@ -95,16 +95,28 @@ class ImageFinder(Protocol):
     def __contains__(self, path: str) -> bool:
         """Whether it is one of `paths`."""
 
-    def find(self, name: str) -> str | None:
-        """The path of the image that an annotation file calls `name`, with extension.
+    def find(self, name: str, beside: SourceFolder | None = None) -> str | None:
+        """The path of the image that an annotation file calls `name`, with extension, as
+        `NameFinder` finds it.
 
-        The path itself first, then one that differs in Unicode normalization only, then the
-        only image of that file name in any folder.
+        Args:
+            name: as it is written, perhaps on another machine.
+            beside: the folder of the file that it is written in, where names may be seen
+                from there.
+
+        None: it fits no image, or several.
         """
 
-    def find_stem(self, stem: str) -> str | None:
-        """The path of the image that an annotation file calls `stem`, without extension:
-        the only one of that stem, or of that file name in any folder."""
+    def find_stem(self, stem: str, beside: SourceFolder | None = None) -> str | None:
+        """The same for an image that is called without its extension."""
+
+    def missing(self, *names: str) -> tuple[str, str]:
+        """Why there is no one image of names, with extension or without, that say the same:
+        a reason, and a message that goes on after the name.
+
+        `IMAGE_AMBIGUOUS`: it fits several; `FORMAT_NOT_READ`: it is there in a format that is
+        not read; `IMAGE_FILE_MISSING`: it fits none.
+        """
 
     def resolve(self, path: str) -> str:
         """The absolute location of one of `paths`, links followed."""

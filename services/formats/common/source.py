@@ -19,14 +19,17 @@ class ImportFailed(CartoucheError):
 
 @dataclass(frozen=True, slots=True)
 class ImportIssue:
-    """Something that was skipped or repaired."""
+    """Something that was left out or repaired."""
 
     #: Image, file and line, or annotation.
     item: str
-    #: UPPER_SNAKE word.
+    #: UPPER_SNAKE word, with one meaning over all readers.
     reason: str
     #: What is wrong, and what became of it.
     message: str
+    #: How many images and annotations are left out with it; none of a repair or a note.
+    images: int = 0
+    annotations: int = 0
 
 
 class Skipped(Exception):
@@ -37,8 +40,8 @@ class Skipped(Exception):
         self.reason = reason
 
     def issue(self, item: str) -> ImportIssue:
-        """Names the object that is left out."""
-        return ImportIssue(item, self.reason, f"{self}; skipped")
+        """Names the object, the one annotation that is left out."""
+        return ImportIssue(item, self.reason, f"{self}; skipped", annotations=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,14 +54,15 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         where = file.where
         path = _image_of(where, root, images)
         if path is None:
-            issues.append(
-                ImportIssue(where, "IMAGE_FILE_MISSING", f"no such image below {images.folder}")
-            )
+            count = len(root.findall("object"))
+            reason, why = images.missing(splitext(where)[0], _text(root, "filename"))
+            message = f"{why}; skipped with {count} objects"
+            issues.append(ImportIssue(where, reason, message, 1, count))
             continue
         if path in found:
-            issues.append(
-                ImportIssue(where, "IMAGE_LISTED_TWICE", f"{found[path]} is of {path} too; skipped")
-            )
+            count = len(root.findall("object"))
+            message = f"{found[path]} is of {path} too; skipped with {count} objects"
+            issues.append(ImportIssue(where, "IMAGE_LISTED_TWICE", message, annotations=count))
             continue
         found[path] = file
         for thing in root.iterfind("object"):

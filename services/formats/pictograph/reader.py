@@ -61,14 +61,16 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         block, values = _load(file)
         image = _image_of(where, block, images)
         if image is None:
-            issues.append(
-                ImportIssue(where, "IMAGE_FILE_MISSING", f"no such image below {images.folder}")
-            )
+            names = filter(None, (_named(block), where.removesuffix(".json")))
+            reason, why = images.missing(*names)
+            message = f"{why}; skipped with {len(values)} annotations"
+            issues.append(ImportIssue(where, reason, message, 1, len(values)))
             continue
         path = _path(block) or image
         if image in taken or path in entries:
+            message = f"{path} has a file already; skipped with {len(values)} annotations"
             issues.append(
-                ImportIssue(where, "IMAGE_LISTED_TWICE", f"{path} has a file already; skipped")
+                ImportIssue(where, "IMAGE_LISTED_TWICE", message, annotations=len(values))
             )
             continue
         taken.add(image)
@@ -125,13 +127,19 @@ def _load(file: SourceFile) -> tuple[dict[str, Any], list[Any]]:
 def _image_of(where: str, block: dict[str, Any], images: ImageFinder) -> str | None:
     """The image of a file: the one that its block names, else the one of its own name."""
     own = where.removesuffix(".json")
-    named = block.get("file") if isinstance(block.get("file"), str) else None
+    named = _named(block)
     beside = "/".join("images" if part == "annotations" else part for part in own.split("/"))
     options = [named, named and named.removeprefix("images/"), own, beside]
     for option in options:
         if option and option in images:
             return option
-    return images.find(own) or images.find_stem(own)
+    found = images.find(own) or images.find_stem(own)
+    return found or (images.find(named) if named else None)
+
+
+def _named(block: dict[str, Any]) -> str | None:
+    named = block.get("file")
+    return named if isinstance(named, str) else None
 
 
 def _path(block: dict[str, Any]) -> str | None:
@@ -167,7 +175,9 @@ def _image(path: str, entry: _Entry) -> SourceImage:
         try:
             annotation = complete(value, index)
         except Invalid as invalid:
-            image.issues.append(ImportIssue(path, "ANNOTATION_INVALID", f"{invalid}; skipped"))
+            image.issues.append(
+                ImportIssue(path, "ANNOTATION_INVALID", f"{invalid}; skipped", 0, 1)
+            )
             continue
         identifier = annotation["id"]
         seen[identifier] += 1

@@ -1,8 +1,7 @@
 """The class list of a YOLO dataset, and what its data.yaml says about splits."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from posixpath import basename, commonpath, splitext
+from posixpath import basename, splitext
 
 from services.catalog.model import SPLITS
 from services.formats.common.class_list import checked_names
@@ -10,11 +9,10 @@ from services.formats.common.finder import Annotations, ImageFinder, SourceFile,
 from services.formats.common.source import ImportFailed
 from services.formats.common.source_files import text_of
 from services.formats.common.yaml_text import YamlText, YamlUnreadable, read_yaml
+from services.formats.yolo.splits import ImageSplits
 
 _YAML_FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "names.txt")
-#: What stands for no value.
-_NOTHING = ("", "~", "null", "Null", "NULL")
 _ID_DIGITS = 9
 #: Text files that lie beside labels and are none.
 NO_LABELS = frozenset((*_LISTS, *(f"{word}.txt" for word in (*SPLITS, "valid"))))
@@ -25,21 +23,17 @@ class YoloNames:
     """Class names by the id that labels use, in order."""
 
     by_id: dict[int, str]
-    #: Folders of images, each with its split; as are the images, absolute and links followed.
-    _places: list[tuple[str, str]] = field(default_factory=list)
-    #: Images in lists, with their splits.
-    _listed: dict[str, str] = field(default_factory=dict)
+    #: What data.yaml holds, and the file itself.
+    yaml: dict[str, YamlText] = field(default_factory=dict)
+    file: SourceFile | None = None
 
-    def split(self, path: str, images: ImageFinder) -> str | None:
-        """The split whose folder or list in data.yaml holds the image."""
-        if not self._places and not self._listed:
-            return None
-        image = images.resolve(path)
-        if image in self._listed:
-            return self._listed[image]
-        return next(
-            (split for place, split in self._places if commonpath((place, image)) == place), None
-        )
+    def splits(self, images: ImageFinder) -> ImageSplits | None:
+        """The splits that data.yaml gives to images; None: there is no data.yaml.
+
+        Raises:
+            ImportFailed: a list of images that it names cannot be read.
+        """
+        return ImageSplits(self.yaml, self.file, images) if self.file else None
 
 
 def read_names(annotations: Annotations, images: SourceFolder) -> YoloNames:
@@ -97,8 +91,7 @@ def _from_yaml(file: SourceFile, text: str) -> YoloNames:
         )
     names = _names(file, value.get("names"))
     plain = checked_names(list(names.values()), str(file))
-    places, listed = _splits(file.folder, value)
-    return YoloNames(dict(zip(names, plain, strict=True)), places, listed)
+    return YoloNames(dict(zip(names, plain, strict=True)), value, file)
 
 
 def _names(file: SourceFile, value: YamlText | None) -> dict[int, str]:
@@ -121,34 +114,3 @@ def _names(file: SourceFile, value: YamlText | None) -> dict[int, str]:
     if not names:
         raise ImportFailed(f"{file} needs `names`: a list, or class names by whole number ids.")
     return dict(sorted(names.items()))
-
-
-def _splits(
-    folder: SourceFolder, value: dict[str, YamlText]
-) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Folders and images of each split, as the data.yaml in the folder names them."""
-    path = value.get("path")
-    root = path if isinstance(path, str) and path not in _NOTHING else "."
-    places: list[tuple[str, str]] = []
-    listed: dict[str, str] = {}
-    for split in SPLITS:
-        entries = value.get(split)
-        for entry in entries if isinstance(entries, list) else [entries]:
-            if not isinstance(entry, str) or entry in _NOTHING:
-                continue
-            # Roboflow writes "../train/images" beside "train/images".
-            for parts in ((root, entry), (entry,), (entry.removeprefix("../"),)):
-                if place := folder.subfolder(*parts):
-                    places.append((place.resolve(), split))
-                    break
-                if listing := folder.file(*parts):
-                    for image in _images_in(listing):
-                        listed.setdefault(image, split)
-                    break
-    return places, listed
-
-
-def _images_in(listing: SourceFile) -> Iterator[str]:
-    for line in text_of(listing).splitlines():
-        if line.strip():
-            yield listing.folder.resolve(line.strip())

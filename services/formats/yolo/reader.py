@@ -68,10 +68,11 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     for label in labels.values():
         shapes.count(_lines(label))
     reader = _Reader(images, names.by_id, shapes.are_rotated)
+    splits = names.splits(images)
 
     def load(path: str) -> SourceImage:
         annotations, issues = reader.read(path, labels[path]) if path in labels else ([], [])
-        split = names.split(path, images)
+        split = splits.of(path) if splits else None
         return SourceImage(path, path, None, split, annotations, issues)
 
     return SourceDataset(
@@ -83,18 +84,16 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         load=load,
         issues=[
             *images.issues,
-            *(
-                ImportIssue(
-                    label, "IMAGE_FILE_MISSING", f"fits no image below {images.folder}; skipped"
-                )
-                for label in unused
-            ),
+            *(splits.issues if splits else ()),
+            *(_unused(label, images) for label in unused),
         ],
     )
 
 
-def _pair(images: ImageFinder, root: SourceFolder) -> tuple[dict[str, SourceFile], list[str]]:
-    """Label files by image, and the locations of those of no image."""
+def _pair(
+    images: ImageFinder, root: SourceFolder
+) -> tuple[dict[str, SourceFile], list[SourceFile]]:
+    """Label files by image, and those of no image."""
     texts = [file for file in root.files_below(".txt") if basename(file.where) not in NO_LABELS]
     files = {file.where: file for file in in_folders_named("labels", texts)}
     labels: dict[str, SourceFile] = {}
@@ -114,7 +113,14 @@ def _pair(images: ImageFinder, root: SourceFolder) -> tuple[dict[str, SourceFile
         label = next((f"{option}.txt" for option in options if f"{option}.txt" in files), None)
         if label:
             labels[path] = files[label]
-    return labels, sorted(files.keys() - {label.where for label in labels.values()})
+    used = {label.where for label in labels.values()}
+    return labels, [file for where, file in files.items() if where not in used]
+
+
+def _unused(label: SourceFile, images: ImageFinder) -> ImportIssue:
+    count = sum(map(bool, _lines(label)))
+    reason, why = images.missing(splitext(label.where)[0])
+    return ImportIssue(label.where, reason, f"{why}; skipped with {count} lines", 1, count)
 
 
 def _lines(file: SourceFile) -> list[list[str]]:

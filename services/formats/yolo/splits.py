@@ -1,0 +1,142 @@
+"""Which split the data.yaml of a YOLO dataset gives to an image.
+
+`train`, `val` and `test` each name folders of images, or lists of them, below `path` or beside
+the file. Of paths from another machine the longest end that fits a folder of images counts.
+"""
+
+from collections.abc import Iterator, Mapping
+from posixpath import dirname
+
+from services.catalog.model import SPLITS
+from services.formats.common.finder import ImageFinder, SourceFile, SourceFolder
+from services.formats.common.name_finder import NameFinder, common_parts, folded, parts_of
+from services.formats.common.source import ImportIssue
+from services.formats.common.source_files import text_of
+from services.formats.common.yaml_text import YamlText
+
+#: What stands for no value.
+_NOTHING = ("", "~", "null", "Null", "NULL")
+#: Folders above the images that a path from elsewhere may end in.
+_ABOVE = 2
+#: Names of folders that say nothing about a split.
+_GENERIC = frozenset(("images", "labels", "data", "obj"))
+
+
+class ImageSplits:
+    """The splits of images, and what of data.yaml fits none."""
+
+    def __init__(
+        self, value: Mapping[str, YamlText], file: SourceFile, images: ImageFinder
+    ) -> None:
+        """Args:
+        value: what data.yaml holds.
+        file: data.yaml itself.
+        images: all images.
+
+        Raises:
+            ImportFailed: a list of images cannot be read.
+        """
+        self._unfitting: list[ImportIssue] = []
+        self._file = file
+        self._images = images
+        #: Folders with the number of parts that say so, the literal ones first of all.
+        self._places: dict[str, tuple[float, str]] = {}
+        self._listed: dict[str, str] = {}
+        for split, entry in _entries(value):
+            self._take(split, entry, _text(value.get("path")) or ".")
+
+    @property
+    def issues(self) -> list[ImportIssue]:
+        """What of data.yaml fits no image, where an image has no split."""
+        if self._unfitting and any(self.of(path) is None for path in self._images.paths):
+            return self._unfitting
+        return []
+
+    def of(self, path: str) -> str | None:
+        """The split of an image; None: data.yaml gives it none."""
+        if path in self._listed:
+            return self._listed[path]
+        if not self._places:
+            return None
+        # As the path is given first: a folder of links has the split of its own name.
+        return self._at(f"{self._images.folder.place}/{path}") or self._at(
+            self._images.resolve(path)
+        )
+
+    def _at(self, image: str) -> str | None:
+        place = dirname(image)
+        while place not in self._places:
+            above = dirname(place)
+            if above == place:
+                return None
+            place = above
+        return self._places[place][1]
+
+    def _take(self, split: str, entry: str, root: str) -> None:
+        beside = self._file.folder
+        # Roboflow writes "../train/images" beside "train/images".
+        for parts in ((root, entry), (entry,), (entry.removeprefix("../"),)):
+            if folder := beside.subfolder(*parts):
+                for place in (folder.place, folder.resolve()):
+                    self._places.setdefault(place, (float("inf"), split))
+                return
+            if listing := beside.file(*parts):
+                self._take_list(split, listing)
+                return
+        fitting = [place for place in self._folders.fitting(entry) if _tells(entry, place)]
+        if len(fitting) != 1:
+            fits = f"{len(fitting)} folders" if fitting else "no folder"
+            self._name(f"its {split} {entry!r} fits {fits} of images; they get no split from it")
+            return
+        (place,) = fitting
+        agreement = common_parts(entry, place)
+        if agreement > self._places.get(f"/{place}", (0, ""))[0]:
+            self._places[f"/{place}"] = (agreement, split)
+
+    def _take_list(self, split: str, listing: SourceFile) -> None:
+        missing = []
+        for line in filter(None, map(str.strip, text_of(listing).splitlines())):
+            image = self._images.find(line, listing.folder)
+            if image is None:
+                missing.append(line)
+            else:
+                self._listed.setdefault(image, split)
+        if missing:
+            self._name(f"{listing} lists {len(missing)} images that are not there: {missing[0]} …")
+
+    def _name(self, message: str) -> None:
+        self._unfitting.append(ImportIssue(self._file.where, "SPLIT_WITHOUT_IMAGE", message))
+
+    @property
+    def _folders(self) -> NameFinder:
+        """The folders that hold images, those between, and a few above."""
+        root: SourceFolder = self._images.folder
+        found = {f"{root.place}/{path}" for path in self._images.paths}
+        places: set[str] = set()
+        for place in map(dirname, found):
+            while place.startswith(root.place) and place not in places:
+                places.add(place)
+                place = dirname(place)
+        above = root
+        for _ in range(_ABOVE):
+            above = above.parent
+            places.add(above.place)
+        return NameFinder(sorted(place.removeprefix("/") for place in places))
+
+
+def _entries(value: Mapping[str, YamlText]) -> Iterator[tuple[str, str]]:
+    for split in SPLITS:
+        given = value.get(split)
+        for entry in given if isinstance(given, list) else [given]:
+            if text := _text(entry):
+                yield split, text
+
+
+def _text(value: YamlText | None) -> str | None:
+    return value if isinstance(value, str) and value not in _NOTHING else None
+
+
+def _tells(entry: str, place: str) -> bool:
+    """Whether the parts that both end in have one that tells folders apart."""
+    shared = parts_of(entry)[-common_parts(entry, place) :]
+    return any(folded(part) not in _GENERIC for part in shared)
