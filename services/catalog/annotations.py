@@ -6,8 +6,8 @@ hand: every image that comes in passes here.
 """
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -35,6 +35,9 @@ class ValidAnnotations:
     class_types: dict[str, str]
     #: The shape of each annotation, in order.
     extents: tuple[ShapeExtent, ...] = ()
+    #: The attributes that the annotations of each class carry, with the type of their first
+    #: value, in order of first appearance.
+    attribute_types: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def normalise(raw: bytes) -> ValidAnnotations:
@@ -59,6 +62,7 @@ def normalise(raw: bytes) -> ValidAnnotations:
     ids: dict[str, int] = {}
     counts: dict[str, int] = {}
     types: dict[str, str] = {}
+    attributes: dict[str, dict[str, str]] = {}
     for index, value in enumerate(values):
         annotation = complete(value, index)
         first = ids.setdefault(annotation["id"], index)
@@ -72,13 +76,35 @@ def normalise(raw: bytes) -> ValidAnnotations:
         else:
             counts[name] = 1
             types[name] = annotation["type"]
+        if annotation["attributes"]:
+            known = attributes.setdefault(name, {})
+            for attribute, value_type in _attribute_types(annotation["attributes"]):
+                # A hidden joint is a matter of its visibility.
+                if attribute != "occluded" or annotation["type"] != "keypoint":
+                    known.setdefault(attribute, value_type)
         annotations.append(annotation)
     try:
         document = orjson.dumps(annotations)
     except TypeError as error:
         raise Invalid.of("annotations", f"attributes are nested too deep: {error}") from None
     extents = tuple(map(extent_of, annotations))
-    return ValidAnnotations(document, len(annotations), counts, types, extents)
+    return ValidAnnotations(document, len(annotations), counts, types, extents, attributes)
+
+
+def _attribute_types(attributes: dict[str, Any] | list[Any]) -> Iterator[tuple[str, str]]:
+    """Name and type of each attribute that has a name, in either form; what is no number may
+    be any text another time."""
+    named = attributes.items() if isinstance(attributes, dict) else _named_items(attributes)
+    for name, value in named:
+        yield name, "number" if type(value) in (int, float) else "text"
+
+
+def _named_items(attributes: list[Any]) -> Iterator[tuple[str, Any]]:
+    for item in attributes:
+        if isinstance(item, str):
+            yield item, True
+        elif isinstance(item, dict) and isinstance(item.get("name"), str):
+            yield item["name"], item.get("value")
 
 
 def complete(value: Any, index: int) -> dict[str, Any]:

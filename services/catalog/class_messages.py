@@ -11,6 +11,7 @@ def class_of(message: pb.DatasetClass) -> DatasetClass:
         name=message.name,
         type=message.type or "bbox",
         color=message.color or "#808080",
+        supercategory=message.supercategory,
         attributes=tuple(
             ClassAttribute(a.name, a.type or "text", tuple(a.values)) for a in message.attributes
         ),
@@ -29,6 +30,7 @@ def class_message(item: DatasetClass) -> pb.DatasetClass:
         name=item.name,
         type=item.type,
         color=item.color,
+        supercategory=item.supercategory,
         attributes=[
             pb.ClassAttribute(name=a.name, type=a.type, values=a.values) for a in item.attributes
         ],

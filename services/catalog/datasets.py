@@ -3,7 +3,7 @@
 import re
 import unicodedata
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Row, func, select
@@ -94,6 +94,7 @@ def check_classes(classes: Sequence[DatasetClass], others: int = 0) -> None:
                 f"{field}.color",
                 f"give #rrggbb or another name of a colour, of at most {MAX_COLOR} characters",
             )
+        _at_most(f"{field}.supercategory", item.supercategory, MAX_CLASS_NAME)
         _check_attributes(f"{field}.attributes", item.attributes)
         if item.skeleton is not None:
             if item.type != "keypoint" or not item.skeleton.nodes:
@@ -222,7 +223,9 @@ def list_datasets(
 def append_classes(
     connection: Connection, dataset_id: str, wanted: Sequence[DatasetClass]
 ) -> tuple[DatasetClass, ...]:
-    """The dataset's classes after appending those of `wanted` that it lacks.
+    """The dataset's classes after appending those of `wanted` that it lacks, and completing
+    the others: with attributes that they do not declare, as far as there is room, and with a
+    supercategory where they have none. A pose has the attributes of its joints.
 
     The row stays locked until the transaction ends, so numbers given out in it are unique.
     The lock leaves alone who only refers to the dataset: an export is created meanwhile.
@@ -235,18 +238,41 @@ def append_classes(
     current = tuple(
         DatasetClass.from_json(value) for value in connection.execute(locked).scalar_one()
     )
+    given = {item.name: item for item in wanted}
     known = {item.name for item in current}
-    missing = [item for item in wanted if item.name not in known]
-    if not missing:
-        return current
+    # Attributes are declared as far as they fit: too many are no reason to refuse an image.
+    missing = [replace(item, attributes=()) for item in wanted if item.name not in known]
     check_classes(missing, others=len(current))
-    classes = (*current, *missing)
+    classes = tuple(_completed(item, given) for item in (*current, *missing))
+    if classes == current:
+        return current
     connection.execute(
         datasets.update()
         .where(datasets.c.id == dataset_id)
         .values(classes=[item.to_json() for item in classes])
     )
     return classes
+
+
+def _completed(item: DatasetClass, given: Mapping[str, DatasetClass]) -> DatasetClass:
+    own = given.get(item.name)
+    sources = [own] if own else []
+    if item.skeleton:
+        sources += [given[node.name] for node in item.skeleton.nodes if node.name in given]
+    declared = {attribute.name for attribute in item.attributes}
+    attributes = list(item.attributes)
+    for attribute in (attribute for source in sources for attribute in source.attributes):
+        if (
+            attribute.name not in declared
+            and len(attributes) < MAX_ATTRIBUTES
+            and 0 < len(attribute.name) <= MAX_CLASS_NAME
+        ):
+            declared.add(attribute.name)
+            attributes.append(attribute)
+    supercategory = item.supercategory or (own.supercategory if own else "")
+    if len(attributes) == len(item.attributes) and supercategory == item.supercategory:
+        return item
+    return replace(item, attributes=tuple(attributes), supercategory=supercategory)
 
 
 def _totals_of(connection: Connection, dataset_ids: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from services.catalog.annotations import ValidAnnotations, normalise
 from services.catalog.content import Content
 from services.catalog.datasets import append_classes
-from services.catalog.model import IMAGE_STATUSES, SPLITS, DatasetClass
+from services.catalog.model import IMAGE_STATUSES, SPLITS, ClassAttribute, DatasetClass
 from services.catalog.names import archive_name, name_key
 from services.catalog.shapes import extent_of
 from services.catalog.totals import CountedImage, TotalsChange, class_set_numbers
@@ -216,12 +216,25 @@ def _counted(row: Any) -> CountedImage:
 
 
 def _classes_of(put: Sequence[tuple[CheckedImage, Content]]) -> list[DatasetClass]:
-    """The classes that the annotations name, in order of first appearance."""
-    found: dict[str, DatasetClass] = {}
+    """The classes that the annotations name, each with the attributes that they carry, in
+    order of first appearance."""
+    types: dict[str, str] = {}
+    attributes: dict[str, dict[str, str]] = {}
     for image, _ in put:
         for name, kind in image.annotations.class_types.items():
-            found.setdefault(name, DatasetClass(name, kind))
-    return list(found.values())
+            types.setdefault(name, kind)
+        for name, found in image.annotations.attribute_types.items():
+            known = attributes.setdefault(name, {})
+            for attribute, kind in found.items():
+                known.setdefault(attribute, kind)
+    return [
+        DatasetClass(
+            name,
+            kind,
+            attributes=tuple(ClassAttribute(*item) for item in attributes.get(name, {}).items()),
+        )
+        for name, kind in types.items()
+    ]
 
 
 def _same(row: Any, image: CheckedImage, content: Content) -> bool:

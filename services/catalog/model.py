@@ -50,10 +50,14 @@ class DatasetClass:
     color: str = "#808080"
     attributes: tuple[ClassAttribute, ...] = ()
     skeleton: Skeleton | None = None
+    #: The group that the class belongs to; empty: none.
+    supercategory: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The class as the Pictograph dataset configuration writes it."""
         value: dict[str, Any] = {"name": self.name, "type": self.type, "color": self.color}
+        if self.supercategory:
+            value["supercategory"] = self.supercategory
         if self.attributes:
             value["attributes"] = [
                 {"name": a.name, "type": a.type, "values": list(a.values) or None}
@@ -74,6 +78,7 @@ class DatasetClass:
             name=value["name"],
             type=value.get("type", "bbox"),
             color=value.get("color", "#808080"),
+            supercategory=value.get("supercategory", ""),
             attributes=tuple(
                 ClassAttribute(a["name"], a.get("type", "text"), tuple(a.get("values") or ()))
                 for a in value.get("attributes", ())

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,13 @@ from services.catalog.datasets import (
     list_datasets,
 )
 from services.catalog.images import check_image, put_images
-from services.catalog.model import IMAGE_STATUSES, DatasetClass
+from services.catalog.model import (
+    IMAGE_STATUSES,
+    ClassAttribute,
+    DatasetClass,
+    Skeleton,
+    SkeletonNode,
+)
 from services.catalog.selection import (
     Selection,
     image_totals_of,
@@ -447,3 +453,33 @@ def _scans_of_postgresql(connection: Connection, statement: str, parameters: Any
 def _scanned(pattern: str, line: str) -> bool:
     found = re.search(pattern, line)
     return found is not None and found[1] in metadata.tables
+
+
+def test_classes_are_completed_by_what_comes_in(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'classes.sqlite'}") as database:
+        migrate(database)
+        made = _fill(database, 1)
+        colour, age = ClassAttribute("colour"), ClassAttribute("age", "number")
+        pose = DatasetClass(
+            "fly",
+            "keypoint",
+            attributes=(colour,),
+            skeleton=Skeleton((SkeletonNode("head"), SkeletonNode("tail"))),
+        )
+        many = tuple(ClassAttribute(f"a{number}") for number in range(200))
+        wanted = (
+            DatasetClass("head", "keypoint", attributes=(age, colour)),
+            DatasetClass("crowded", attributes=(*many, ClassAttribute("x" * 121))),
+        )
+        with database.write() as connection:
+            append_classes(connection, made.dataset_id, [pose])
+            first = append_classes(connection, made.dataset_id, wanted)
+            # Neither a second type nor another group changes what is declared.
+            other = replace(wanted[0], attributes=(ClassAttribute("age"),), supercategory="part")
+            second = append_classes(connection, made.dataset_id, [other])
+            assert append_classes(connection, made.dataset_id, [other, *wanted]) == second
+    found = {item.name: item for item in first}
+    assert found["fly"].attributes == (colour, age)
+    assert found["head"].attributes == (age, colour)
+    assert len(found["crowded"].attributes) == 100
+    assert {item.name: item for item in second}["head"] == replace(wanted[0], supercategory="part")

@@ -24,6 +24,11 @@ def attributes_of(annotation: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
+def is_crowd(annotation: Mapping[str, Any]) -> bool:
+    """Whether it is a region of many objects, COCO's `iscrowd`: its attribute of that name."""
+    return bool(annotation.get("attributes")) and says_yes(attributes_of(annotation).get("iscrowd"))
+
+
 def attribute_text(value: Any) -> str:
     """An attribute's value as text: words as they are, all else as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -25,7 +25,7 @@ KEYPOINT_AS_BOX = Loss(
 )
 
 OF_DOCUMENTS = (
-    *cut_to_image(AREAS | POINTS),
+    *cut_to_image(AREAS | POINTS, keeps_crowds=True),
     *MERGED_JOINTS,
     TURNED_AS_POLYGON,
     replace(HOLES_MASKED, when=Annotations(frozenset((Shape.polygon_rings,)), always=False)),

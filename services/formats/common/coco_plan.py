@@ -37,7 +37,11 @@ class LatestCocoPlan:
 
 
 def _category(number: int, c: DatasetClass) -> dict[str, Any]:
-    category: dict[str, Any] = {"id": number, "name": c.name, "supercategory": ""}
+    category: dict[str, Any] = {
+        "id": number,
+        "name": c.name,
+        "supercategory": c.supercategory,
+    }
     if c.skeleton and c.skeleton.nodes:
         category["keypoints"] = [node.name for node in c.skeleton.nodes]
         # COCO counts joints from 1.

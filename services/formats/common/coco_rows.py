@@ -9,6 +9,8 @@ What has no plain COCO form:
 - a rotated box keeps its enclosing box and gets its corners as the segmentation and the
   angle as the attribute `rotation`, as CVAT does;
 - a polyline is dropped;
+- a crowd, an annotation whose attribute `iscrowd` says yes, has iscrowd 1, and its outline is a
+  mask, as pycocotools wants it;
 - joints of one object become one annotation, with the number of its first joint as id.
 `score` is there where a confidence is not 1.
 """
@@ -19,7 +21,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from services.formats.common.attributes import attributes_of
+from services.formats.common.attributes import attributes_of, take_flag
 from services.formats.common.coco_losses import NO_POLYLINES
 from services.formats.common.coco_plan import CocoPlan
 from services.formats.common.coco_poses import Row, keypoint_rows
@@ -107,6 +109,10 @@ def _shape_rows(
             losses.add(NO_CLASS, annotation["id"])
             continue
         shape: _Shape | None
+        attributes = attributes_of(annotation) if annotation.get("attributes") else {}
+        crowd = False
+        if "iscrowd" in attributes:
+            attributes, crowd = take_flag(attributes, "iscrowd")
         if kind == "bbox":
             box = annotation["bounding_box"]
             x, y, w, h = box["x"], box["y"], box["w"], box["h"]
@@ -123,7 +129,7 @@ def _shape_rows(
             else:
                 shape = _box(annotation, (x, y, w, h), image, losses)
         elif kind == "polygon":
-            shape = _polygon(annotation, image, losses)
+            shape = _polygon(annotation, image, losses, crowd)
         else:
             losses.add(NO_POLYLINES, annotation["id"])
             continue
@@ -136,12 +142,12 @@ def _shape_rows(
             "bbox": shape[0],
             "area": shape[1],
             "segmentation": shape[2],
-            "iscrowd": 0,
-            "attributes": attributes_of(annotation) if annotation.get("attributes") else {},
+            "iscrowd": int(crowd),
+            "attributes": attributes,
         }
         if kind == "bbox" and shape[2]:
             rotation = annotation["oriented_box"]["angle"]
-            row["attributes"] = {**row["attributes"], "rotation": rotation}
+            row["attributes"] = {**attributes, "rotation": rotation}
         confidence = annotation.get("confidence", 1.0)
         if confidence != 1.0:
             row["score"] = confidence
@@ -185,7 +191,7 @@ def _box(
 
 
 def _polygon(
-    annotation: Mapping[str, Any], image: ExportImage, losses: LossReport
+    annotation: Mapping[str, Any], image: ExportImage, losses: LossReport, crowd: bool
 ) -> _Shape | None:
     item, width, height = annotation["id"], image.width, image.height
     rings = [ring_of(path) for path in annotation["polygon"]["paths"]]
@@ -198,12 +204,19 @@ def _polygon(
             return None
         rings = [clip_ring(ring, width, height) for ring in rings]
     rings = [ring for ring in rings if len(ring) > 2 and min(bounds([ring])[2:]) > 0]
-    shape = _area_shape(rings, item, width, height, losses)
+    shape = _crowd_shape(rings, width, height) if crowd and rings else None
+    shape = shape or _area_shape(rings, item, width, height, losses)
     if shape is None:
         losses.add(NO_AREA, item)
     elif overshoot(whole, width, height) > TOLERANCE:
         losses.add(CLAMPED, item)
     return shape
+
+
+def _crowd_shape(rings: list[Ring], width: int, height: int) -> _Shape | None:
+    """A polygon as a mask; None where that has no pixel."""
+    mask = even_odd_mask(rings, width, height)
+    return (bounds(rings), mask.area, as_rle(mask)) if mask.area else None
 
 
 def _area_shape(

@@ -136,10 +136,23 @@ OUT_OF_REACH = Loss(
 NO_CLASS = Loss("class.not_in_archive", Kind.dropped, "the archive has no such class")
 
 
-def cut_to_image(shapes: Iterable[Shape], *, keeps_turned_boxes: bool = False) -> tuple[Loss, ...]:
+CROWD_AS_OBJECT = Loss(
+    "crowd.as_object",
+    Kind.degraded,
+    "a crowd, a region of many objects, as one object",
+    Written(),
+    # An import declares the attributes that it meets.
+    among=lambda classes: any(a.name == "iscrowd" for c in classes for a in c.attributes),
+)
+
+
+def cut_to_image(
+    shapes: Iterable[Shape], *, keeps_turned_boxes: bool = False, keeps_crowds: bool = False
+) -> tuple[Loss, ...]:
     """The losses of a format that cuts these shapes to their image.
 
     `keeps_turned_boxes`: a rotated box that reaches over the edge stays whole.
+    `keeps_crowds`: the format says which areas are crowds.
     """
     shapes = frozenset(shapes)
     clamped = shapes - {Shape.oriented_box} if keeps_turned_boxes else shapes
@@ -153,6 +166,7 @@ def cut_to_image(shapes: Iterable[Shape], *, keeps_turned_boxes: bool = False) -
         # The totals count areas and lines so far away among those off their image.
         replace(OUT_OF_REACH, when=OffImage(shapes & POINTS)),
         NO_CLASS,
+        *(() if keeps_crowds or shapes <= POINTS else (CROWD_AS_OBJECT,)),
     )
 
 

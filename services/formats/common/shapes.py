@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from services.formats.common.attributes import is_crowd
 from services.formats.common.export import ExportImage
 from services.formats.common.geometry import (
     TOLERANCE,
@@ -27,7 +28,14 @@ from services.formats.common.geometry import (
 )
 from services.formats.common.keypoints import visibility
 from services.formats.common.loss_report import LossReport
-from services.formats.common.losses import CLAMPED, NO_AREA, NO_LINE, OUT_OF_REACH, Loss
+from services.formats.common.losses import (
+    CLAMPED,
+    CROWD_AS_OBJECT,
+    NO_AREA,
+    NO_LINE,
+    OUT_OF_REACH,
+    Loss,
+)
 from services.formats.common.masks import union_area
 
 
@@ -117,6 +125,8 @@ def place(
     shape, is_cut = found
     if is_cut and (cuts_turned_boxes or not isinstance(shape, TurnedBox)):
         losses.add(CLAMPED, annotation["id"])
+    if annotation["type"] != "keypoint" and is_crowd(annotation):
+        losses.add(CROWD_AS_OBJECT, annotation["id"])
     return found
 
 

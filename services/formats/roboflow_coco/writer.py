@@ -8,8 +8,8 @@ always there, as RF-DETR wants; images without a split are for training.
 `file_name` is relative to the document's folder and has none itself, so a dataset's folders
 become a part of the file names. Category ids count from 1 in class order: supervision writes
 them so and reads classes sorted by id; RF-DETR 1.11 numbers its labels by the sorted ids, and
-versions before 1.6 take 0 for the background. `supercategory` is empty: RF-DETR takes a
-category that is named as another's for a group and leaves it out.
+versions before 1.6 take 0 for the background. A `supercategory` that is the name of a
+category is left empty: RF-DETR takes that category for a group and leaves it out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,6 +45,11 @@ class RoboflowCoco:
     def documents(self, info: ExportInfo) -> Sequence[Document]:
         """One for each split."""
         categories = self._plans.of(info).categories
+        names = {category["name"] for category in categories}
+        categories = [
+            {**category, "supercategory": ""} if category["supercategory"] in names else category
+            for category in categories
+        ]
         return [
             coco_document(f"{folder}{_DOCUMENT}", info, categories)
             for folder in SPLIT_FOLDERS.values()

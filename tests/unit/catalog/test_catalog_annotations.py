@@ -221,3 +221,18 @@ def test_ids_are_unique_in_an_image() -> None:
 def test_what_is_no_document_is_refused(raw: bytes) -> None:
     with pytest.raises(Invalid):
         normalise(raw)
+
+
+def test_the_attributes_of_each_class_are_told() -> None:
+    values = [
+        {**BBOX, "attributes": {"age": 3, "worn": True, "tags": ["a"]}},
+        {**POLYGON, "attributes": {"age": "old", "name": "x"}},
+        {**KEYPOINT, "attributes": {"occluded": "true", "side": "left"}},
+        {**POLYLINE, "attributes": ["wet", {"name": "lanes", "value": 2}, 7, {"value": 1}]},
+        {**BBOX, "name": "bus"},
+    ]
+    assert normalise(orjson.dumps(values)).attribute_types == {
+        "car": {"age": "number", "worn": "text", "tags": "text", "name": "text"},
+        "nose": {"side": "text"},
+        "lane": {"wet": "text", "lanes": "number"},
+    }

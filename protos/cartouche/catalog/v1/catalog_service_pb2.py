@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*cartouche/catalog/v1/catalog_service.proto\x12\x14\x63\x61rtouche.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x01\n\x0c\x44\x61tasetClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05\x63olor\x18\x03 \x01(\t\x12\x38\n\nattributes\x18\x04 \x03(\x0b\x32$.cartouche.catalog.v1.ClassAttribute\x12\x30\n\x08skeleton\x18\x05 \x01(\x0b\x32\x1e.cartouche.catalog.v1.Skeleton\"<\n\x0e\x43lassAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"p\n\x08Skeleton\x12\x31\n\x05nodes\x18\x01 \x03(\x0b\x32\".cartouche.catalog.v1.SkeletonNode\x12\x31\n\x05\x65\x64ges\x18\x02 \x03(\x0b\x32\".cartouche.catalog.v1.SkeletonEdge\"2\n\x0cSkeletonNode\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x01\x12\t\n\x01y\x18\x03 \x01(\x01\"(\n\x0cSkeletonEdge\x12\x0c\n\x04\x66rom\x18\x01 \x01(\x05\x12\n\n\x02to\x18\x02 \x01(\x05\"\xde\x01\n\x07\x44\x61taset\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04slug\x18\x04 \x01(\t\x12\x33\n\x07\x63lasses\x18\x05 \x03(\x0b\x32\".cartouche.catalog.v1.DatasetClass\x12\x13\n\x0bimage_count\x18\x06 \x01(\x03\x12\x18\n\x10\x61nnotation_count\x18\x07 \x01(\x03\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x14\x43reateDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x07\x63lasses\x18\x02 \x03(\x0b\x32\".cartouche.catalog.v1.DatasetClass\"G\n\x15\x43reateDatasetResponse\x12.\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1d.cartouche.catalog.v1.Dataset\")\n\x11GetDatasetRequest\x12\x14\n\x0c\x64\x61taset_name\x18\x01 \x01(\t\"D\n\x12GetDatasetResponse\x12.\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1d.cartouche.catalog.v1.Dataset\"4\n\x13ListDatasetsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x05\"V\n\x14ListDatasetsResponse\x12/\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1d.cartouche.catalog.v1.Dataset\x12\r\n\x05total\x18\x02 \x01(\x03\"r\n\rPutImagesOpen\x12\x14\n\x0c\x64\x61taset_name\x18\x01 \x01(\t\x12\x16\n\x0e\x63reate_dataset\x18\x02 \x01(\x08\x12\x33\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\".cartouche.catalog.v1.DatasetClass\"\x8e\x01\n\x08PutImage\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x13\n\x0b\x61nnotations\x18\x04 \x01(\x0c\x12\x0e\n\x04size\x18\x05 \x01(\x03H\x00\x12\x14\n\nobject_key\x18\x06 \x01(\tH\x00\x12\x10\n\x06sha256\x18\x07 \x01(\tH\x00\x42\x08\n\x06source\"\x94\x01\n\x10PutImagesRequest\x12\x33\n\x04open\x18\x01 \x01(\x0b\x32#.cartouche.catalog.v1.PutImagesOpenH\x00\x12/\n\x05image\x18\x02 \x01(\x0b\x32\x1e.cartouche.catalog.v1.PutImageH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x42\t\n\x07message\"\xa4\x01\n\x11PutImagesResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x34\n\x06result\x18\x02 \x01(\x0e\x32$.cartouche.catalog.v1.PutImageResult\x12\x10\n\x08image_id\x18\x03 \x01(\t\x12\x18\n\x10\x61nnotation_count\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t*\xd2\x01\n\x0ePutImageResult\x12 \n\x1cPUT_IMAGE_RESULT_UNSPECIFIED\x10\x00\x12\x1c\n\x18PUT_IMAGE_RESULT_CREATED\x10\x01\x12\x1c\n\x18PUT_IMAGE_RESULT_UPDATED\x10\x02\x12\x1e\n\x1aPUT_IMAGE_RESULT_UNCHANGED\x10\x03\x12\x1d\n\x19PUT_IMAGE_RESULT_REJECTED\x10\x04\x12#\n\x1fPUT_IMAGE_RESULT_CONTENT_NEEDED\x10\x05\x32\xa4\x03\n\x0e\x43\x61talogService\x12h\n\rCreateDataset\x12*.cartouche.catalog.v1.CreateDatasetRequest\x1a+.cartouche.catalog.v1.CreateDatasetResponse\x12_\n\nGetDataset\x12\'.cartouche.catalog.v1.GetDatasetRequest\x1a(.cartouche.catalog.v1.GetDatasetResponse\x12\x65\n\x0cListDatasets\x12).cartouche.catalog.v1.ListDatasetsRequest\x1a*.cartouche.catalog.v1.ListDatasetsResponse\x12`\n\tPutImages\x12&.cartouche.catalog.v1.PutImagesRequest\x1a\'.cartouche.catalog.v1.PutImagesResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*cartouche/catalog/v1/catalog_service.proto\x12\x14\x63\x61rtouche.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x01\n\x0c\x44\x61tasetClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05\x63olor\x18\x03 \x01(\t\x12\x38\n\nattributes\x18\x04 \x03(\x0b\x32$.cartouche.catalog.v1.ClassAttribute\x12\x30\n\x08skeleton\x18\x05 \x01(\x0b\x32\x1e.cartouche.catalog.v1.Skeleton\x12\x15\n\rsupercategory\x18\x06 \x01(\t\"<\n\x0e\x43lassAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"p\n\x08Skeleton\x12\x31\n\x05nodes\x18\x01 \x03(\x0b\x32\".cartouche.catalog.v1.SkeletonNode\x12\x31\n\x05\x65\x64ges\x18\x02 \x03(\x0b\x32\".cartouche.catalog.v1.SkeletonEdge\"2\n\x0cSkeletonNode\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x01\x12\t\n\x01y\x18\x03 \x01(\x01\"(\n\x0cSkeletonEdge\x12\x0c\n\x04\x66rom\x18\x01 \x01(\x05\x12\n\n\x02to\x18\x02 \x01(\x05\"\xde\x01\n\x07\x44\x61taset\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04slug\x18\x04 \x01(\t\x12\x33\n\x07\x63lasses\x18\x05 \x03(\x0b\x32\".cartouche.catalog.v1.DatasetClass\x12\x13\n\x0bimage_count\x18\x06 \x01(\x03\x12\x18\n\x10\x61nnotation_count\x18\x07 \x01(\x03\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x14\x43reateDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x07\x63lasses\x18\x02 \x03(\x0b\x32\".cartouche.catalog.v1.DatasetClass\"G\n\x15\x43reateDatasetResponse\x12.\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1d.cartouche.catalog.v1.Dataset\")\n\x11GetDatasetRequest\x12\x14\n\x0c\x64\x61taset_name\x18\x01 \x01(\t\"D\n\x12GetDatasetResponse\x12.\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1d.cartouche.catalog.v1.Dataset\"4\n\x13ListDatasetsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x05\"V\n\x14ListDatasetsResponse\x12/\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1d.cartouche.catalog.v1.Dataset\x12\r\n\x05total\x18\x02 \x01(\x03\"r\n\rPutImagesOpen\x12\x14\n\x0c\x64\x61taset_name\x18\x01 \x01(\t\x12\x16\n\x0e\x63reate_dataset\x18\x02 \x01(\x08\x12\x33\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\".cartouche.catalog.v1.DatasetClass\"\x8e\x01\n\x08PutImage\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x13\n\x0b\x61nnotations\x18\x04 \x01(\x0c\x12\x0e\n\x04size\x18\x05 \x01(\x03H\x00\x12\x14\n\nobject_key\x18\x06 \x01(\tH\x00\x12\x10\n\x06sha256\x18\x07 \x01(\tH\x00\x42\x08\n\x06source\"\x94\x01\n\x10PutImagesRequest\x12\x33\n\x04open\x18\x01 \x01(\x0b\x32#.cartouche.catalog.v1.PutImagesOpenH\x00\x12/\n\x05image\x18\x02 \x01(\x0b\x32\x1e.cartouche.catalog.v1.PutImageH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x42\t\n\x07message\"\xa4\x01\n\x11PutImagesResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x34\n\x06result\x18\x02 \x01(\x0e\x32$.cartouche.catalog.v1.PutImageResult\x12\x10\n\x08image_id\x18\x03 \x01(\t\x12\x18\n\x10\x61nnotation_count\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t*\xd2\x01\n\x0ePutImageResult\x12 \n\x1cPUT_IMAGE_RESULT_UNSPECIFIED\x10\x00\x12\x1c\n\x18PUT_IMAGE_RESULT_CREATED\x10\x01\x12\x1c\n\x18PUT_IMAGE_RESULT_UPDATED\x10\x02\x12\x1e\n\x1aPUT_IMAGE_RESULT_UNCHANGED\x10\x03\x12\x1d\n\x19PUT_IMAGE_RESULT_REJECTED\x10\x04\x12#\n\x1fPUT_IMAGE_RESULT_CONTENT_NEEDED\x10\x05\x32\xa4\x03\n\x0e\x43\x61talogService\x12h\n\rCreateDataset\x12*.cartouche.catalog.v1.CreateDatasetRequest\x1a+.cartouche.catalog.v1.CreateDatasetResponse\x12_\n\nGetDataset\x12\'.cartouche.catalog.v1.GetDatasetRequest\x1a(.cartouche.catalog.v1.GetDatasetResponse\x12\x65\n\x0cListDatasets\x12).cartouche.catalog.v1.ListDatasetsRequest\x1a*.cartouche.catalog.v1.ListDatasetsResponse\x12`\n\tPutImages\x12&.cartouche.catalog.v1.PutImagesRequest\x1a\'.cartouche.catalog.v1.PutImagesResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cartouche.catalog.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUTIMAGERESULT']._serialized_start=1763
-  _globals['_PUTIMAGERESULT']._serialized_end=1973
+  _globals['_PUTIMAGERESULT']._serialized_start=1786
+  _globals['_PUTIMAGERESULT']._serialized_end=1996
   _globals['_DATASETCLASS']._serialized_start=102
-  _globals['_DATASETCLASS']._serialized_end=267
-  _globals['_CLASSATTRIBUTE']._serialized_start=269
-  _globals['_CLASSATTRIBUTE']._serialized_end=329
-  _globals['_SKELETON']._serialized_start=331
-  _globals['_SKELETON']._serialized_end=443
-  _globals['_SKELETONNODE']._serialized_start=445
-  _globals['_SKELETONNODE']._serialized_end=495
-  _globals['_SKELETONEDGE']._serialized_start=497
-  _globals['_SKELETONEDGE']._serialized_end=537
-  _globals['_DATASET']._serialized_start=540
-  _globals['_DATASET']._serialized_end=762
-  _globals['_CREATEDATASETREQUEST']._serialized_start=764
-  _globals['_CREATEDATASETREQUEST']._serialized_end=853
-  _globals['_CREATEDATASETRESPONSE']._serialized_start=855
-  _globals['_CREATEDATASETRESPONSE']._serialized_end=926
-  _globals['_GETDATASETREQUEST']._serialized_start=928
-  _globals['_GETDATASETREQUEST']._serialized_end=969
-  _globals['_GETDATASETRESPONSE']._serialized_start=971
-  _globals['_GETDATASETRESPONSE']._serialized_end=1039
-  _globals['_LISTDATASETSREQUEST']._serialized_start=1041
-  _globals['_LISTDATASETSREQUEST']._serialized_end=1093
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=1095
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=1181
-  _globals['_PUTIMAGESOPEN']._serialized_start=1183
-  _globals['_PUTIMAGESOPEN']._serialized_end=1297
-  _globals['_PUTIMAGE']._serialized_start=1300
-  _globals['_PUTIMAGE']._serialized_end=1442
-  _globals['_PUTIMAGESREQUEST']._serialized_start=1445
-  _globals['_PUTIMAGESREQUEST']._serialized_end=1593
-  _globals['_PUTIMAGESRESPONSE']._serialized_start=1596
-  _globals['_PUTIMAGESRESPONSE']._serialized_end=1760
-  _globals['_CATALOGSERVICE']._serialized_start=1976
-  _globals['_CATALOGSERVICE']._serialized_end=2396
+  _globals['_DATASETCLASS']._serialized_end=290
+  _globals['_CLASSATTRIBUTE']._serialized_start=292
+  _globals['_CLASSATTRIBUTE']._serialized_end=352
+  _globals['_SKELETON']._serialized_start=354
+  _globals['_SKELETON']._serialized_end=466
+  _globals['_SKELETONNODE']._serialized_start=468
+  _globals['_SKELETONNODE']._serialized_end=518
+  _globals['_SKELETONEDGE']._serialized_start=520
+  _globals['_SKELETONEDGE']._serialized_end=560
+  _globals['_DATASET']._serialized_start=563
+  _globals['_DATASET']._serialized_end=785
+  _globals['_CREATEDATASETREQUEST']._serialized_start=787
+  _globals['_CREATEDATASETREQUEST']._serialized_end=876
+  _globals['_CREATEDATASETRESPONSE']._serialized_start=878
+  _globals['_CREATEDATASETRESPONSE']._serialized_end=949
+  _globals['_GETDATASETREQUEST']._serialized_start=951
+  _globals['_GETDATASETREQUEST']._serialized_end=992
+  _globals['_GETDATASETRESPONSE']._serialized_start=994
+  _globals['_GETDATASETRESPONSE']._serialized_end=1062
+  _globals['_LISTDATASETSREQUEST']._serialized_start=1064
+  _globals['_LISTDATASETSREQUEST']._serialized_end=1116
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=1118
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=1204
+  _globals['_PUTIMAGESOPEN']._serialized_start=1206
+  _globals['_PUTIMAGESOPEN']._serialized_end=1320
+  _globals['_PUTIMAGE']._serialized_start=1323
+  _globals['_PUTIMAGE']._serialized_end=1465
+  _globals['_PUTIMAGESREQUEST']._serialized_start=1468
+  _globals['_PUTIMAGESREQUEST']._serialized_end=1616
+  _globals['_PUTIMAGESRESPONSE']._serialized_start=1619
+  _globals['_PUTIMAGESRESPONSE']._serialized_end=1783
+  _globals['_CATALOGSERVICE']._serialized_start=1999
+  _globals['_CATALOGSERVICE']._serialized_end=2419
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,7 @@ class DatasetClass(_message.Message):
     COLOR_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     SKELETON_FIELD_NUMBER: _builtins.int
+    SUPERCATEGORY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """1 to 120 characters, unique within the dataset."""
     type: _builtins.str
@@ -71,6 +72,10 @@ class DatasetClass(_message.Message):
     color: _builtins.str
     """"#rrggbb", or another name of a colour of at most 32 characters; empty:
     "#808080".
+    """
+    supercategory: _builtins.str
+    """The group that the class belongs to, of at most 120 characters; empty:
+    none.
     """
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassAttribute]:
@@ -88,10 +93,11 @@ class DatasetClass(_message.Message):
         color: _builtins.str = ...,
         attributes: _abc.Iterable[Global___ClassAttribute] | None = ...,
         skeleton: Global___Skeleton | None = ...,
+        supercategory: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["skeleton", b"skeleton"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "color", b"color", "name", b"name", "skeleton", b"skeleton", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "color", b"color", "name", b"name", "skeleton", b"skeleton", "supercategory", b"supercategory", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
