@@ -17,6 +17,7 @@ from workers.archive.reader import (
     read_local_header,
 )
 from workers.archive_assembly import Summary
+from workers.entry_names import EntryNames, clash
 from workers.failures import PermanentFailure
 from workers.leases import Held
 
@@ -54,7 +55,8 @@ class ArchiveDamaged(PermanentFailure):
 def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str | None:
     """Opens the archive and checks it.
 
-    Always: its size, the end record, every directory record, and every entry that is no
+    Always: its size, the end record, every directory record, that no two entries share a
+    name, and every entry that is no
     image: its CRC-32, and its content as the readers of the format take it, down to the
     counts; with `depth` "full" every image too, else a sample. Returns
     the SHA-256 of the archive where the whole of it was read.
@@ -66,6 +68,7 @@ def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str
     """
     reading = _Reading(store, held, expected)
     tally = _Tallies(expected.info)
+    names = EntryNames()
     stat = store.stat(store.exports_bucket, expected.key)
     if stat is None or stat.size != expected.size:
         raise ArchiveDamaged(
@@ -80,8 +83,10 @@ def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str
     step = max(1, expected.stored_images // SAMPLED_IMAGES)
     for index in range(expected.stored_images):
         record = _next(records)
-        if not whole and index % step == 0:
-            reading.check_entry(record)
+        if not whole:
+            names.add(record.name)
+            if index % step == 0:
+                reading.check_entry(record)
     # Text entries lie in the order of the directory, and so are read in one go.
     start = 0 if whole else expected.text_start
     digest = hashlib.sha256() if whole else None
@@ -92,9 +97,14 @@ def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str
     for index, record in enumerate(records):
         if record.offset != position:
             raise ArchiveDamaged(f"entry {record.name!r} is not where the directory says")
+        names.add(record.name)
         is_image = whole and index < expected.stored_images
         position += _check_stream(stream, record, None if is_image else tally)
     tally.compare(expected.summary)
+    if suspects := names.suspects():
+        found = clash((record.name for record in reading.directory()), suspects)
+        if found is not None:
+            raise ArchiveDamaged(f"{found[0]!r} and {found[1]!r} are one name for file systems")
     if position != expected.directory_start:
         raise ArchiveDamaged("there are bytes between its entries and its directory")
     if digest is None:

@@ -1,7 +1,8 @@
 """plan_export: freezes the selection, and cuts it into segments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from services.catalog import selection
@@ -11,14 +12,18 @@ from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
 from services.exports.model import archive_key, staging_prefix
 from services.exports.progress import PlannedSegment
-from services.formats.common.export import ExportInfo
+from services.formats import manifest
+from services.formats.common.export import ExportImage, ExportInfo
+from services.formats.registry import FORMATS
 from workers.archive.segments import SegmentCutter, part_size
 from workers.context import WorkerContext
-from workers.export_info import export_info
+from workers.entry_names import EntryNames, clash
+from workers.export_info import VERSION, export_info
 from workers.failures import PermanentFailure
 from workers.image_entries import image_entry_size
 from workers.leases import Held
 from workers.segment_manifest import Block, ManifestWriter, PlannedImage, blocks, planned_image
+from workers.segment_text import documents
 from workers.staging import StoreStaging, stage_of
 
 #: Bytes of annotations a segment holds at most, where the images allow it.
@@ -72,18 +77,21 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         annotation_count = sum(
             found.annotation_count for found in selection.shape_totals_of(connection, chosen)
         )
-        images = _images(connection, chosen, info)
+        names = EntryNames(_document_paths(info))
+        images = _named(_images(connection, chosen, info), info, names)
         known = totals.annotation_bytes + (totals.image_bytes if info.include_images else 0)
         if known <= context.settings.part_size and totals.image_count <= SMALL_IMAGES:
             found = list(blocks(images, info.include_images))
             if not found:
                 raise _empty(info)
+            _prove(names, _images(connection, chosen, info), info)
             return SmallPlan(claim, found)
         size = part_size(known, context.settings.part_size)
         cutter = SegmentCutter(
             totals.image_bytes if info.include_images else 0, size, min(TEXT_LIMIT, size)
         )
         segments = _write_manifests(context, held, claim, info, cutter, images)
+        _prove(names, _images(connection, chosen, info), info)
     if not segments:
         raise _empty(info)
     return SegmentedPlan(
@@ -101,6 +109,48 @@ def _images(connection: Transaction, chosen: Selection, info: ExportInfo) -> Ite
         planned = planned_image(selected)
         if not doubtful or planned.image.selected(info):
             yield planned
+
+
+def _document_paths(info: ExportInfo) -> Iterator[str]:
+    yield manifest.README_PATH
+    for document in documents(info, VERSION):
+        yield document.path
+
+
+def _entry_paths(image: ExportImage, info: ExportInfo) -> Iterator[str]:
+    writer = FORMATS[info.format].writer
+    if info.include_images:
+        yield writer.image_path(image, info)
+    yield from writer.file_paths(image, info)
+
+
+def _named(
+    images: Iterable[PlannedImage], info: ExportInfo, names: EntryNames
+) -> Iterator[PlannedImage]:
+    """The images, whose entries are noted as they pass."""
+    for planned in images:
+        for path in _entry_paths(planned.image, info):
+            names.add(path)
+        yield planned
+
+
+def _prove(names: EntryNames, images: Iterable[PlannedImage], info: ExportInfo) -> None:
+    """That the entries noted in `names`, of these images, have names of their own.
+
+    Raises:
+        PermanentFailure: two have not. Names are made so that this cannot be
+            (`services.catalog.names`), but for datasets that an older version imported.
+    """
+    suspects = names.suspects()
+    if not suspects:
+        return
+    paths = (path for planned in images for path in _entry_paths(planned.image, info))
+    found = clash(chain(_document_paths(info), paths), suspects)
+    if found is not None:
+        raise PermanentFailure(
+            f"The archive would hold {found[0]!r} and {found[1]!r}, of which unpacking would lose "
+            "one. Import one of the images under another path, then create the export again."
+        )
 
 
 def _write_manifests(

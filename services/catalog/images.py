@@ -7,14 +7,22 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import Connection, Row, and_, bindparam, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.annotations import ValidAnnotations, normalise
 from services.catalog.content import Content
 from services.catalog.datasets import append_classes
 from services.catalog.model import IMAGE_STATUSES, SPLITS, ClassAttribute, DatasetClass
-from services.catalog.names import archive_name, name_key
+from services.catalog.names import (
+    archive_name,
+    folded,
+    folders_of,
+    has_image_extension,
+    name_key,
+    safe_name,
+    split_extension,
+)
 from services.catalog.shapes import extent_of
 from services.catalog.totals import CountedImage, TotalsChange, class_set_numbers
 from services.database.clock import now
@@ -23,6 +31,8 @@ from services.database.tables import contents, datasets, images
 from services.errors import Invalid
 
 MAX_PATH_BYTES = 1024
+#: What counts of an image that gets a number in its name.
+_RENAMED = (images.c.path, images.c.number, images.c.status, images.c.class_set_number)
 
 
 class PutResult(StrEnum):
@@ -300,7 +310,8 @@ def _write(connection: Connection, batch: _Batch) -> None:
 def _find_collisions(
     connection: Connection, dataset_id: str, batch: _Batch, change: TotalsChange
 ) -> None:
-    """Marks the images, new and old, whose `name_key` an image with a smaller path has too."""
+    """Marks the images, new and old, whose `name_key` an image with a smaller path has too, and
+    those whose whole name is that of a folder of another image."""
     keys = {values["name_key"] for values in batch.inserts}
     if not keys:
         return
@@ -318,8 +329,45 @@ def _find_collisions(
             ),
         )
         .values(collides=True)
-        .returning(images.c.path, images.c.number, images.c.status, images.c.class_set_number)
+        .returning(*_RENAMED)
     )
-    for row in found.all():
+    for row in [*found.all(), *_mark_like_folders(connection, dataset_id, batch)]:
         if archive_name(row.path, row.number, False) == row.path:
             change.rename(row.path, row.status, row.class_set_number)
+
+
+def _mark_like_folders(
+    connection: Connection, dataset_id: str, batch: _Batch
+) -> Sequence[Row[Any]]:
+    """Marks the images, new and old, whose whole name is that of a folder of another image, new
+    or old. A folder is never named like an image file, so few names come into question."""
+    whole = {values["id"]: folded(safe_name(values["path"])) for values in batch.inserts}
+    folders = {folder for key in whole.values() for folder in folders_of(key)}
+    mine = and_(images.c.dataset_id == dataset_id, ~images.c.collides)
+    ids = {
+        row.id
+        for row in connection.execute(
+            select(images.c.id, images.c.path).where(
+                mine, images.c.name_key.in_({split_extension(folder)[0] for folder in folders})
+            )
+        )
+        if folded(safe_name(row.path)) in folders
+    }
+    for values in batch.inserts:
+        key = whole[values["id"]]
+        if not has_image_extension(key) and connection.scalar(
+            # "0" is what follows "/".
+            select(images.c.id)
+            .where(
+                images.c.dataset_id == dataset_id,
+                images.c.name_key > f"{key}/",
+                images.c.name_key < f"{key}0",
+            )
+            .limit(1)
+        ):
+            ids.add(values["id"])
+    if not ids:
+        return []
+    return connection.execute(
+        images.update().where(mine, images.c.id.in_(ids)).values(collides=True).returning(*_RENAMED)
+    ).all()

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator, Set
 from posixpath import splitext
 
 #: UTF-8 bytes of one component: room below the 255 of file systems for a second extension.
@@ -22,6 +23,7 @@ _RESERVED = re.compile(
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # Letters and marks without a glyph, which the categories do not tell.
 _HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+_JSON = ".json"
 _NUMBERED = re.compile(r"~[0-9]+$")
 _BLANK_OR_DOT = re.compile(r"[\s.]+$")
 
@@ -33,21 +35,49 @@ def safe_name(path: str) -> str:
     characters, names and characters that Windows reserves, hidden files, and blanks or dots
     at the end of a name or stem; each component has at most 200 bytes of UTF-8. Whatever is
     not allowed becomes `_`. A folder that is named like an image or a JSON file gets a `_`,
-    so that no file of an archive takes its place. Safe names stay as they are.
+    so that no file of an archive takes its place; so does an image that is named like a JSON
+    file, as some formats put those beside the images. Safe names stay as they are.
     """
     *folders, name = [part for part in path.split("/") if part not in ("", ".")] or ["_"]
-    return "/".join([*(_safe_folder(folder) for folder in folders), _safe_component(name)])
+    return "/".join([*(_safe_folder(folder) for folder in folders), _safe_file(name)])
+
+
+def split_extension(name: str) -> tuple[str, str]:
+    """A name, with or without folders, as its stem and its extension with the dot.
+
+    The one rule of what an extension is: from the last dot of the last component, unless
+    only dots stand before it. Many names have none.
+    """
+    return splitext(name)
+
+
+def folded(name: str) -> str:
+    """What file systems compare that ignore case and composition (Unicode 3.13, D145:
+    canonical caseless matching)."""
+    if name.isascii():
+        return name.lower()
+    folded = unicodedata.normalize("NFD", name).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded))
+
+
+def folders_of(path: str) -> Iterator[str]:
+    """The folders that a path lies in, from the innermost."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def has_image_extension(path: str) -> bool:
+    """Whether a path ends as image files do."""
+    return split_extension(path)[1].lower() in IMAGE_EXTENSIONS
 
 
 def name_key(path: str) -> str:
     """What two archive names must not share: the safe path without its extension, caseless.
 
-    Several formats pair files by stem, and several file systems ignore case (Unicode 3.13,
-    D145: canonical caseless matching).
+    Several formats pair files by stem, and several file systems ignore case.
     """
-    stem = splitext(safe_name(path))[0]
-    folded = unicodedata.normalize("NFD", stem).casefold()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded))
+    return folded(split_extension(safe_name(path))[0])
 
 
 def archive_name(path: str, number: int, collides: bool) -> str:
@@ -56,14 +86,15 @@ def archive_name(path: str, number: int, collides: bool) -> str:
     Args:
         path: folder and file name in the dataset.
         number: the image's number, unique in the dataset.
-        collides: whether an image with a smaller path has the same `name_key`.
+        collides: whether an image with a smaller path has the same `name_key`, or another
+            image lies in a folder of this name.
 
     The safe name, with `~number` after the stem where it collides or looks as if it had
     been numbered: then a number at the end of a stem always is the image's own, so that no
     two images of a dataset share a `name_key`.
     """
     name = safe_name(path)
-    stem, extension = splitext(name)
+    stem, extension = split_extension(name)
     if not collides and not _NUMBERED.search(stem):
         return name
     folder, slash, last = stem.rpartition("/")
@@ -73,9 +104,17 @@ def archive_name(path: str, number: int, collides: bool) -> str:
 
 
 def _safe_folder(name: str) -> str:
-    name = _safe_component(name)
-    if splitext(name)[1].lower() in IMAGE_EXTENSIONS | {".json"}:
-        name = f"{_cut(name, MAX_COMPONENT - 1)}_"
+    return _without(IMAGE_EXTENSIONS | {_JSON}, _safe_component(name))
+
+
+def _safe_file(name: str) -> str:
+    return _without({_JSON}, _safe_component(name))
+
+
+def _without(extensions: Set[str], name: str) -> str:
+    """The component, with a `_` at its end where it has one of these extensions."""
+    if split_extension(name)[1].lower() in extensions:
+        return f"{_cut(name, MAX_COMPONENT - 1)}_"
     return name
 
 
@@ -86,7 +125,7 @@ def _safe_component(name: str) -> str:
     name = unicodedata.normalize("NFC", _BLANK_OR_DOT.sub("", name.lstrip()))
     if name.startswith("."):
         name = f"_{name[1:]}"
-    stem, extension = splitext(name)
+    stem, extension = split_extension(name)
     extension = _cut(extension, _MAX_EXTENSION)
     room = MAX_COMPONENT - len(extension.encode())
     stem = _cut(stem, room)

@@ -86,7 +86,7 @@ images = Table(
     Column("path", _Path, nullable=False),
     # What must be unique in an archive: the safe path in folded case, without its ending.
     Column("name_key", _Path, nullable=False),
-    # An image with a smaller path has the same key.
+    # An image with a smaller path has the same key, or another lies in a folder of this name.
     Column("collides", Boolean, nullable=False),
     Column("class_set_number", BigInteger, nullable=False),
     Column("status", String(10), nullable=False),

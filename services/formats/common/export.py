@@ -1,12 +1,12 @@
 """What is exported: the export's parameters, and one image of its snapshot."""
 
 from dataclasses import dataclass
-from posixpath import splitext
 from typing import Any
 
 import orjson
 
 from services.catalog.model import DatasetClass
+from services.catalog.names import split_extension
 from services.formats.common.keypoints import joints_of, skeletons
 
 #: The top folder of an archive for each split, where an export asks for them.
@@ -71,7 +71,7 @@ class ExportImage:
     @property
     def stem(self) -> str:
         """The name without its extension; unique in the dataset too."""
-        return splitext(self.name)[0]
+        return split_extension(self.name)[0]
 
     @property
     def split_folder(self) -> str:

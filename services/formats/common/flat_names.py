@@ -1,6 +1,6 @@
 """File names without folders, for readers that take none."""
 
-from services.catalog.names import MAX_COMPONENT
+from services.catalog.names import MAX_COMPONENT, split_extension
 from services.formats.common.export import ExportImage
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import FLATTENED
@@ -15,12 +15,20 @@ def flat_name(image: ExportImage) -> str:
     folder, slash, name = image.name.rpartition("/")
     if not slash:
         return name
-    stem, dot, extension = name.rpartition(".")
+    stem, extension = split_extension(name)
     suffix = f"~{image.number}"
-    ending = f"{suffix}{dot}{extension}"
+    ending = f"{suffix}{extension}"
+    if not extension:
+        # A dot of a folder would begin one.
+        folder = folder.replace(".", "_")
     head = f"{folder.replace('/', '_')}_{stem.removesuffix(suffix)}"
     room = MAX_COMPONENT - len(ending.encode())
     return head.encode()[:room].decode(errors="ignore").rstrip(" .") + ending
+
+
+def flat_stem(image: ExportImage) -> str:
+    """The same without its extension, by which readers find an image's text; unique too."""
+    return split_extension(flat_name(image))[0]
 
 
 def report_flat_name(image: ExportImage, losses: LossReport) -> None:

@@ -80,6 +80,10 @@ class Writer(Protocol):
         """Where the image file lies in the archive (also when images are left out)."""
         ...
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """Where the per-image files lie that `render` makes; known without rendering."""
+        ...
+
     def layout(self, info: ExportInfo) -> str:
         """A few lines for the archive's README: what lies where, and how to read it."""
         ...

@@ -21,7 +21,7 @@ import orjson
 import yaml
 
 from services.formats.common.export import SPLIT_FOLDERS, ExportImage, ExportInfo
-from services.formats.common.flat_names import flat_name, report_flat_name
+from services.formats.common.flat_names import flat_name, flat_stem, report_flat_name
 from services.formats.common.geometry import Box, Point
 from services.formats.common.kinds import AREAS, of_kinds
 from services.formats.common.loss_report import LossReport
@@ -72,6 +72,10 @@ class YoloLayout(ABC):
         """`images/<split>/<name>`, or `<split>/images/<name>` where the export has splits."""
         return f"{_folder(image.split, info, 'images')}/{flat_name(image)}"
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """`labels/<split>/<stem>.txt`, or `<split>/labels/<stem>.txt`."""
+        return (f"{_folder(image.split, info, 'labels')}/{flat_stem(image)}.txt",)
+
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
         split = "<train|valid|test>/{}" if info.organize_by_split else "{}/<train|val|test>"
@@ -109,8 +113,7 @@ class YoloLayout(ABC):
                 losses.add(ROW_TWICE, item.id)
             rows[row] = None
         rendered.annotation_count = len(rows)
-        stem = flat_name(image).rpartition(".")[0]
-        path = f"{_folder(image.split, info, 'labels')}/{stem}.txt"
+        (path,) = self.file_paths(image, info)
         rendered.files.append((path, "".join(f"{row}\n" for row in rows).encode()))
         return rendered
 

@@ -57,6 +57,10 @@ class Csv:
         """`images/<name>`, under the split's folder where the export has them."""
         return f"{image.folder(info)}images/{image.name}"
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """None: all text is in documents."""
+        return ()
+
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
         return "".join(

@@ -38,6 +38,10 @@ class Darwin:
         """`images/<name>`, under the split's folder where the export has them."""
         return f"{image.folder(info)}images/{image.name}"
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """`releases/latest/annotations/<stem>.json`."""
+        return (f"{image.folder(info)}{_RELEASE}{image.stem}.json",)
+
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
         return "".join(
@@ -88,7 +92,7 @@ class Darwin:
             },
             "annotations": annotations,
         }
-        path = f"{image.folder(info)}{_RELEASE}{image.stem}.json"
+        (path,) = self.file_paths(image, info)
         rendered.files.append((path, orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)))
         return rendered
 

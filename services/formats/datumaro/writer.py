@@ -41,6 +41,10 @@ class Datumaro:
         folder = image.folder(info)
         return f"{folder}images/{_subset(folder)}/{image.name}"
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """None: all text is in documents."""
+        return ()
+
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
         return (

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.flat_names import flat_name, report_flat_name
+from services.formats.common.flat_names import flat_name, flat_stem, report_flat_name
 from services.formats.common.geometry import OrientedBox, clamp_point, flat
 from services.formats.common.kinds import AREAS, of_kinds
 from services.formats.common.objects import objects
@@ -33,6 +33,10 @@ class Dota:
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`<split>/images/<name>`; the split is `default` where the export has none."""
         return f"{_folder(image, info)}images/{flat_name(image)}"
+
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """`<split>/labelTxt/<stem>.txt`."""
+        return (f"{_folder(image, info)}labelTxt/{flat_stem(image)}.txt",)
 
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
@@ -71,8 +75,7 @@ class Dota:
                 difficult = int(_is_difficult(item.attributes))
                 lines.append(f"{corners} {names[item.class_name]} {difficult}\n")
         rendered.annotation_count = len(lines)
-        stem = flat_name(image).rpartition(".")[0]
-        path = f"{_folder(image, info)}labelTxt/{stem}.txt"
+        (path,) = self.file_paths(image, info)
         rendered.files.append((path, "".join(lines).encode()))
         return rendered
 

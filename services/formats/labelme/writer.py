@@ -47,6 +47,10 @@ class LabelMe:
         """`images/<name>`, under the split's folder where the export has them."""
         return f"{image.folder(info)}images/{image.name}"
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """`images/<stem>.json`; no image is named like a JSON file (`services.catalog.names`)."""
+        return (f"{image.folder(info)}images/{image.stem}.json",)
+
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
         text = "".join(
@@ -92,7 +96,7 @@ class LabelMe:
             "imageHeight": image.height,
             "imageWidth": image.width,
         }
-        path = f"{image.folder(info)}images/{image.stem}.json"
+        (path,) = self.file_paths(image, info)
         rendered.files.append((path, orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)))
         return rendered
 

@@ -12,7 +12,6 @@ Datumaro writes them.
 
 import re
 from collections.abc import Iterator, Sequence
-from posixpath import splitext
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,7 +19,7 @@ import orjson
 
 from services.formats.common.attributes import attribute_text, take_flag
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.flat_names import flat_name, report_flat_name
+from services.formats.common.flat_names import flat_name, flat_stem, report_flat_name
 from services.formats.common.geometry import TOLERANCE, Box
 from services.formats.common.keypoints import trainable_box
 from services.formats.common.loss_report import LossReport
@@ -56,6 +55,10 @@ class PascalVoc:
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`VOCdevkit/VOC2012/JPEGImages/<name>`, under the split's folder if there is one."""
         return f"{image.folder(info)}{_DEVKIT}JPEGImages/{flat_name(image)}"
+
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """`VOCdevkit/VOC2012/Annotations/<stem>.xml`."""
+        return (f"{image.folder(info)}{_DEVKIT}Annotations/{flat_stem(image)}.xml",)
 
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
@@ -101,7 +104,7 @@ class PascalVoc:
         rendered.annotation_count = len(texts)
         report_flat_name(image, losses)
         name = flat_name(image)
-        stem = splitext(name)[0]
+        stem = flat_stem(image)
         if stem.startswith("#"):
             losses.add(NAME_IS_COMMENT, image.id)
         folder = image.folder(info)
@@ -113,7 +116,7 @@ class PascalVoc:
             "<depth>3</depth></size>\n<segmented>0</segmented>\n"
             f"{''.join(texts)}</annotation>\n"
         )
-        path = f"{folder}{_DEVKIT}Annotations/{stem}.xml"
+        (path,) = self.file_paths(image, info)
         rendered.files.append((path, value.encode()))
         for path in _list_paths(folder):
             rendered.rows[path, "stems"] = [f"{stem}\n".encode()]

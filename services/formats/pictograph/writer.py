@@ -23,6 +23,10 @@ class Pictograph:
         """`images/<name>`, under the split's folder where the export has them."""
         return f"{image.folder(info)}images/{image.name}"
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """`annotations/<name>.json`."""
+        return (f"{image.folder(info)}annotations/{image.name}.json",)
+
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
         folder = "<train|valid|test>/" if info.organize_by_split else ""
@@ -74,7 +78,7 @@ class Pictograph:
         }
         rendered = Rendered.start(image, count)
         rendered.annotation_count = count
-        path = f"{image.folder(info)}annotations/{image.name}.json"
+        (path,) = self.file_paths(image, info)
         rendered.files.append((path, orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)))
         return rendered
 

@@ -34,6 +34,10 @@ class RoboflowCoco:
         """`<train|valid|test>/<name>`, whether or not the export asks for splits."""
         return f"{image.split_folder}{flat_name(image)}"
 
+    def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
+        """None: all text is in documents."""
+        return ()
+
     def layout(self, info: ExportInfo) -> str:
         """What the README says."""
         return (

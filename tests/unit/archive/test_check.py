@@ -1,0 +1,110 @@
+"""The check of a finished archive refuses what is not as it was built."""
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+
+from services.formats.common.export import ExportInfo
+from services.storage import ObjectStore
+from tests.unit.formats.archives import box, image, info
+from workers.archive.deflate import crc32
+from workers.archive.entries import Entry, Method, local_header, pack_record
+from workers.archive_assembly import Assembly
+from workers.check import ArchiveDamaged, Expected, check
+from workers.export_info import VERSION
+from workers.leases import Held
+from workers.segment_manifest import PlannedImage
+from workers.segment_text import SegmentText
+from workers.staging import MemoryStaging
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """What the check asks of a store and of a lease."""
+
+    data: bytes
+    exports_bucket = "exports"
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def stat(self, bucket: str, key: str) -> "InMemory":
+        return self
+
+    def read_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
+
+    def check(self) -> None:
+        pass
+
+
+def built(export: ExportInfo, names: list[str], photo: bytes = b"photo") -> tuple[bytes, Expected]:
+    """An archive of images that lie under these names, and what its check must expect."""
+    staging, text = MemoryStaging(), SegmentText(export, VERSION)
+    images = [image([box(f"{n}", 1, 1, 5, 5)], n, n) for n in range(1, len(names) + 1)]
+    text.add([PlannedImage(one, "key", 0) for one in images])
+    staged, result = text.pieces()
+    body, records = b"", b""
+    for name in names:
+        entry = Entry(name, crc32(photo), len(photo), len(photo), Method.STORED)
+        records += pack_record(entry, len(body))
+        body += local_header(entry) + photo
+    for key, data in (*staged.items(), ("images", body), ("image_records", records)):
+        staging.put(f"1-{key}", data)
+    known = {"length": len(body), "crc32": crc32(body)}
+    assembly = Assembly(export, [{**result, "stage": "1-", "images": known}], staging)
+    data = b"".join(assembly)
+    expected = Expected(
+        key="archive.zip",
+        size=len(data),
+        text_start=assembly.text_start,
+        directory_start=assembly.directory_start,
+        entry_count=assembly.entry_count,
+        stored_images=len(names),
+        summary=assembly.summary,
+        info=export,
+    )
+    return data, expected
+
+
+def checked(data: bytes, expected: Expected, depth: str) -> str | None:
+    archive: Any = InMemory(data)
+    return check(cast(ObjectStore, archive), cast(Held, archive), expected, depth)
+
+
+@pytest.mark.parametrize("depth", ["sample", "full"])
+@pytest.mark.parametrize(
+    ("names", "clash"),
+    [
+        (["images/a.jpg", "images/b.jpg", "images/b/c.jpg"], ()),
+        (["images/a.jpg", "images/b.jpg", "images/a.jpg"], ("images/a.jpg", "images/a.jpg")),
+        (["images/É.jpg", "images/e\u0301.JPG"], ("images/É.jpg", "images/e\u0301.JPG")),
+        (["images/cam", "images/cam/a.jpg"], ("images/cam", "images/cam/a.jpg")),
+        (["images/a.jpg", "Data.yaml"], ("Data.yaml", "data.yaml")),
+    ],
+)
+def test_names_that_file_systems_take_for_one_are_refused(
+    depth: str, names: list[str], clash: tuple[str, ...]
+) -> None:
+    data, expected = built(info("yolo", include_images=True), names)
+    if not clash:
+        assert (checked(data, expected, depth) is not None) == (depth == "full")
+        return
+    with pytest.raises(ArchiveDamaged) as refused:
+        checked(data, expected, depth)
+    first, second = clash
+    assert f"{first!r} and {second!r} are one name" in str(refused.value)
+
+
+def test_a_flipped_bit_is_refused() -> None:
+    data, expected = built(info("coco", include_images=True), ["images/a.jpg"])
+    assert checked(data, expected, "sample") is None
+    for place in (40, expected.text_start + 60, expected.directory_start + 20):
+        flipped = bytearray(data)
+        flipped[place] ^= 1
+        with pytest.raises(ArchiveDamaged):
+            checked(bytes(flipped), expected, "sample")
+    with pytest.raises(ArchiveDamaged):
+        checked(data, replace(expected, entry_count=expected.entry_count + 1), "sample")
