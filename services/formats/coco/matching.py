@@ -1,21 +1,30 @@
 """Which file a COCO document means by an image, and which image by an annotation."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from services.formats.coco.categories import Id
+from services.formats.coco.documents import CocoDocument
+from services.formats.coco.values import identifier, kind
 from services.formats.common.finder import ImageFinder, SourceFolder
 from services.formats.common.name_finder import common_parts, parts_of
+from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue
 
 
 @dataclass(slots=True)
 class ListedImage:
-    """What the document says about one image file."""
+    """What the documents say about one image file."""
 
     width: Any = None
     height: Any = None
-    annotations: list[Any] = field(default_factory=list)
+    #: As the document says.
+    split: str | None = None
+    #: Rows, each with the position of its document.
+    annotations: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -27,81 +36,139 @@ class _Absent:
     count: int = 0
 
 
-def match(
-    document: dict[str, Any], images: ImageFinder, beside: SourceFolder
-) -> tuple[dict[str, ListedImage], list[ImportIssue]]:
-    """Pairs the document's images with files, and annotations with images.
+class _Matching:
+    """Pairs the images of documents with files, and annotations with images."""
 
-    Args:
-        document: holds lists `images` and `annotations`.
-        images: all image files.
-        beside: the folder that the document lies in.
+    def __init__(self, images: ImageFinder) -> None:
+        self.found: dict[str, ListedImage] = {}
+        self.issues: list[ImportIssue] = []
+        self._images = images
+
+    def take(self, position: int, document: CocoDocument) -> None:
+        """Takes the rows of one document."""
+        unreadable: Counter[str] = Counter()
+        by_id: dict[Id, ListedImage | _Absent] = {}
+        rows = []
+        for row in document.images:
+            key, name = _id_and_name(row)
+            if key is None or not name:
+                unreadable[_image_problem(row)] += 1
+            else:
+                rows.append((key, name, row))
+        beside = document.file.folder
+        paths = _paths([name for _, name, _ in rows], self._images, beside)
+        for key, name, row in rows:
+            if key in by_id:
+                problem = f"image id {shown(key)} is taken; skipped"
+                self.issues.append(ImportIssue(name, "IMAGE_ID_TWICE", problem, images=1))
+            else:
+                by_id[key] = self._listed(name, paths[name], row, document)
+        where = document.file.where
+        for problem, count in unreadable.items():
+            message = f"{problem}; {count:,} images skipped"
+            self.issues.append(ImportIssue(where, "IMAGE_UNREADABLE", message, images=count))
+        self._take_annotations(position, document, by_id)
+        for absent in by_id.values():
+            if isinstance(absent, _Absent):
+                reason, why = self._images.missing(absent.name)
+                message = f"{why}; skipped with {absent.count} annotations"
+                self.issues.append(ImportIssue(absent.name, reason, message, 1, absent.count))
+
+    def _listed(
+        self, name: str, path: str | None, row: dict[str, Any], document: CocoDocument
+    ) -> "ListedImage | _Absent":
+        if path is None:
+            return _Absent(name)
+        known = self.found.get(path)
+        if known is None:
+            known = self.found[path] = ListedImage(
+                _side(row.get("width")), _side(row.get("height")), document.split
+            )
+            return known
+        message = "is listed twice; the annotations of both were joined"
+        self.issues.append(ImportIssue(name, "IMAGE_LISTED_TWICE", message))
+        if document.split and known.split not in (None, document.split):
+            message = f"is in {known.split} and in {document.split}; {known.split} was taken"
+            self.issues.append(ImportIssue(name, "SPLIT_TWICE", message))
+        known.split = known.split or document.split
+        return known
+
+    def _take_annotations(
+        self, position: int, document: CocoDocument, by_id: "dict[Id, ListedImage | _Absent]"
+    ) -> None:
+        unreadable: Counter[str] = Counter()
+        for row in document.annotations:
+            if not isinstance(row, dict):
+                unreadable[f"an annotation is {kind(row)}, and must be an object"] += 1
+                continue
+            image_id = row.get("image_id")
+            key = image_id if type(image_id) is int else identifier(image_id)
+            if key is None:
+                problem = f"image_id is {kind(image_id)}, and must be a whole number"
+                unreadable[problem] += 1
+                continue
+            image = by_id.get(key)
+            if image is None:
+                message = f"its image id {shown(key)} is not in the list of images; skipped"
+                self.issues.append(
+                    ImportIssue(
+                        f"annotation {shown(row.get('id'))}",
+                        "IMAGE_UNKNOWN",
+                        message,
+                        annotations=1,
+                    )
+                )
+            elif isinstance(image, ListedImage):
+                image.annotations.append((position, row))
+            else:
+                image.count += 1
+        where = document.file.where
+        for problem, count in unreadable.items():
+            message = f"{problem}; {count:,} annotations skipped"
+            issue = ImportIssue(where, "ANNOTATION_UNREADABLE", message, annotations=count)
+            self.issues.append(issue)
+
+
+def match(
+    documents: Sequence[CocoDocument], images: ImageFinder
+) -> tuple[dict[str, ListedImage], list[ImportIssue]]:
+    """Pairs the documents' images with files, and annotations with images.
 
     Returns:
-        What the document says about each file that it lists, by path, and what fits nothing.
+        What the documents say about each file that they list, by path, and what fits nothing.
     """
-    issues = list(images.issues)
-    found: dict[str, ListedImage] = {}
-    by_id: dict[Any, ListedImage | _Absent] = {}
-    names = [row.get("file_name") if isinstance(row, dict) else None for row in document["images"]]
-    paths = _paths([name for name in names if isinstance(name, str)], images, beside)
-    for row, name in zip(document["images"], names, strict=True):
-        identifier = row.get("id") if isinstance(row, dict) else None
-        if not isinstance(name, str) or not isinstance(identifier, int | str):
-            issues.append(
-                ImportIssue(
-                    f"image {identifier}",
-                    "IMAGE_UNREADABLE",
-                    "needs an id and a file_name; skipped",
-                    images=1,
-                )
-            )
-            continue
-        path = paths[name]
-        if identifier in by_id:
-            issues.append(
-                ImportIssue(
-                    name, "IMAGE_ID_TWICE", f"image id {identifier} is taken; skipped", images=1
-                )
-            )
-        elif path is None:
-            by_id[identifier] = _Absent(name)
-        elif path in found:
-            issues.append(
-                ImportIssue(name, "IMAGE_LISTED_TWICE", "the annotations of both were joined")
-            )
-            by_id[identifier] = found[path]
-        else:
-            by_id[identifier] = found[path] = ListedImage(row.get("width"), row.get("height"))
-    for row in document["annotations"]:
-        image_id = row.get("image_id") if isinstance(row, dict) else None
-        if not isinstance(image_id, int | str) or image_id not in by_id:
-            identifier = row.get("id") if isinstance(row, dict) else None
-            issues.append(
-                ImportIssue(
-                    f"annotation {identifier}",
-                    "IMAGE_UNKNOWN",
-                    f"its image id {image_id} is not in the list of images; skipped",
-                    annotations=1,
-                )
-            )
-            continue
-        image = by_id[image_id]
-        if isinstance(image, ListedImage):
-            image.annotations.append(row)
-        else:
-            image.count += 1
-    for absent in by_id.values():
-        if isinstance(absent, _Absent):
-            reason, why = images.missing(absent.name)
-            message = f"{why}; skipped with {absent.count} annotations"
-            issues.append(ImportIssue(absent.name, reason, message, 1, absent.count))
-    issues += [
-        ImportIssue(path, "IMAGE_NOT_LISTED", "the document has no such image; skipped", images=1)
-        for path in images.paths
-        if path not in found
+    matching = _Matching(images)
+    for position, document in enumerate(documents):
+        matching.take(position, document)
+    unlisted = (path for path in images.paths if path not in matching.found)
+    message = "the document has no such image; skipped"
+    return matching.found, [
+        *images.issues,
+        *matching.issues,
+        *(ImportIssue(path, "IMAGE_NOT_LISTED", message, images=1) for path in unlisted),
     ]
-    return found, issues
+
+
+def _id_and_name(row: Any) -> tuple[Id | None, str]:
+    if not isinstance(row, dict):
+        return None, ""
+    key, name = row.get("id"), row.get("file_name")
+    key = key if type(key) is int else identifier(key)
+    return key, name if isinstance(name, str) and is_storable(name) else ""
+
+
+def _image_problem(row: Any) -> str:
+    if not isinstance(row, dict):
+        return f"an image is {kind(row)}, and must be an object"
+    if identifier(row.get("id")) is None:
+        return f"the id of an image is {kind(row.get('id'))}, and must be a whole number"
+    return f"the file_name of an image is {kind(row.get('file_name'))}, and must be text"
+
+
+def _side(value: Any) -> int | None:
+    """Pixels of a side; None: it says none."""
+    number = identifier(value)
+    return number if isinstance(number, int) and number > 0 else None
 
 
 def _paths(names: list[str], images: ImageFinder, beside: SourceFolder) -> dict[str, str | None]:

@@ -9,22 +9,29 @@ class with the skeleton, followed by a class for every joint; an occluded joint 
 carries the attribute `occluded`.
 """
 
-import json
-import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from services.formats.coco.categories import Category, dataset_classes, read_categories
+from services.formats.coco.categories import Category, Id, dataset_classes, read_categories
+from services.formats.coco.documents import read_documents
+from services.formats.coco.fields import left_out, own_attributes
 from services.formats.coco.matching import ListedImage, match
-from services.formats.common.annotations import annotation_id, bbox, has_area, keypoint, polygon
-from services.formats.common.finder import Annotations, ImageFinder, SourceFile
+from services.formats.coco.segmentation import rings_of
+from services.formats.coco.values import flag, identifier, kind, numbers
+from services.formats.common.annotations import (
+    annotation_id,
+    bbox,
+    has_area,
+    keypoint,
+    number_of,
+    polygon,
+)
+from services.formats.common.finder import Annotations, ImageFinder
 from services.formats.common.geometry import Box, Point, bounds
-from services.formats.common.rings import MaskError, decode_runs, outline, overlap, union_outline
-from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
-from services.formats.common.source_files import content_of
+from services.formats.common.plain_values import is_storable, shown
+from services.formats.common.source import ImportIssue, SourceDataset, SourceImage
 
 _NOT_LABELLED, _VISIBLE = 0, 2
 #: Pixels by which a box may differ from the joints it was made from.
@@ -41,116 +48,134 @@ class _Joint:
 
 
 def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
-    """Reads a COCO document; `annotations` is its file, or a folder with this one JSON file.
+    """Reads COCO documents; `annotations` is one, or a folder with those of all splits.
 
     Raises:
         ImportFailed: there is no such document, or it has no usable list of categories.
     """
-    file = _document_file(annotations)
-    document = _load(file)
-    categories = read_categories(document, str(file))
-    found, issues = match(document, images, file.folder)
-    rows = (row for image in found.values() for row in image.annotations)
+    documents, left = read_documents(annotations)
+    categories, joined = read_categories(documents)
+    found, unmatched = match(documents, images)
+
+    def rows() -> Iterator[tuple[Category, dict[str, Any]]]:
+        for image in found.values():
+            for position, row in image.annotations:
+                category = _category(row, categories[position])
+                if category is not None:
+                    yield category, row
+
     return SourceDataset(
-        classes=dataset_classes(categories, rows),
+        classes=dataset_classes(categories, rows()),
         paths=sorted(found),
-        load=lambda path: _Reader(path, found[path], categories).image(),
-        issues=issues,
+        load=lambda path: _Reader(path, found[path], categories, images).image(),
+        issues=[*left, *joined, *unmatched, *left_out(documents)],
     )
 
 
-def _document_file(annotations: Annotations) -> SourceFile:
-    if annotations.file:
-        return annotations.file
-    files = annotations.folder.files(".json")
-    if len(files) != 1:
-        names = ", ".join(file.where for file in files) or "none"
-        raise ImportFailed(
-            f"{annotations} must hold one JSON file, or give the file itself; found: {names}."
-        )
-    return files[0]
-
-
-def _load(file: SourceFile) -> dict[str, Any]:
-    content = content_of(file)
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        # Python writes NaN and a byte order mark without a word; both are met in the wild.
-        try:
-            document = json.loads(content.decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise ImportFailed(f"{file} is not JSON in UTF-8: {error}.") from None
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise ImportFailed(f"{file} is no COCO document: it needs a list {key!r} at the top.")
-    return dict(document)
+def _category(row: dict[str, Any], categories: dict[Id, Category]) -> Category | None:
+    key = row.get("category_id")
+    key = key if type(key) is int else identifier(key)
+    return None if key is None else categories.get(key)
 
 
 class _Reader:
     """Reads the annotations of one image."""
 
-    def __init__(self, path: str, image: ListedImage, categories: dict[int, Category]) -> None:
+    def __init__(
+        self,
+        path: str,
+        image: ListedImage,
+        categories: list[dict[Id, Category]],
+        images: ImageFinder,
+    ) -> None:
         self._path = path
         self._image = image
         self._categories = categories
+        self._images = images
         self._instances = 0
         self._seen: Counter[str] = Counter()
         self._issues: list[ImportIssue] = []
         self._row = ""
 
     def image(self) -> SourceImage:
-        """The image with its annotations in the order of the document."""
-        annotations = [part for row in self._image.annotations for part in self._read(row)]
-        return SourceImage(self._path, self._path, annotations=annotations, issues=self._issues)
+        """The image with its annotations in the order of the documents."""
+        annotations = [part for row in self._image.annotations for part in self._read(*row)]
+        return SourceImage(
+            self._path,
+            self._path,
+            split=self._image.split,
+            annotations=annotations,
+            issues=self._issues,
+        )
 
-    def _name(self, reason: str, message: str) -> None:
-        self._issues.append(ImportIssue(f"{self._path}, annotation {self._row}", reason, message))
+    def _name(self, reason: str, message: str, annotations: int = 0) -> None:
+        item = f"{self._path}, annotation {self._row}"
+        self._issues.append(ImportIssue(item, reason, message, annotations=annotations))
 
-    def _read(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        self._row = str(row.get("id"))
-        self._seen[self._row] += 1
-        key = (self._path, "coco", self._row, self._seen[self._row])
-        category_id = row.get("category_id")
-        category = self._categories.get(category_id) if type(category_id) is int else None
+    def _read(self, position: int, row: dict[str, Any]) -> list[dict[str, Any]]:
+        identity = str(identifier(row.get("id")))
+        self._row = identity[:60]
+        self._seen[identity] += 1
+        key = (self._path, "coco", identity, self._seen[identity])
+        category = _category(row, self._categories[position])
         if category is None:
-            self._name("CLASS_UNKNOWN", f"category id {category_id} is not in the list; skipped")
+            what = shown(row.get("category_id"))
+            self._name("CLASS_UNKNOWN", f"category id {what} is not in the list; skipped", 1)
             return []
         confidence = self._confidence(row)
         attributes = self._attributes(row)
         box = self._box(row)
         points = self._points(row, category)
         if points:
-            self._name_what_poses_lose(row, category, box, points)
+            self._name_what_poses_lose(row, category, position, box, points)
             return self._joints(key, category, points, confidence, attributes)
-        rings = self._rings(row)
-        identifier = annotation_id(*key)
+        rings = rings_of(row.get("segmentation"), self._size, self._name)
+        identifier_ = annotation_id(*key)
         if rings:
-            return [polygon(identifier, category.name, rings, box, attributes, confidence)]
+            return [polygon(identifier_, category.name, rings, box, attributes, confidence)]
         if box:
-            return [bbox(identifier, category.name, box, attributes, confidence)]
-        self._name("BOX_WITHOUT_AREA", f"bbox is {row.get('bbox')}; skipped")
+            return [bbox(identifier_, category.name, box, attributes, confidence)]
+        self._name("BOX_WITHOUT_AREA", f"{_box_problem(row.get('bbox'))}; skipped", 1)
         return []
 
+    def _size(self) -> tuple[int, int] | None:
+        """What the document says, else the file."""
+        width, height = self._image.width, self._image.height
+        return (width, height) if width and height else self._images.size(self._path)
+
     def _confidence(self, row: dict[str, Any]) -> float:
-        score = row.get("score", 1.0)
-        if type(score) in (int, float) and 0 <= score <= 1:
-            return float(score)
-        self._name("SCORE_OUT_OF_RANGE", f"score {score} is not from 0 to 1; 1 was taken")
+        score = row.get("score")
+        if score is None:
+            return 1.0
+        number = number_of(score) if isinstance(score, str) else score
+        if type(number) in (int, float) and 0 <= number <= 1:
+            return float(number)
+        self._name("SCORE_OUT_OF_RANGE", f"score {shown(score)} is not from 0 to 1; 1 was taken")
         return 1.0
 
     def _attributes(self, row: dict[str, Any]) -> dict[str, Any]:
-        attributes = row.get("attributes") or {}
-        if not isinstance(attributes, dict):
-            self._name("ATTRIBUTES_UNREADABLE", "attributes must be an object; they were left out")
-            attributes = {}
-        return {**attributes, "iscrowd": "true"} if row.get("iscrowd") in (1, "1") else attributes
+        given = row.get("attributes") or {}
+        if not isinstance(given, dict):
+            problem = f"attributes is {kind(given)}, and must be an object; left out"
+            self._name("ATTRIBUTES_UNREADABLE", problem)
+            given = {}
+        if given and not is_storable(given):
+            kept = {key: given[key] for key in given if is_storable({key: given[key]})}
+            names = ", ".join(shown(key) for key in [*(given.keys() - kept.keys())][:3])
+            self._name(
+                "ATTRIBUTES_UNREADABLE",
+                f"{len(given) - len(kept)} attributes cannot be stored (no UTF-8, no finite "
+                f"number, or nested too deep): {names}; left out",
+            )
+            given = kept
+        attributes = {**own_attributes(row), **given}
+        return {**attributes, "iscrowd": "true"} if flag(row.get("iscrowd")) else attributes
 
     def _box(self, row: dict[str, Any]) -> Box | None:
         """The box, where it has an area."""
-        numbers = _numbers(row.get("bbox"))
-        if numbers and len(numbers) == 4:
-            x, y, w, h = numbers
+        found = numbers(row.get("bbox"))
+        if found and len(found) == 4:
+            x, y, w, h = found
             if has_area((x, y, w, h)):
                 return x, y, w, h
         return None
@@ -160,14 +185,14 @@ class _Reader:
         flat = row.get("keypoints")
         if not flat:
             return []
-        numbers = _numbers(flat)
-        if not numbers or len(numbers) % 3 or len(numbers) < 3 * len(category.joints):
+        found = numbers(flat)
+        if not found or len(found) % 3 or len(found) < 3 * len(category.joints):
             self._name(
                 "KEYPOINTS_UNREADABLE",
                 f"keypoints must be x, y, v for each of {len(category.joints)} joints; left out",
             )
             return []
-        triplets = [numbers[index : index + 3] for index in range(0, len(numbers), 3)]
+        triplets = [found[index : index + 3] for index in range(0, len(found), 3)]
         return [
             _Joint(place, (x, y), v < _VISIBLE)
             for place, (x, y, v) in enumerate(triplets)
@@ -201,7 +226,12 @@ class _Reader:
         ]
 
     def _name_what_poses_lose(
-        self, row: dict[str, Any], category: Category, box: Box | None, points: list[_Joint]
+        self,
+        row: dict[str, Any],
+        category: Category,
+        position: int,
+        box: Box | None,
+        points: list[_Joint],
     ) -> None:
         own = bounds([[point.at for point in points]])
         if row.get("segmentation") or (
@@ -213,7 +243,7 @@ class _Reader:
         joints = {category.joint(point.place) for point in points}
         hits = {
             other.name: len(joints.intersection(other.joints))
-            for other in self._categories.values()
+            for other in self._categories[position].values()
             if other.is_pose
         }
         best = max(hits, key=hits.__getitem__)
@@ -224,62 +254,11 @@ class _Reader:
                 f"{best!r}; give the joints of each category names of their own",
             )
 
-    def _rings(self, row: dict[str, Any]) -> list[list[Point]]:
-        """The outline, even-odd; empty where there is none."""
-        segmentation = row.get("segmentation")
-        if not segmentation:
-            return []
-        try:
-            if isinstance(segmentation, dict):
-                return self._mask_rings(segmentation)
-            return self._plain_rings(segmentation)
-        except MaskError as error:
-            self._name("MASK_UNREADABLE", f"{error}; the mask was left out")
-            return []
 
-    def _mask_rings(self, segmentation: dict[str, Any]) -> list[list[Point]]:
-        size, counts = segmentation.get("size"), segmentation.get("counts")
-        if (
-            not isinstance(size, list)
-            or [type(side) for side in size] != [int, int]
-            or not isinstance(counts, list | str)
-        ):
-            raise MaskError("a mask needs a size [height, width] and counts")
-        known = [self._image.height, self._image.width]
-        if None not in known and size != known:
-            raise MaskError(f"its size [height, width] is {size}, the image's {known}")
-        rings = outline(decode_runs(size[0], size[1], counts))
-        if not rings:
-            self._name("MASK_EMPTY", "no pixel is set; the mask was left out")
-        return rings
-
-    def _plain_rings(self, segmentation: Any) -> list[list[Point]]:
-        rings: list[list[Point]] = []
-        for index, flat in enumerate(segmentation if isinstance(segmentation, list) else [None]):
-            numbers = _numbers(flat)
-            if numbers and len(numbers) >= 6 and len(numbers) % 2 == 0:
-                rings.append(list(zip(numbers[::2], numbers[1::2], strict=True)))
-            else:
-                self._name(
-                    "RING_UNREADABLE",
-                    f"ring {index} must be x, y of at least 3 points; the ring was left out",
-                )
-        if len(rings) > 1 and overlap(rings):
-            union = union_outline(rings)
-            if union:
-                self._name(
-                    "RINGS_OVERLAP",
-                    "COCO means the union of rings that overlap; "
-                    "its outline along the edges of pixels was taken",
-                )
-                return union
-        return rings
-
-
-def _numbers(value: Any) -> list[float] | None:
-    """A list of finite numbers as such; None: it is anything else."""
+def _box_problem(value: Any) -> str:
     if not isinstance(value, list):
-        return None
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in value):
-        return None
-    return list(map(float, value))
+        return f"bbox is {kind(value)}, and must be a list of 4 numbers"
+    if len(value) == 4 and numbers(value) is None:
+        wrong = next(item for item in value if numbers([item]) is None)
+        return f"bbox holds {kind(wrong)} that is no finite number"
+    return f"bbox is {shown(value)}"

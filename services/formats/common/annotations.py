@@ -18,11 +18,15 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "import.cartouche")
 
 def annotation_id(*source: object) -> str:
     """The id of an annotation, the same in every run: made from where it stands."""
-    return str(uuid.uuid5(_NAMESPACE, "\0".join(map(str, source))))
+    text = "\0".join(map(str, source))
+    # Halves of characters, which names on disk and JSON may have, have no place in UTF-8.
+    return str(uuid.uuid5(_NAMESPACE, text.encode(errors="backslashreplace").decode()))
 
 
 def number_of(text: str) -> float:
     """The number that a text says; NaN where it says none."""
+    if "_" in text or not text.isascii():
+        return math.nan
     try:
         return float(text)
     except ValueError:

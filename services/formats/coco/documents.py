@@ -1,0 +1,230 @@
+"""The COCO documents that an import is given: one file, or those below a folder.
+
+Layouts: `annotations/instances_<split>.json` (cocodataset.org, Datumaro, CVAT), and
+`<split>/_annotations.coco.json` (Roboflow). A document without `annotations` lists images alone
+(`image_info_*.json`).
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from posixpath import basename, splitext
+from typing import Any
+
+import orjson
+
+from services.formats.coco.values import identifier, kind
+from services.formats.common.finder import Annotations, SourceFile
+from services.formats.common.source import ImportFailed, ImportIssue
+from services.formats.common.source_files import content_of
+
+#: Documents that are read at once; more are the files of a format with one for each image.
+_MOST = 100
+#: JSON files of an export of this project that are no COCO.
+_OTHERS = frozenset(("manifest.json",))
+_SPLITS = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+_ROBOFLOW = "_annotations.coco"
+#: Words in names of documents that say nothing about a split.
+_TASKS = frozenset(
+    (
+        *("instances", "person", "keypoints", "image", "info"),
+        *("annotations", "annotation", "labels", "coco", "default", "dev"),
+    )
+)
+#: Documents about something else than objects, by the begin of their names.
+_OF_OTHER_TASKS = ("captions_", "panoptic_", "stuff_")
+_POSES, _INSTANCES = "person_keypoints_", "instances_"
+#: Digits of a whole number that is read as one.
+_DIGITS = 19
+
+
+@dataclass(slots=True)
+class CocoDocument:
+    """A document whose lists are lists; what their rows are is not yet known."""
+
+    file: SourceFile
+    images: list[Any]
+    annotations: list[Any]
+    categories: list[Any]
+    #: What else stands at the top.
+    rest: dict[str, Any] = field(default_factory=dict)
+    #: What its name or folder says.
+    split: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.file)
+
+
+class _Refused(Exception):
+    """A file that is no COCO document; the message says why, after its name."""
+
+
+def read_documents(annotations: Annotations) -> tuple[list[CocoDocument], list[ImportIssue]]:
+    """The documents, and the files that are none although they look like it.
+
+    Raises:
+        ImportFailed: there is no document, or the only one cannot be read.
+    """
+    files = _files(annotations)
+    documents: list[CocoDocument] = []
+    refused: list[tuple[SourceFile, str]] = []
+    for file in files:
+        try:
+            documents.append(_document(file))
+        except _Refused as error:
+            refused.append((file, str(error)))
+    if not documents:
+        file, why = refused[0]
+        raise ImportFailed(f"{file} {why}.")
+    issues = [ImportIssue(file.where, "DOCUMENT_LEFT_OUT", why) for file, why in refused]
+    if len(documents) > 1:
+        issues += _leave_out_other_tasks(documents)
+        _join_poses(documents)
+    _assign_splits(documents)
+    return documents, issues
+
+
+def _files(annotations: Annotations) -> list[SourceFile]:
+    if annotations.file:
+        return [annotations.file]
+    folder = annotations.folder
+    files = folder.files(".json")
+    files = [file for file in files if basename(file.where) not in _OTHERS]
+    files = files or [
+        file for file in folder.files_below(".json") if basename(file.where) not in _OTHERS
+    ]
+    if not files or len(files) > _MOST:
+        count = f"{len(files):,}" if files else "none"
+        raise ImportFailed(
+            f"{annotations} must hold a COCO document, or one for each split; "
+            f"JSON files found: {count}. Give the file itself."
+        )
+    return files
+
+
+def _document(file: SourceFile) -> CocoDocument:
+    value = _loaded(content_of(file))
+    if not isinstance(value, dict):
+        raise _Refused(
+            f"is no COCO document: it is {kind(value)}, and needs to be an object with "
+            "`images`, `annotations` and `categories`"
+        )
+    lists: list[list[Any]] = []
+    for key in ("images", "annotations", "categories"):
+        rows = value.pop(key, None)
+        if not isinstance(rows, list) and (rows is not None or key == "images"):
+            raise _Refused(
+                f"is no COCO document: `{key}` must be a list at the top, and is {kind(rows)}"
+            )
+        lists.append(rows or [])
+    images, annotations, categories = lists
+    if annotations and not categories:
+        raise _Refused("has no categories; add a list `categories` with one for each class")
+    return CocoDocument(file, images, annotations, categories, value)
+
+
+def _loaded(content: bytes) -> Any:
+    if not content.strip():
+        raise _Refused("is empty")
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        pass
+    # Python writes NaN and a byte order mark without a word; both are met in the wild, as are
+    # UTF-16 and numbers without end.
+    try:
+        text = content.decode(json.detect_encoding(content))
+        return json.loads(text, parse_int=_whole)
+    except json.JSONDecodeError as error:
+        raise _Refused(f"is not JSON: {error.msg} in line {error.lineno}") from None
+    except UnicodeDecodeError:
+        raise _Refused("is not JSON in UTF-8; save it as UTF-8") from None
+    except RecursionError:
+        raise _Refused("is not read: its lists and objects are nested too deep") from None
+
+
+def _whole(text: str) -> float:
+    return int(text) if len(text) <= _DIGITS else float(text)
+
+
+def _leave_out_other_tasks(documents: list[CocoDocument]) -> list[ImportIssue]:
+    others = [d for d in documents if basename(d.file.where).startswith(_OF_OTHER_TASKS)]
+    if len(others) < len(documents):
+        documents[:] = [document for document in documents if document not in others]
+        why = "captions, segments of scenes and the like are not read"
+        return [ImportIssue(d.file.where, "DOCUMENT_LEFT_OUT", why) for d in others]
+    return []
+
+
+def _join_poses(documents: list[CocoDocument]) -> None:
+    """Puts `person_keypoints_*` into `instances_*` of the same split: they repeat its objects,
+    with their joints."""
+    instances = {d.file.where: d for d in documents if _begins(d, _INSTANCES)}
+    for poses in [d for d in documents if _begins(d, _POSES)]:
+        name = basename(poses.file.where)
+        where = poses.file.where.removesuffix(name) + name.replace(_POSES, _INSTANCES, 1)
+        whole = instances.get(where)
+        if whole is not None and _say_the_same(whole, poses):
+            whole.images = _joined(whole.images, poses.images)
+            whole.categories = _joined(whole.categories, poses.categories)
+            whole.annotations = _joined(whole.annotations, poses.annotations)
+            documents.remove(poses)
+
+
+def _begins(document: CocoDocument, words: str) -> bool:
+    return basename(document.file.where).startswith(words)
+
+
+def _say_the_same(first: CocoDocument, second: CocoDocument) -> bool:
+    """Whether an id stands for the same image and the same class in both."""
+    for field_, ones, others in (
+        ("file_name", first.images, second.images),
+        ("name", first.categories, second.categories),
+    ):
+        known = _by_id(ones)
+        for key, row in _by_id(others).items():
+            if key in known and known[key].get(field_) != row.get(field_):
+                return False
+    return True
+
+
+def _joined(rows: list[Any], others: list[Any]) -> list[Any]:
+    """The rows, those with the id of another's replaced by it, and the others after them."""
+    newer = _by_id(others)
+    joined = [newer.pop(_id(row), row) for row in rows]
+    return [*joined, *newer.values(), *(row for row in others if _id(row) is None)]
+
+
+def _by_id(rows: list[Any]) -> dict[Any, dict[str, Any]]:
+    return {key: row for row in rows if (key := _id(row)) is not None}
+
+
+def _id(row: Any) -> int | str | None:
+    return identifier(row.get("id")) if isinstance(row, dict) else None
+
+
+def _assign_splits(documents: list[CocoDocument]) -> None:
+    by_folder: dict[int, str] = {}
+    for index, document in enumerate(documents):
+        stem = splitext(basename(document.file.where))[0]
+        folder = _SPLITS.get(basename(document.file.folder.place).lower())
+        words = set(filter(None, re.split(r"[\W\d_]+", stem.lower())))
+        said = {_SPLITS[word] for word in words & _SPLITS.keys()}
+        if words - _TASKS - _SPLITS.keys():
+            continue
+        if len(said) == 1:
+            (document.split,) = said
+        elif not said and folder:
+            by_folder[index] = folder
+            if stem == _ROBOFLOW:
+                document.split = folder
+    # The name of a folder alone says little: several of them do.
+    if len(set(by_folder.values())) > 1:
+        for index, folder in by_folder.items():
+            documents[index].split = folder
