@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from PIL import Image, UnidentifiedImageError
 from sqlalchemy import select
 
+from services.catalog.pictures.measure import MEASURE, Unreadable, measure
 from services.database.engine import Database
 from services.database.tables import contents
 from services.errors import Invalid, NotFound
@@ -17,15 +17,9 @@ from services.storage import ObjectNotFound, ObjectStore
 
 #: A ZIP entry that needs no ZIP64 fields of its own.
 MAX_IMAGE_BYTES = 2**32 - 2
-#: Pixels: what the record's columns hold.
-MAX_SIDE = 2**31 - 1
 #: Larger images wait on disk, not in memory.
 _IN_MEMORY = 16 * 1024 * 1024
 _PIECE = 1024 * 1024
-_ORIENTATION = 0x0112
-
-# Reading a header allocates nothing, so no size is suspicious.
-Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +30,7 @@ class Content:
     size: int
     crc32: int
     sha256: str
-    #: Pixels as displayed: EXIF orientation applied.
+    #: Pixels as displayed: orientation applied.
     width: int
     height: int
 
@@ -64,20 +58,11 @@ class Spool:
         Raises:
             Invalid: this is no image that can be read.
         """
-        self._file.seek(0)
         try:
-            with Image.open(self._file) as image:
-                width, height = image.size
-                turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise Invalid.of(
-                "image", f"cannot be read as an image ({error}); check the file"
-            ) from None
-        if max(width, height) > MAX_SIDE:
-            raise Invalid.of(
-                "image", f"claims {width} x {height} pixels; at most {MAX_SIDE} on a side go"
-            )
-        return (height, width) if turned else (width, height)
+            picture = measure(self._file)
+        except Unreadable as error:
+            raise Invalid.of("image", f"{error}; check the file") from None
+        return picture.width, picture.height
 
     def close(self) -> None:
         self._file.close()
@@ -86,9 +71,12 @@ class Spool:
 def known_contents(
     database: Database, organization_id: str, hashes: Collection[str]
 ) -> dict[str, Content]:
-    """What the organization has stored under these SHA-256, by hash."""
+    """What the organization has stored under these SHA-256, by hash; not what an older
+    version measured, which may have another size by now."""
     query = select(contents).where(
-        contents.c.organization_id == organization_id, contents.c.sha256.in_(hashes)
+        contents.c.organization_id == organization_id,
+        contents.c.sha256.in_(hashes),
+        contents.c.measure == MEASURE,
     )
     with database.read() as connection:
         return {

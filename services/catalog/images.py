@@ -23,6 +23,7 @@ from services.catalog.names import (
     safe_name,
     split_extension,
 )
+from services.catalog.pictures.measure import MEASURE
 from services.catalog.shapes import extent_of
 from services.catalog.totals import CountedImage, TotalsChange, class_set_numbers
 from services.database.clock import now
@@ -61,6 +62,10 @@ class StoredImage:
     result: PutResult
     image_id: str
     annotation_count: int
+    #: Whether an update brought other bytes than the path held.
+    is_replaced: bool = False
+    #: The size that the same bytes had, where they have another now that they are measured again.
+    corrected_from: tuple[int, int] | None = None
 
 
 def check_image(path: str, status: str, split: str, annotations: bytes) -> CheckedImage:
@@ -184,7 +189,7 @@ def put_images(
                 number, collides, image_id = row.number, row.collides, row.id
                 batch.updates.append({"changed_id": image_id, **values})
                 change.take_away(_counted(row))
-                stored.append(StoredImage(image.path, PutResult.updated, image_id, count))
+                stored.append(_updated(row, content, count))
             change.add(
                 CountedImage(
                     path=image.path,
@@ -207,6 +212,15 @@ def put_images(
             .values(image_number=image_number, annotation_number=annotation_number)
         )
     return stored
+
+
+def _updated(row: Any, content: Content, count: int) -> StoredImage:
+    is_replaced = row.sha256 != content.sha256
+    old = row.width, row.height
+    corrected_from = None
+    if not is_replaced and old != (content.width, content.height):
+        corrected_from = old
+    return StoredImage(row.path, PutResult.updated, row.id, count, is_replaced, corrected_from)
 
 
 def _counted(row: Any) -> CountedImage:
@@ -250,6 +264,7 @@ def _classes_of(put: Sequence[tuple[CheckedImage, Content]]) -> list[DatasetClas
 def _same(row: Any, image: CheckedImage, content: Content) -> bool:
     return (
         row.sha256 == content.sha256
+        and (row.width, row.height) == (content.width, content.height)
         and row.object_key == content.object_key
         and row.status == image.status
         and row.split == image.split
@@ -283,6 +298,7 @@ def _content_row(organization_id: str, content: Content) -> dict[str, Any]:
         "crc32": content.crc32,
         "width": content.width,
         "height": content.height,
+        "measure": MEASURE,
     }
 
 
@@ -304,7 +320,14 @@ def _write(connection: Connection, batch: _Batch) -> None:
         )
         # In one order everywhere, so that two streams cannot wait for each other.
         rows = [row for _, row in sorted(batch.contents.items())]
-        connection.execute(insert.on_conflict_do_nothing(), rows)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=[contents.c.organization_id, contents.c.sha256],
+                set_={name: insert.excluded[name] for name in ("width", "height", "measure")},
+                where=contents.c.measure < insert.excluded.measure,
+            ),
+            rows,
+        )
 
 
 def _find_collisions(

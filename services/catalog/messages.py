@@ -30,11 +30,15 @@ def dataset_message(dataset: Dataset) -> pb.Dataset:
 
 def stored_message(stored: StoredImage) -> pb.PutImagesResponse:
     """The outcome for an image that was stored."""
+    width, height = stored.corrected_from or (0, 0)
     return pb.PutImagesResponse(
         path=stored.path,
         result=_RESULT[stored.result],
         image_id=stored.image_id,
         annotation_count=stored.annotation_count,
+        replaced=stored.is_replaced,
+        corrected_from_width=width,
+        corrected_from_height=height,
     )
 
 

@@ -176,6 +176,8 @@ contents = Table(
     Column("crc32", BigInteger, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
+    # Which version of the measure gave the size.
+    Column("measure", Integer, nullable=False, server_default="0"),
 )
 
 exports = Table(

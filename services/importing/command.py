@@ -117,6 +117,7 @@ def _table(dataset: str, summary: ImportSummary) -> Table:
     rows = [
         ("images created", summary.created),
         ("images updated", summary.updated),
+        ("images replaced", summary.replaced),
         ("images unchanged", summary.unchanged),
         ("images rejected", summary.rejected),
         ("images skipped", summary.skipped),

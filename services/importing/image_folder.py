@@ -4,18 +4,13 @@ import os
 from pathlib import Path
 from posixpath import splitext
 
-from PIL import Image
-
 from services.catalog.names import IMAGE_EXTENSIONS
+from services.catalog.pictures.measure import Unreadable, measure
 from services.formats.common.finder import SourceFolder
 from services.formats.common.name_finder import NameFinder
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.importing.folders import DiskFolder
 
-# Reading a header allocates nothing, so no size is suspicious.
-Image.MAX_IMAGE_PIXELS = None
-
-_EXIF_ORIENTATION = 0x0112
 #: Extensions of pictures that are not read: named for that, where other files are passed over.
 _NOT_READ = frozenset((
     ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".dds", ".dng", ".emf", ".eps", ".exr", ".hdr",
@@ -25,8 +20,6 @@ _NOT_READ = frozenset((
 ))  # fmt: skip
 #: Paths that a message lists.
 _FEW = 3
-#: Orientations that turn the image by a quarter.
-_QUARTER_TURNS = frozenset((5, 6, 7, 8))
 
 
 class ImageFolder:
@@ -125,19 +118,16 @@ class ImageFolder:
         return self.file(path).resolve().as_posix()
 
     def size(self, path: str) -> tuple[int, int] | None:
-        """Width and height of one of `paths` as displayed (EXIF orientation applied), read from
-        the header.
+        """Width and height of one of `paths` as displayed, read from the header.
 
         None: the file is no image that can be read.
         """
         try:
-            with Image.open(self.file(path)) as image:
-                width, height = image.size
-                if image.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS:
-                    return height, width
-                return width, height
-        except (OSError, ValueError, SyntaxError):
+            with self.file(path).open("rb") as file:
+                picture = measure(file)
+        except (OSError, Unreadable):
             return None
+        return picture.width, picture.height
 
 
 def _stem(path: str) -> str:

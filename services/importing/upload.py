@@ -22,6 +22,8 @@ class ImportSummary:
 
     created: int = 0
     updated: int = 0
+    #: Whose path held other bytes before.
+    replaced: int = 0
     unchanged: int = 0
     #: Refused by the server.
     rejected: int = 0
@@ -36,7 +38,7 @@ class ImportSummary:
     @property
     def stored(self) -> int:
         """Images that are now in the dataset as the source has them."""
-        return self.created + self.updated + self.unchanged
+        return self.created + self.updated + self.replaced + self.unchanged
 
     @property
     def finished(self) -> int:
@@ -161,8 +163,13 @@ class Upload:
         match response.result:
             case pb.PUT_IMAGE_RESULT_CREATED:
                 summary.created += 1
+            case pb.PUT_IMAGE_RESULT_UPDATED if response.replaced:
+                summary.replaced += 1
+                message = "the dataset had another file of this name, which it replaces"
+                self._name(ImportIssue(response.path, "IMAGE_REPLACED", message))
             case pb.PUT_IMAGE_RESULT_UPDATED:
                 summary.updated += 1
+                self._name_correction(response)
             case pb.PUT_IMAGE_RESULT_UNCHANGED:
                 summary.unchanged += 1
             case _:
@@ -172,3 +179,9 @@ class Upload:
                 self._name(issue)
                 return
         summary.annotation_count += response.annotation_count
+
+    def _name_correction(self, response: pb.PutImagesResponse) -> None:
+        if response.corrected_from_width:
+            old = f"{response.corrected_from_width} x {response.corrected_from_height}"
+            message = f"was measured as {old} pixels by an older version; its size is corrected"
+            self._name(ImportIssue(response.path, "SIZE_CORRECTED", message))

@@ -25,7 +25,7 @@ from services.catalog.datasets import (
     get_dataset,
     list_datasets,
 )
-from services.catalog.images import check_image, put_images
+from services.catalog.images import PutResult, StoredImage, check_image, put_images
 from services.catalog.model import (
     IMAGE_STATUSES,
     ClassAttribute,
@@ -33,6 +33,7 @@ from services.catalog.model import (
     Skeleton,
     SkeletonNode,
 )
+from services.catalog.pictures.measure import MEASURE
 from services.catalog.selection import (
     Selection,
     image_totals_of,
@@ -42,7 +43,7 @@ from services.catalog.selection import (
 from services.database import migrate as migrations
 from services.database.engine import Database
 from services.database.migrate import migrate, require_newest
-from services.database.tables import exports, metadata
+from services.database.tables import contents, exports, metadata
 from services.doorbell import Doorbell, connect_broker
 from services.errors import Unavailable
 from services.exports import claims, creation, endings, progress, queries
@@ -139,6 +140,37 @@ def test_the_migrations_can_be_undone(urls: Callable[[], str]) -> None:
             assert schema(connection) == {}
         migrate(database)
         require_newest(database)
+
+
+def test_a_size_of_an_older_measure_is_measured_again(urls: Callable[[], str]) -> None:
+    wrong, right = (Content("key", 100, 1, "a" * 64, *size) for size in ((20, 10), (10, 20)))
+    with opened(urls()) as database:
+        migrate(database)
+        organization_id = ensure_organization(database, "organization")
+        names = ("first", "second")
+        of = {name: create_dataset(database, organization_id, name, []).id for name in names}
+
+        def put(name: str, content: Content) -> StoredImage:
+            image = check_image("a.tif", "new", "", b"")
+            (stored,) = put_images(database, organization_id, of[name], [(image, content)])
+            return stored
+
+        for name in names:
+            put(name, wrong)
+        known = known_contents(database, organization_id, [wrong.sha256])
+        assert known == {wrong.sha256: wrong}
+        with database.write() as connection:
+            connection.execute(contents.update().values(measure=MEASURE - 1))
+        # So that the bytes are asked for, and measured.
+        assert known_contents(database, organization_id, [wrong.sha256]) == {}
+        corrected = put("first", right)
+        assert (corrected.result, corrected.corrected_from) == (PutResult.updated, (20, 10))
+        assert not corrected.is_replaced
+        known = known_contents(database, organization_id, [wrong.sha256])
+        assert known == {wrong.sha256: right}
+        assert put("first", right).result == PutResult.unchanged
+        # Another dataset has it at its own next import.
+        assert put("second", right).corrected_from == (20, 10)
 
 
 @dataclass(frozen=True)

@@ -285,7 +285,8 @@ def test_what_changed_is_updated_and_a_new_class_appended(
     write_json(source.annotations / "deep/c.jpg.json", [bbox("lane"), bbox("car")])
     (source.images / "a.jpg").write_bytes(jpeg(WIDTH, HEIGHT, seed=99))
     done = source.run(embedded, dataset, "--status", "review")
-    assert done.results == {"updated": 2, "unchanged": 2}
+    assert done.results == {"updated": 1, "replaced": 1, "unchanged": 2}
+    assert [line for line in done.named if line.startswith("IMAGE_REPLACED a.jpg: ")]
     after = stored_images(embedded, dataset)
     assert {path for path in after if after[path] != before[path]} == {"a.jpg", "deep/c.jpg"}
     assert [kind for kind, _ in boxes_of(after["deep/c.jpg"])] == ["lane", "car"]
@@ -300,7 +301,7 @@ def test_an_image_that_cannot_be_read_is_named(embedded: Embedded, tmp_path: Pat
     assert done.code == 1
     assert done.results == {"created": 3, "rejected": 1}
     (line,) = [line for line in done.named if " a.jpg: " in line]
-    assert "cannot be read as an image" in line
+    assert "is text" in line
     assert done.summary[line.split(" ", 1)[0]] == 1
     assert stored_images(embedded, dataset).keys() == {*BOXES, "d.jpg"} - {"a.jpg"}
 

@@ -6,12 +6,13 @@ which is meant: the longest end that fits one path alone.
 """
 
 import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from posixpath import basename, join, normpath
+
+from services.catalog.names import folded
 
 #: Paths of one ending that are looked at one by one; more are too many to tell apart.
 _FEW = 100
@@ -29,11 +30,6 @@ def parts_of(name: str) -> list[str]:
         elif part not in ("", "."):
             parts.append(part)
     return parts
-
-
-def folded(text: str) -> str:
-    """The text without what differs between systems: Unicode form and case."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def percent_decoded(name: str) -> str:

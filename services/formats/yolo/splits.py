@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from posixpath import dirname
 
 from services.catalog.model import SPLITS
+from services.catalog.names import folded
 from services.formats.common.finder import ImageFinder, SourceFile, SourceFolder
-from services.formats.common.name_finder import NameFinder, common_parts, folded, parts_of
+from services.formats.common.name_finder import NameFinder, common_parts, parts_of
 from services.formats.common.source import ImportIssue
 from services.formats.common.source_files import text_of
 from services.formats.common.yaml_text import YamlText

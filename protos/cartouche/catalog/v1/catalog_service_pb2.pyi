@@ -511,6 +511,9 @@ class PutImagesResponse(_message.Message):
     ANNOTATION_COUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    CORRECTED_FROM_WIDTH_FIELD_NUMBER: _builtins.int
+    CORRECTED_FROM_HEIGHT_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     result: Global___PutImageResult.ValueType
     image_id: _builtins.str
@@ -519,6 +522,13 @@ class PutImagesResponse(_message.Message):
     """UPPER_SNAKE word for a rejection."""
     message: _builtins.str
     """What is wrong and what to do."""
+    replaced: _builtins.bool
+    """Of an updated image: the path held other bytes before."""
+    corrected_from_width: _builtins.int
+    """Of an updated image whose bytes stayed: the size that it had before it was
+    measured again, in pixels; 0: its size stayed.
+    """
+    corrected_from_height: _builtins.int
     def __init__(
         self,
         *,
@@ -528,10 +538,13 @@ class PutImagesResponse(_message.Message):
         annotation_count: _builtins.int = ...,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
+        replaced: _builtins.bool = ...,
+        corrected_from_width: _builtins.int = ...,
+        corrected_from_height: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "image_id", b"image_id", "message", b"message", "path", b"path", "reason", b"reason", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "corrected_from_height", b"corrected_from_height", "corrected_from_width", b"corrected_from_width", "image_id", b"image_id", "message", b"message", "path", b"path", "reason", b"reason", "replaced", b"replaced", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

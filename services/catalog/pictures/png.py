@@ -1,0 +1,68 @@
+"""PNG: a row of chunks. W3C PNG, third edition, 5; eXIf may stand before or after the pixels."""
+
+import zlib
+from collections.abc import Iterator
+
+from services.catalog.pictures.exif import turned
+from services.catalog.pictures.source import BreaksOff, Measured, Source, Unreadable
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+#: More than 4 GiB in the smallest chunks that encoders write.
+_MOST_CHUNKS = 2_000_000
+_MOST_EXIF = 1024 * 1024
+_AFTER_LENGTH_AND_NAME = 8
+_CRC = 4
+
+
+def measure(source: Source) -> Measured:
+    """What IHDR says, turned as eXIf says.
+
+    Raises:
+        Unreadable: the first chunk is no IHDR, or is damaged.
+    """
+    source.go(len(SIGNATURE))
+    length, name = source.unpack(">I4s")
+    if (length, name) != (13, b"IHDR"):
+        raise Unreadable("is a PNG that does not begin with its size")
+    header = source.take(13)
+    if source.unpack(">I") != (zlib.crc32(name + header),):
+        raise Unreadable("is a PNG with a damaged header")
+    size = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
+    exif = None
+    for place, length, name in _chunks(source):
+        if name == b"eXIf":
+            source.go(place)
+            exif = source.some(min(length, _MOST_EXIF))
+            break
+    return turned(*size, exif)
+
+
+def check_whole(source: Source) -> None:
+    """Sees to it that every chunk up to IEND is there.
+
+    Raises:
+        BreaksOff: one is not.
+    """
+    for _, _, name in _chunks(source):
+        if name == b"IEND":
+            return
+    raise BreaksOff("inside its pixels")
+
+
+def _chunks(source: Source) -> Iterator[tuple[int, int, bytes]]:
+    """Where the content of each whole chunk begins, its length and its name."""
+    place = len(SIGNATURE)
+    for _ in range(_MOST_CHUNKS):
+        source.go(place)
+        head = source.some(_AFTER_LENGTH_AND_NAME)
+        if len(head) < _AFTER_LENGTH_AND_NAME:
+            return
+        length, name = int.from_bytes(head[:4]), head[4:]
+        begin = place + _AFTER_LENGTH_AND_NAME
+        place = begin + length + _CRC
+        if place > source.size:
+            return
+        yield begin, length, name
+        if name == b"IEND":
+            return
