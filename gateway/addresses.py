@@ -10,9 +10,10 @@ Six forms are in use, below `/api/v1/developer/exports`:
     /bulk-delete                             POST only
     /preview                                 POST only
 
-and each of the first four again with `/download`. Where a path can be read in more than
-one way, every reading is kept, the likeliest first. Unquoted slashes in a name (old SDKs
-and Python's `quote` leave them) are taken as part of the name.
+and each of the first four again with `/download`, and for POST with `/retry` and `/cancel`.
+Where a path can be read in more than one way, every reading is kept, the likeliest first.
+Unquoted slashes in a name (old SDKs and Python's `quote` leave them) are taken as part of
+the name.
 """
 
 import re
@@ -22,6 +23,9 @@ from enum import Enum, auto
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 EXPORTS = "/api/v1/developer/exports"
+
+#: What a POST below an export does to it.
+ACTIONS = frozenset({"retry", "cancel"})
 
 _PREFIX = EXPORTS.encode()
 _MAX_NAME = 100
@@ -79,6 +83,9 @@ class Target:
     readings: tuple[Reading, ...] = ()
     #: The likeliest reading, possible or not, is a download.
     download: bool = False
+    #: What a POST to the path does (one of ACTIONS, or nothing), and the readings of the rest.
+    action: str = ""
+    acted: tuple[Reading, ...] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -92,9 +99,10 @@ class Target:
                 return ("GET", "HEAD", "POST", "OPTIONS")
             case Form.BULK_DELETE | Form.PREVIEW:
                 return ("POST", "OPTIONS")
+        post = ("POST",) if self.action else ()
         if self.download:
-            return ("GET", "HEAD", "OPTIONS")
-        return ("GET", "HEAD", "DELETE", "OPTIONS")
+            return ("GET", "HEAD", *post, "OPTIONS")
+        return ("GET", "HEAD", *post, "DELETE", "OPTIONS")
 
 
 def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Target:
@@ -115,11 +123,19 @@ def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Tar
     if None in segments:
         return Target(Form.PAGE)
     parts = [segment for segment in segments if segment is not None]
-    form, readings = _readings(parts, _dataset(query), prefers_by_name)
+    dataset = _dataset(query)
+    form, readings = _readings(parts, dataset, prefers_by_name)
+    action, acted = "", []
+    if len(parts) > 1 and parts[-1] in ACTIONS:
+        _, found = _readings(parts[:-1], dataset, prefers_by_name)
+        acted = [reading for reading in found if not reading.download]
+        action = parts[-1] if acted else ""
     return Target(
         form,
         tuple(reading for reading in readings if _possible(reading.address)),
         download=bool(readings) and readings[0].download,
+        action=action,
+        acted=tuple(reading for reading in acted if _possible(reading.address)),
     )
 
 

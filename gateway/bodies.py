@@ -23,7 +23,7 @@ _LOSS_KINDS = {
 
 
 def export(message: pb.Export) -> dict[str, Any]:
-    """One export, with every key always; but `error_message` only where there is one."""
+    """One export, with every key always; but those of an error only on a failed one."""
     body: dict[str, Any] = {
         "id": message.id,
         "name": message.name,
@@ -56,6 +56,7 @@ def export(message: pb.Export) -> dict[str, Any]:
     }
     if message.status == pb.EXPORT_STATUS_FAILED:
         body["error_message"] = message.error_message
+        body["error_code"] = message.error_code
     return body
 
 

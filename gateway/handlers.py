@@ -1,6 +1,7 @@
 """What the Exports API does: each handler turns a request into a call of the server, and the
 server's answer into the client's dialect."""
 
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import grpc
@@ -151,6 +152,52 @@ async def delete_export(request: Request) -> Response:
     raise not_found or errors.unaddressable()
 
 
+async def act_on_export(request: Request) -> Response:
+    """Retry an export that failed, or cancel one that is not finished, as the path says.
+    Requires the role member or higher.
+    """
+    exchange = exchange_of(request)
+    target = exchange.target
+    if not target.action:
+        raise errors.method_not_allowed(target.methods)
+    act = (
+        partial(_retry, await _body(request, schemas.RetryExport, b"{}"))
+        if target.action == "retry"
+        else _cancel
+    )
+    not_found: grpc.aio.AioRpcError | None = None
+    for reading in target.acted:
+        try:
+            export = await act(request, reading)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            not_found = not_found or error
+        else:
+            return json_response(dialects.one_export(exchange.dialect, bodies.export(export)))
+    raise not_found or errors.unaddressable()
+
+
+async def _retry(body: schemas.RetryExport, request: Request, reading: Reading) -> pb.Export:
+    server = _server(request)
+    answer = await server.call(
+        server.exports.RetryExport,
+        pb.RetryExportRequest(**_address(reading), fresh=body.fresh),
+        exchange_of(request),
+    )
+    return answer.export
+
+
+async def _cancel(request: Request, reading: Reading) -> pb.Export:
+    server = _server(request)
+    answer = await server.call(
+        server.exports.CancelExport,
+        pb.CancelExportRequest(**_address(reading)),
+        exchange_of(request),
+    )
+    return answer.export
+
+
 async def bulk_delete_exports(request: Request) -> Response:
     """Delete up to 1,000 exports by id. Requires the role admin or owner."""
     body = await _body(request, schemas.BulkDelete)
@@ -195,8 +242,8 @@ def _server(request: Request) -> Server:
     return server
 
 
-async def _body(request: Request, model: type[Model]) -> Model:
-    """The body of a request, whatever its Content-Type says.
+async def _body(request: Request, model: type[Model], default: bytes = b"") -> Model:
+    """The body of a request, whatever its Content-Type says; an empty one is `default`.
 
     Raises:
         Problem: no key was sent, or the body is too large, no JSON, or has wrong fields.
@@ -211,7 +258,7 @@ async def _body(request: Request, model: type[Model]) -> Model:
         if len(body) > config.max_body_bytes:
             raise errors.too_large(config.max_body_bytes)
     try:
-        return model.model_validate_json(bytes(body))
+        return model.model_validate_json(bytes(body) or default)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         if found[0]["type"] == "json_invalid":

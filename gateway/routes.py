@@ -132,6 +132,24 @@ def router() -> APIRouter:
             responses=_answers(form.download, 404, 409, error=form.error),
             **shown,
         )(handlers.read_export)
+        routes.post(
+            f"{path}/retry",
+            summary="Retry export",
+            description="Take a failed export up again under its id: from what is finished, or "
+            "with `fresh` from a new snapshot of the dataset. Requires the role member or higher.",
+            responses=_answers(form.export, 400, 403, 404, 409, 413, error=form.error),
+            openapi_extra=_json_body(schemas.RetryExport, required=False),
+            **shown,
+        )(handlers.act_on_export)
+        routes.post(
+            f"{path}/cancel",
+            summary="Cancel export",
+            description="End an export that is not finished as failed, with the code "
+            "`cancelled`, and remove what was built; the export itself stays. Requires the role "
+            "member or higher.",
+            responses=_answers(form.export, 403, 404, 409, error=form.error),
+            **shown,
+        )(handlers.act_on_export)
         routes.delete(
             path,
             summary="Delete export",
@@ -147,6 +165,7 @@ def router() -> APIRouter:
     anything = EXPORTS + "/{address:path}"
     routes.get(anything, **hidden)(handlers.read_export)
     routes.delete(anything, **hidden)(handlers.delete_export)
+    routes.post(anything, **hidden)(handlers.act_on_export)
     return routes
 
 
@@ -159,7 +178,9 @@ def _answers(answer: Any, *codes: int, error: Any = schemas.Error, good: int = 2
     }
 
 
-def _json_body(model: type[BaseModel]) -> dict[str, Any]:
+def _json_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """The documentation of a body that the handler reads by itself."""
     schema = model.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}
+    }

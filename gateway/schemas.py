@@ -113,6 +113,16 @@ class BulkDelete(BaseModel):
     )
 
 
+class RetryExport(BaseModel):
+    """How to take a failed export up again."""
+
+    model_config = ConfigDict(strict=True)
+
+    fresh: bool = Field(
+        False, description="Begin with a new snapshot of the dataset, and use nothing finished."
+    )
+
+
 class Warnings(BaseModel):
     """What the format could not hold, in annotations or images."""
 
@@ -187,7 +197,7 @@ class Export(BaseModel):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     completed_at: str | None = Field(json_schema_extra={"format": "date-time"})
     expires_at: str | None = Field(
-        description="When the archive is removed; null: never.",
+        description="When the export is removed, with its archive; null: never.",
         json_schema_extra={"format": "date-time"},
     )
     download_url: None = Field(description="Always null: ask the download path for a link.")
@@ -195,6 +205,12 @@ class Export(BaseModel):
     sha256: str | None = Field(description="SHA-256 of the archive, where it is known.")
     warnings: Warnings | None = Field(description="Null until completed.")
     error_message: str = Field("", description="Only on failed exports: why, and what to do.")
+    error_code: str = Field(
+        "",
+        description="Only on failed exports: why, for programs. One of `selection_empty`, "
+        "`image_unusable`, `deadline_exceeded`, `worker_lost`, `cancelled` and `internal`; others "
+        "may come.",
+    )
 
 
 class Download(BaseModel):

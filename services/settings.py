@@ -17,6 +17,7 @@ _LEAST = {
     "reconcile_interval": 0.1,
     "export_deadline": 1.0,
     "retention": 0.0,
+    "retry_window": 0.0,
     "download_url_ttl": 1.0,
 }
 #: S3 signs no link for longer.
@@ -105,7 +106,11 @@ class Settings(BaseSettings):
         timedelta(hours=24), description="An export not done by then fails"
     )
     retention: Seconds = Field(
-        timedelta(days=30), description="Archives are removed after this; 0: never"
+        timedelta(days=30), description="Exports are removed so long after they ended; 0: never"
+    )
+    retry_window: Seconds = Field(
+        timedelta(days=1),
+        description="A failed export keeps what it finished for so long, for a retry",
     )
     download_url_ttl: Seconds = Field(
         timedelta(hours=24), description="How long a signed link works; at most 7 days"

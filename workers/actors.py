@@ -32,6 +32,8 @@ _TIME_LIMIT = timedelta(hours=12)
 #: Seconds that a worker spends on the short steps that follow one bell. Brokers want a delivery
 #: acknowledged: RabbitMQ within half an hour.
 _SHORT_STEPS = 60.0
+#: Seconds until a worker that can do nothing passes a bell on.
+_UNFIT_PAUSE = 1.0
 
 
 class Slots:
@@ -74,6 +76,11 @@ def work(context: WorkerContext, slots: Slots, lane: str) -> None:
     until = time.monotonic() + _SHORT_STEPS
     try:
         bells.heard(context.database, Lane(lane))
+        if not context.fitness.is_fit:
+            # Others may hear it; where there are none, it is not rung without a pause.
+            time.sleep(_UNFIT_PAUSE)
+            context.doorbell.ring(lane)
+            return
         while True:
             claim = take_step(context, slots)
             if claim is None:
@@ -86,11 +93,14 @@ def work(context: WorkerContext, slots: Slots, lane: str) -> None:
 
 
 def take_step(context: WorkerContext, slots: Slots) -> Claim | None:
-    """Claims the next due step and runs it; None: nothing is due, or every slot is taken.
+    """Claims the next due step and runs it; None: nothing is due, every slot is taken, or this
+    worker is unfit.
 
     Raises:
         Unavailable: the database is away.
     """
+    if not context.fitness.is_fit:
+        return None
     settings = context.settings
     with slots.take() as lanes:
         claim = claims.claim_next(

@@ -18,7 +18,6 @@ from workers.archive.reader import (
 )
 from workers.archive_assembly import Summary
 from workers.entry_names import EntryNames, clash
-from workers.failures import PermanentFailure
 from workers.leases import Held
 
 #: Images whose bytes are read back where not all are.
@@ -42,14 +41,12 @@ class Expected:
     info: ExportInfo
 
 
-class ArchiveDamaged(PermanentFailure):
-    """The archive in the store is not the one that was built."""
+class ArchiveDamaged(Exception):
+    """The archive in the store is not the one that was built: it is built again, and not handed
+    out."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(
-            f"The archive did not pass its check: {problem}. Nothing was handed out; "
-            "create the export again."
-        )
+        super().__init__(f"the archive did not pass its check: {problem}")
 
 
 def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str | None:

@@ -28,7 +28,7 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
     """Ends an archive whose segments are all built.
 
     Raises:
-        PermanentFailure: the archive in the store is not what was built.
+        ArchiveDamaged: the archive in the store is not what was built.
         UploadNotFound: the store forgot the upload.
         StorageError, Unavailable: as the store and the database say.
         ClaimLost: the work is for nothing.

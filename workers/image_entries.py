@@ -88,7 +88,7 @@ class ImageEntries:
                 missing = unread.image
                 raise ImageUnusable(
                     f"The file of image {missing.path!r} (id {missing.id}) is missing from the "
-                    "object store. Import the image again, then create the export again.",
+                    "object store. Import the image again, then retry the export.",
                     missing.sha256,
                 ) from None
 
@@ -106,7 +106,7 @@ class ImageEntries:
             raise ImageUnusable(
                 f"The file of image {planned.image.path!r} (id {planned.image.id}) is not the one "
                 "that was imported: its size or CRC-32 differs. Import the image again, then "
-                "create the export again.",
+                "retry the export.",
                 planned.image.sha256,
             )
         self._count(size, found)

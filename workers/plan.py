@@ -10,7 +10,7 @@ from services.catalog.datasets import classes_of
 from services.catalog.selection import Selection
 from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
-from services.exports.model import archive_key, staging_prefix
+from services.exports.model import ErrorCode, archive_key, staging_prefix
 from services.exports.progress import PlannedSegment
 from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
@@ -196,6 +196,7 @@ def _empty(info: ExportInfo) -> PermanentFailure:
         filters.append(f"annotations of {', '.join(map(repr, info.class_filter))}")
     what = f"no image with {' and '.join(filters)}" if filters else "no image"
     return PermanentFailure(
+        ErrorCode.selection_empty,
         f"The selection is empty: dataset {info.dataset_name!r} has {what}. "
-        "Import images or widen the filters, then create the export again."
+        "Import images or widen the filters, then retry the export.",
     )

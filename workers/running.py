@@ -15,36 +15,28 @@ from services.catalog.content import forget_content
 from services.errors import Unavailable
 from services.exports import claims, endings, progress, removal
 from services.exports.claims import Claim, ExportClaim, SegmentClaim
-from services.exports.model import Step, archive_key
-from services.storage import (
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-    UploadNotFound,
-)
+from services.exports.endings import Failure, Keeping
+from services.exports.model import ErrorCode, Step, archive_key
+from services.storage import StorageError, UploadNotFound
 from workers import finish, plan, segment
+from workers.check import ArchiveDamaged
 from workers.context import WorkerContext
-from workers.failures import ImageUnusable, PermanentFailure
+from workers.failures import Blame, ImageUnusable, PermanentFailure, blame
 from workers.leases import ClaimLost, Held
 from workers.staging import discard_stage
 
 logger = logging.getLogger(__name__)
 
-#: Errors of our own making are tried again, but not for long.
-_MAX_SURPRISES = 3
+#: A step that failed this often by errors of our own ends the export.
+_MAX_ERRORS = 3
+#: A step that killed so many processes of its own ends the export.
+MAX_LOST = 3
 #: How long the record is asked again for a claim, or to take down how a step ended.
 _INSIST = 30.0
 #: Seconds before a removal looks again whether everybody has left.
 _REMOVAL_PAUSE = 1.0
 
 T = TypeVar("T")
-
-
-class _Surprise(Exception):
-    """An error of our own making; its text is for the log, not for callers."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(f"an internal error ({type(cause).__name__}), which is in the log")
 
 
 def run_step(context: WorkerContext, claim: Claim) -> None:
@@ -95,7 +87,7 @@ def _finish(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
 
 
 def _complete(context: WorkerContext, claim: ExportClaim, completion: endings.Completion) -> None:
-    if not endings.complete(context.database, claim, completion, context.settings.retention):
+    if not endings.complete(context.database, claim, completion, Keeping.of(context.settings)):
         raise ClaimLost(claim.export_id)
     logger.info(
         "export completed",
@@ -110,35 +102,29 @@ def _complete(context: WorkerContext, claim: ExportClaim, completion: endings.Co
 
 def _remove(context: WorkerContext, claim: ExportClaim) -> None:
     """Clears the store after an export that was deleted or has ended."""
-    with context.leases.hold(claim):
+    with context.leases.hold(claim) as held:
         try:
             if removal.is_busy(context.database, claim):
-                _insist(partial(claims.postpone, context.database, claim, _REMOVAL_PAUSE))
+                _insist(partial(claims.wait, context.database, claim, _REMOVAL_PAUSE))
             else:
-                removal.remove_objects(context.database, context.store, claim)
-        except (StorageError, Unavailable) as error:
-            pause = _insist(partial(claims.postpone, context.database, claim))
-            logger.warning(
-                "objects were not removed; it is tried again",
-                extra={**_about(claim), "error": str(error), "pause_seconds": pause},
-            )
+                removal.remove_objects(context.database, context.store, claim, held.check)
+        except ClaimLost:
+            logger.info("claim lost", extra=_about(claim))
         except Interrupt:
             _insist(partial(claims.release, context.database, claim))
             raise
-        except Exception:
-            _insist(partial(claims.postpone, context.database, claim))
-            logger.exception("a removal failed", extra=_about(claim))
+        except Exception as error:
+            # Nothing but time is lost, so it is tried until it succeeds.
+            if blame(error) is Blame.unfit_worker:
+                _give_back(context, claim, error)
+            else:
+                _postpone(context, claim, error)
 
 
 def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held], None]) -> None:
     """Runs a step under its claim, and takes down how it ended."""
-    if claim.lost >= claims.MAX_LOST:
-        _fail(
-            context,
-            claim,
-            f"The export was given up: {claim.lost} workers died while they worked on it, most "
-            "likely out of memory. Export fewer images at once, or give the workers more memory.",
-        )
+    if claim.lost >= MAX_LOST:
+        _fail(context, claim, _killed(claim))
         return
     with context.leases.hold(claim) as held:
         try:
@@ -147,25 +133,66 @@ def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held], None])
             logger.info("claim lost", extra=_about(claim))
             _discard(context, claim)
             _insist(partial(claims.abandon, context.database, claim))
-        except ImageUnusable as error:
-            # Else an import would take the bytes for stored, and mend nothing.
-            _insist(partial(forget_content, context.database, claim.organization_id, error.sha256))
-            _fail(context, claim, str(error))
-        except PermanentFailure as error:
-            _fail(context, claim, str(error))
-        except StorageRefused as error:
-            _fail(context, claim, f"The object store refused the work: {error}")
         except UploadNotFound:
             _restart(context, claim)
-        except (StorageUnavailable, Unavailable) as error:
-            _postpone(context, claim, error, claims.MAX_FAILURES)
         except Interrupt:
             # The worker shuts down, or the time limit is over.
             _insist(partial(claims.release, context.database, claim))
             raise
         except Exception as error:
-            logger.exception("a step failed", extra=_about(claim))
-            _postpone(context, claim, _Surprise(error), _MAX_SURPRISES)
+            _take_down(context, claim, error)
+
+
+def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
+    """Records what a failure means, by who is to blame for it."""
+    match blame(error):
+        case Blame.data:
+            assert isinstance(error, PermanentFailure)
+            if isinstance(error, ImageUnusable):
+                # Else an import would take the bytes for stored, and mend nothing.
+                forget = partial(
+                    forget_content, context.database, claim.organization_id, error.sha256
+                )
+                _insist(forget)
+            _fail(context, claim, Failure(error.code, str(error)))
+        case Blame.passing:
+            _postpone(context, claim, error)
+        case Blame.unfit_worker:
+            _give_back(context, claim, error)
+        case Blame.poison:
+            logger.warning("a step found no memory", extra=_about(claim))
+            _insist(partial(claims.count_death, context.database, claim))
+        case Blame.ours:
+            logger.error("a step failed", exc_info=error, extra=_about(claim))
+            if claim.errors + 1 >= _MAX_ERRORS:
+                _fail(context, claim, _internal(claim))
+            elif isinstance(error, ArchiveDamaged) and _export_of(claim).upload_id is not None:
+                _restart(context, claim, errors=1)
+            else:
+                _insist(partial(claims.count_error, context.database, claim))
+
+
+def _killed(claim: Claim) -> Failure:
+    return Failure(
+        ErrorCode.worker_lost,
+        f"The export was given up: {claim.lost} processes died that worked on nothing else, most "
+        "likely because a part of it takes more memory than a worker has. Export fewer images at "
+        "once, or without the largest annotations.",
+    )
+
+
+def _internal(claim: Claim) -> Failure:
+    return Failure(
+        ErrorCode.internal,
+        "The export was given up after an error on our side. Retry it; if that fails too, quote "
+        f"the request id {claim.request_id or claim.export_id}.",
+    )
+
+
+def _give_back(context: WorkerContext, claim: Claim, error: Exception) -> None:
+    """Nobody but this worker is to blame: others take the step."""
+    context.fitness.lose(error)
+    _insist(partial(claims.release, context.database, claim))
 
 
 def _discard(context: WorkerContext, claim: Claim) -> None:
@@ -180,15 +207,7 @@ def _discard(context: WorkerContext, claim: Claim) -> None:
         )
 
 
-def _postpone(context: WorkerContext, claim: Claim, error: Exception, most: int) -> None:
-    if claim.failures >= most:
-        _fail(
-            context,
-            claim,
-            f"The export was given up after {claim.failures + 1} attempts, the last of which "
-            f"ended so: {error}. Create the export again once that is mended.",
-        )
-        return
+def _postpone(context: WorkerContext, claim: Claim, error: Exception) -> None:
     pause = _insist(partial(claims.postpone, context.database, claim))
     logger.warning(
         "a step is tried again",
@@ -196,30 +215,41 @@ def _postpone(context: WorkerContext, claim: Claim, error: Exception, most: int)
     )
 
 
-def _fail(context: WorkerContext, claim: Claim, message: str) -> None:
-    failed = _insist(partial(endings.fail_claimed, context.database, claim, message))
+def _fail(context: WorkerContext, claim: Claim, failure: Failure) -> None:
+    keeping = Keeping.of(context.settings)
+    failed = _insist(partial(endings.fail_claimed, context.database, claim, failure, keeping))
     if isinstance(claim, SegmentClaim):
         _insist(partial(claims.abandon, context.database, claim))
     if failed:
-        logger.warning("export failed", extra={**_about(claim), "error_message": message})
+        logger.warning(
+            "export failed",
+            extra={
+                **_about(claim),
+                "error_code": failure.code,
+                "error_message": failure.message,
+            },
+        )
 
 
-def _restart(context: WorkerContext, claim: Claim) -> None:
-    """The store forgot the upload: the archive begins again, the snapshot stays."""
+def _restart(context: WorkerContext, claim: Claim, *, errors: int = 0) -> None:
+    """The store forgot the upload or damaged the archive, which begins again; the snapshot
+    stays."""
     export = _export_of(claim)
     assert export.upload_id is not None
     key = archive_key(export.organization_id, export.export_id)
     try:
         upload_id = context.store.create_upload(key)
-        restarted = endings.restart_archive(context.database, claim, export.upload_id, upload_id)
+        restarted = endings.restart_archive(
+            context.database, claim, export.upload_id, upload_id, errors=errors
+        )
         if not restarted:
             context.store.abort_upload(key, upload_id)
             _insist(partial(claims.abandon, context.database, claim))
             return
-    except (StorageError, Unavailable) as error:
-        _postpone(context, claim, error, claims.MAX_FAILURES)
+    except Exception as error:
+        _take_down(context, claim, error)
         return
-    logger.warning("the store forgot the upload; the archive begins again", extra=_about(claim))
+    logger.warning("the archive begins again", extra=_about(claim))
 
 
 def _insist(record: Callable[[], T]) -> T | None:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from functools import partial
 
 import dramatiq
 from dramatiq.common import join_all
@@ -12,6 +13,7 @@ from services.settings import Settings
 from services.storage import ObjectStore
 from workers.actors import Looks, Slots, register
 from workers.context import WorkerContext
+from workers.fitness import Fitness, examine
 from workers.leases import LeaseKeeper
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ class WorkerRuntime:
         doorbell: Doorbell,
     ) -> None:
         self._leases = LeaseKeeper(database, settings.lease)
-        context = WorkerContext(settings, database, store, doorbell, self._leases)
+        self._fitness = Fitness(partial(examine, database, store))
+        context = WorkerContext(settings, database, store, doorbell, self._leases, self._fitness)
         slots = Slots(settings.worker_threads)
         register(broker, context, slots)
         self._worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads)
@@ -44,11 +47,13 @@ class WorkerRuntime:
 
     def start(self) -> None:
         """Begins to answer doorbells, and to look."""
+        self._fitness.start()
         self._worker.start()
         self._looks.start()
 
     def stop(self) -> None:
         """Interrupts what runs, which gives its claims back, and ends."""
+        self._fitness.stop()
         ending = threading.Thread(target=self._end, name="end", daemon=True)
         ending.start()
         self._looks.stop(_SHUTDOWN)

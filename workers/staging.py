@@ -11,7 +11,8 @@ from services.storage import ObjectStore
 def stage_of(claim: ExportClaim | SegmentClaim) -> str:
     """What the keys begin with that a claim stages: its own, so that attempts never mix."""
     if isinstance(claim, SegmentClaim):
-        return f"{claim.number}-{claim.attempt}-"
+        # The key of its manifest tells which plan it is of.
+        return f"{claim.manifest_key}.{claim.attempt}-"
     return f"manifest-{claim.attempt}-"
 
 

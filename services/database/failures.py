@@ -19,6 +19,14 @@ _BUSY = frozenset(
 )
 
 
+_OTHER_SCHEMA = frozenset(
+    (
+        "42P01",  # undefined_table
+        "42703",  # undefined_column
+    )
+)
+
+
 @contextmanager
 def passing_failures() -> Iterator[None]:
     """Errors that pass leave the block as one.
@@ -33,6 +41,11 @@ def passing_failures() -> Iterator[None]:
         if message is None:
             raise
         raise Unavailable("DATABASE_UNAVAILABLE", message, {}) from error
+
+
+def is_of_another_schema(error: Exception) -> bool:
+    """Whether the database has no such table or column: it was migrated under a process."""
+    return isinstance(error, DBAPIError) and sqlstate_of(error.orig) in _OTHER_SCHEMA
 
 
 def sqlstate_of(error: BaseException | None) -> str | None:

@@ -225,6 +225,10 @@ exports = Table(
     Column("estimated_bytes", BigInteger, nullable=False, server_default="0"),
     # Of the request that made it: the log lines of its work carry it.
     Column("request_id", String(128), nullable=False, server_default=""),
+    # Why it failed, for programs: one of ErrorCode.
+    Column("error_code", String(30), nullable=False, server_default=""),
+    # Its deadline counts from here: when it was created, or taken up again last.
+    Column("queued_at", Double),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",
@@ -237,7 +241,7 @@ exports = Table(
     # No index on a column that every segment changes: its updates stay on the row's page.
     Index(
         "ix_exports_unfinished",
-        "created_at",
+        "queued_at",
         postgresql_where=text("stage <> 'done' AND NOT deleted"),
         sqlite_where=text("stage <> 'done' AND deleted = 0"),
     ),
@@ -267,7 +271,7 @@ steps = Table(
     Column("held", Boolean, nullable=False, server_default=false()),
     # Fencing: every claim raises it, and every result carries it.
     Column("attempt", Integer, nullable=False, server_default="0"),
-    # Workers that died while they held it, and passing failures.
+    # Processes that died while it ran alone, and passing failures.
     Column("lost", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
     # Of a segment. Known bytes of its part: headers and stored images.
@@ -278,6 +282,10 @@ steps = Table(
     Column("done", Boolean, nullable=False, server_default=false()),
     # What the builder made: its part, what it staged, sums, counts, losses.
     Column("result", JSON),
+    # Errors of our own.
+    Column("errors", Integer, nullable=False, server_default="0"),
+    # Its worker died, together with whatever else it held: from then on it runs alone.
+    Column("alone", Boolean, nullable=False, server_default=false()),
     Index(
         "ix_steps_waiting",
         "organization_id",

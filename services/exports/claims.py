@@ -36,12 +36,8 @@ from services.database.engine import Database
 from services.database.tables import datasets, exports, organizations, steps
 from services.exports.model import Lane, Stage, Status, Step
 
-#: A step that killed this many workers ends the export.
-MAX_LOST = 3
-#: A step that failed this often for passing reasons ends the export.
-MAX_FAILURES = 25
 _FIRST_BACKOFF = 1.0
-_LONGEST_BACKOFF = 120.0
+_LONGEST_BACKOFF = 60.0
 #: An organization's own step among its steps.
 OWN = 0
 #: Looks for an organization whose turn it is, where others take its steps at the same moment.
@@ -56,9 +52,12 @@ class ExportClaim:
     attempt: int
     step: Step
     lane: Lane
-    #: Workers that died while they held this step, and passing failures so far.
+    #: A worker died that held this step: it runs alone from now on.
+    alone: bool
+    #: Processes that died while it ran alone, passing failures, and errors of our own so far.
     lost: int
     failures: int
+    errors: int
     organization_id: str
     dataset_id: str
     dataset_name: str
@@ -91,8 +90,10 @@ class SegmentClaim:
     export: ExportClaim
     number: int
     attempt: int
+    alone: bool
     lost: int
     failures: int
+    errors: int
     manifest_key: str
     size: int
     work: int
@@ -277,16 +278,38 @@ def abandon(database: Database, claim: Claim) -> None:
     _give_back(database, claim, due_at=null())
 
 
-def postpone(database: Database, claim: Claim, pause: float | None = None) -> float:
-    """Gives a claim back after a passing failure, to be tried again after a pause.
+def wait(database: Database, claim: Claim, pause: float) -> None:
+    """Gives a claim back that waits for others, to be taken again after so many seconds."""
+    _give_back(database, claim, due_at=now() + pause)
 
-    Returns the pause in seconds: exponential, capped, with jitter, unless one is given.
+
+def postpone(database: Database, claim: Claim) -> float:
+    """Gives a claim back after a passing failure, to be tried again.
+
+    Returns the seconds until then: exponential, capped, with jitter.
     """
-    if pause is None:
-        pause = min(_FIRST_BACKOFF * 2.0**claim.failures, _LONGEST_BACKOFF)
-        pause *= random.uniform(0.5, 1.0)
+    pause = _backoff(claim.failures)
     _give_back(database, claim, due_at=now() + pause, failures=steps.c.failures + 1)
     return pause
+
+
+def count_error(database: Database, claim: Claim) -> float:
+    """The same after an error of our own."""
+    pause = _backoff(claim.errors)
+    _give_back(database, claim, due_at=now() + pause, errors=steps.c.errors + 1)
+    return pause
+
+
+def count_death(database: Database, claim: Claim) -> float:
+    """The same after the process died that had the step alone."""
+    pause = _backoff(claim.lost)
+    _give_back(database, claim, due_at=now() + pause, alone=True, lost=steps.c.lost + 1)
+    return pause
+
+
+def _backoff(count: int) -> float:
+    pause: float = min(_FIRST_BACKOFF * 2.0 ** min(count, 30), _LONGEST_BACKOFF)
+    return pause * random.uniform(0.5, 1.0)
 
 
 def _give_back(database: Database, claim: Claim, **values: Any) -> None:
@@ -349,7 +372,13 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
         freed = connection.execute(
             steps.update()
             .where(mine, which)
-            .values(held=False, lost=steps.c.lost + 1, due_at=due_at)
+            .values(
+                held=False,
+                # Whoever held other steps beside it may have died of those.
+                lost=steps.c.lost + case((steps.c.alone, 1), else_=0),
+                alone=True,
+                due_at=due_at,
+            )
         ).rowcount
         running = select(func.count()).where(mine, steps.c.held).scalar_subquery()
         connection.execute(
@@ -406,8 +435,10 @@ def _taken(connection: Connection, step: Row[Any]) -> Claim:
         attempt=step.attempt,
         step=Step(step.kind),
         lane=Lane(step.lane),
+        alone=step.alone,
         lost=step.lost,
         failures=step.failures,
+        errors=step.errors,
         organization_id=row.organization_id,
         dataset_id=row.dataset_id,
         dataset_name=row.dataset_name,
@@ -433,8 +464,10 @@ def _taken(connection: Connection, step: Row[Any]) -> Claim:
         export=export,
         number=step.number,
         attempt=step.attempt,
+        alone=step.alone,
         lost=step.lost,
         failures=step.failures,
+        errors=step.errors,
         manifest_key=step.manifest_key,
         size=step.size,
         work=step.work,

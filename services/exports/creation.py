@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import orjson
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from services import logs
@@ -14,18 +14,17 @@ from services.catalog.datasets import Dataset, find_dataset
 from services.catalog.selection import Selection, image_totals_of
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import exports, idempotency_keys, organizations, steps
-from services.errors import AlreadyExists, Conflict, QuotaExceeded
+from services.database.tables import exports, idempotency_keys, steps
+from services.errors import AlreadyExists, Conflict
 from services.exports.claims import OWN
 from services.exports.model import Export, ExportAddress, ExportRequest, Lane, Stage, Status, Step
 from services.exports.queries import exports_of, find_export, one_export
+from services.exports.quota import check_quota
 from services.exports.validation import class_errors, field_errors, invalid
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 #: How long an equal request counts as the same one sent again.
 DUPLICATE_SECONDS = 60
-#: Seconds after which a caller over its quota may try again; SDKs give up above 120.
-_QUOTA_RETRY = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def create_export(
                 raise invalid(fields)
             if duplicate := _duplicate(connection, dataset, request):
                 return Created(duplicate.id, encode(duplicate))
-            _check_quota(connection, organization_id, limits.pending_quota)
+            check_quota(connection, organization_id, limits.pending_quota)
             estimated_bytes = _estimated_bytes(connection, dataset, request)
             lane = Lane.short if estimated_bytes <= limits.short_bytes else Lane.long
             export_id = str(uuid.uuid4())
@@ -107,6 +106,7 @@ def create_export(
                     estimated_bytes=estimated_bytes,
                     request_id=logs.request_id.get(),
                     created_at=now(),
+                    queued_at=now(),
                     updated_at=now(),
                 )
             )
@@ -151,36 +151,6 @@ def create_export(
             if duplicate := _duplicate(connection, dataset, request):
                 return Created(duplicate.id, encode(duplicate))
         raise _exists(request) from None
-
-
-def _check_quota(connection: Connection, organization_id: str, default: int) -> None:
-    """Raises:
-    QuotaExceeded: as many exports wait as may.
-    """
-    quota = connection.scalar(
-        select(func.coalesce(organizations.c.pending_quota, default)).where(
-            organizations.c.id == organization_id
-        )
-    )
-    assert quota is not None
-    pending = (
-        select(exports.c.id)
-        .where(
-            exports.c.organization_id == organization_id,
-            exports.c.status == Status.pending,
-            ~exports.c.deleted,
-        )
-        .limit(quota)
-        .subquery()
-    )
-    waiting = connection.scalar(select(func.count()).select_from(pending)) or 0
-    if waiting >= quota:
-        raise QuotaExceeded(
-            "QUOTA_EXCEEDED",
-            f"{waiting} exports of the organization wait to be built, which is as many as may. "
-            "Wait until some of them are under way, or delete those that nobody needs.",
-            {"quota": str(quota), "pending": str(waiting), "retry_after": str(_QUOTA_RETRY)},
-        )
 
 
 def _estimated_bytes(connection: Connection, dataset: Dataset, request: ExportRequest) -> int:

@@ -1,4 +1,4 @@
-"""The record of the work: how an export ends, well or badly, or begins again."""
+"""The record of the work: how an export ends, well or badly, or its archive begins again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,35 @@ from services.exports.claims import (
     is_held_and_wanted,
     lock_turn,
 )
-from services.exports.model import Stage, Status, Step
+from services.exports.model import ErrorCode, Stage, Status, Step
+from services.settings import Settings
+
+#: Failures after which nothing is kept for a retry.
+_KEEPS_NOTHING = frozenset((ErrorCode.cancelled, ErrorCode.selection_empty))
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long the record and the store keep what has ended; nothing: for ever."""
+
+    #: An export, with its archive.
+    retention: timedelta
+    #: What a failed export had finished, for a retry.
+    retry_window: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Keeping":
+        """As the settings say."""
+        return cls(settings.retention, settings.retry_window)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an export failed: a code for programs, and a sentence for tenants that names the
+    cause and what to do, and nothing that only whoever runs Cartouche may know."""
+
+    code: ErrorCode
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +61,7 @@ class Completion:
 
 
 def complete(
-    database: Database, claim: ExportClaim, completion: Completion, retention: timedelta
+    database: Database, claim: ExportClaim, completion: Completion, keeping: Keeping
 ) -> bool:
     """Ends an export well; False: the claim was lost meanwhile."""
     with database.write() as connection:
@@ -52,7 +80,7 @@ def complete(
                 annotation_count=completion.annotation_count,
                 warnings=completion.warnings,
                 completed_at=now(),
-                expires_at=now() + retention.total_seconds() if retention else None,
+                expires_at=_expires_at(keeping),
                 updated_at=now(),
                 version=exports.c.version + 1,
             )
@@ -64,26 +92,37 @@ def complete(
         return True
 
 
-def fail(database: Database, organization_id: str, export_id: str, message: str) -> bool:
-    """Ends an export badly, with a message that names the cause and what to do.
-
-    False: it has ended already.
-    """
-    running = and_(exports.c.id == export_id, exports.c.stage != Stage.done, ~exports.c.deleted)
+def fail(
+    database: Database, organization_id: str, export_id: str, failure: Failure, keeping: Keeping
+) -> bool:
+    """Ends an export badly; False: it has ended already."""
     with database.write() as connection:
         lock_turn(connection, organization_id)
-        return _fail(connection, organization_id, export_id, message, running)
+        return fail_locked(connection, organization_id, export_id, failure, keeping)
 
 
-def fail_claimed(database: Database, claim: Claim, message: str) -> bool:
-    """The same for the export of a claim; False: it has ended already, or the claim was lost."""
+def fail_locked(
+    connection: Connection,
+    organization_id: str,
+    export_id: str,
+    failure: Failure,
+    keeping: Keeping,
+) -> bool:
+    """`fail` within a transaction that has locked the organization."""
+    running = and_(exports.c.id == export_id, exports.c.stage != Stage.done, ~exports.c.deleted)
+    return _fail(connection, organization_id, export_id, failure, keeping, running)
+
+
+def fail_claimed(database: Database, claim: Claim, failure: Failure, keeping: Keeping) -> bool:
+    """`fail` for the export of a claim; False: it has ended already, or the claim was lost."""
     with database.write() as connection:
         lock_turn(connection, claim.organization_id)
         return _fail(
             connection,
             claim.organization_id,
             claim.export_id,
-            message,
+            failure,
+            keeping,
             is_held_and_wanted(claim),
         )
 
@@ -92,7 +131,8 @@ def _fail(
     connection: Connection,
     organization_id: str,
     export_id: str,
-    message: str,
+    failure: Failure,
+    keeping: Keeping,
     condition: ColumnElement[bool],
 ) -> bool:
     result = connection.execute(
@@ -101,18 +141,30 @@ def _fail(
         .values(
             status=Status.failed,
             stage=Stage.done,
-            error_message=message,
+            error_message=failure.message,
+            error_code=failure.code,
             staged=True,
-            image_count=None,
-            annotation_count=None,
+            expires_at=_expires_at(keeping),
             updated_at=now(),
             version=exports.c.version + 1,
         )
-    )
-    if result.rowcount == 0:
+        .returning(exports.c.segment_count)
+    ).one_or_none()
+    if result is None:
         return False
-    end_work(connection, organization_id, [export_id])
+    # Without segments there is nothing finished.
+    keeps = result.segment_count > 0 and failure.code not in _KEEPS_NOTHING
+    end_work(
+        connection,
+        organization_id,
+        [export_id],
+        after=keeping.retry_window if keeps else timedelta(),
+    )
     return True
+
+
+def _expires_at(keeping: Keeping) -> ColumnElement[float] | None:
+    return now() + keeping.retention.total_seconds() if keeping.retention else None
 
 
 def end_work(
@@ -121,12 +173,13 @@ def end_work(
     export_ids: Sequence[str],
     *,
     removes: bool = True,
+    after: timedelta = timedelta(),
 ) -> None:
     """Ends the steps of exports that have ended, whose organization is locked.
 
     Nobody claims their segments any more; those that are held stay so until their workers
     notice, and the removal of what they left waits for them. `removes` says that there is
-    something to remove.
+    something to remove, and `after` when.
     """
     theirs = steps.c.export_id.in_(export_ids)
     connection.execute(
@@ -142,16 +195,20 @@ def end_work(
             held=False,
             # Whoever holds it is fenced off.
             attempt=steps.c.attempt + case((steps.c.held, 1), else_=0),
-            due_at=now() if removes else None,
-            lost=0,
+            due_at=now() + after.total_seconds() if removes else None,
             failures=0,
+            errors=0,
         )
     )
     count_ended(connection, organization_id, len(held))
 
 
-def restart_archive(database: Database, claim: Claim, old_upload: str, new_upload: str) -> bool:
+def restart_archive(
+    database: Database, claim: Claim, old_upload: str, new_upload: str, *, errors: int = 0
+) -> bool:
     """Begins the archive again under a new upload, from the same snapshot.
+
+    `errors` counts as so many errors of our own of the export's own step.
 
     False: the claim was lost, since somebody did so before or the archive was finished.
     """
@@ -182,6 +239,7 @@ def restart_archive(database: Database, claim: Claim, old_upload: str, new_uploa
                 done=False,
                 held=False,
                 attempt=steps.c.attempt + 1,
+                errors=steps.c.errors + case((steps.c.number == OWN, errors), else_=0),
                 result=None,
                 due_at=case((steps.c.number == OWN, null()), else_=now()),
             )

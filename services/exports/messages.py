@@ -25,7 +25,12 @@ _KINDS = {
 _STATUS_BACK = {value: key for key, value in _STATUS.items()}
 
 AddressedRequest = (
-    pb.GetExportRequest | pb.WatchExportRequest | pb.GetDownloadUrlRequest | pb.DeleteExportRequest
+    pb.GetExportRequest
+    | pb.WatchExportRequest
+    | pb.GetDownloadUrlRequest
+    | pb.RetryExportRequest
+    | pb.CancelExportRequest
+    | pb.DeleteExportRequest
 )
 
 
@@ -49,6 +54,7 @@ def export_message(export: Export) -> pb.Export:
         annotation_count=export.annotation_count,
         file_size=export.file_size,
         error_message=export.error_message,
+        error_code=export.error_code,
         created_at=timestamp(export.created_at),
         crc32=export.crc32,
         sha256=export.sha256 or "",

@@ -13,6 +13,23 @@ class Status(StrEnum):
     failed = "failed"
 
 
+class ErrorCode(StrEnum):
+    """Why an export failed, for programs. One meaning each, for ever."""
+
+    #: The filters select no image.
+    selection_empty = "selection_empty"
+    #: The bytes of an image are missing from the store, or are not those that were imported.
+    image_unusable = "image_unusable"
+    #: It was not finished in time: a part of the service was away.
+    deadline_exceeded = "deadline_exceeded"
+    #: It killed the processes that worked on it, most likely for want of memory.
+    worker_lost = "worker_lost"
+    #: Somebody called CancelExport.
+    cancelled = "cancelled"
+    #: An error of Cartouche.
+    internal = "internal"
+
+
 class Stage(StrEnum):
     """What an export waits for; `done` when it has ended."""
 
@@ -71,6 +88,8 @@ class Export:
     organize_by_split: bool
     status: Status
     error_message: str
+    #: One of ErrorCode, where it failed.
+    error_code: str
     progress: float
     image_count: int | None
     annotation_count: int | None

@@ -74,7 +74,9 @@ def export_planned(
         connection.execute(
             steps.update()
             .where(is_held(claim))
-            .values(kind=Step.finish, held=False, due_at=None, lost=0, failures=0)
+            .values(
+                kind=Step.finish, held=False, due_at=None, alone=False, lost=0, failures=0, errors=0
+            )
         )
         count_ended(connection, claim.organization_id, 1)
         due_at = connection.scalar(select(now()))

@@ -155,9 +155,11 @@ def _export(row: Row[tuple[object, ...]]) -> Export:
         organize_by_split=row.organize_by_split,
         status=status,
         error_message=row.error_message,
+        error_code=row.error_code,
         progress=1.0 if status is Status.completed else min(done, _UNFINISHED),
-        image_count=row.image_count,
-        annotation_count=row.annotation_count,
+        # A failed one may keep them for a retry.
+        image_count=None if status is Status.failed else row.image_count,
+        annotation_count=None if status is Status.failed else row.annotation_count,
         # Known to the record before the archive is verified; to callers only after.
         file_size=row.file_size if status is Status.completed else None,
         crc32=row.crc32 if status is Status.completed else None,

@@ -19,7 +19,7 @@ from services.doorbell import Doorbell
 from services.errors import Unavailable
 from services.exports import claims, endings, queries
 from services.exports.creation import IDEMPOTENCY_SECONDS
-from services.exports.model import Lane, Stage
+from services.exports.model import ErrorCode, Lane, Stage
 from services.settings import Settings
 from services.storage import ObjectStore, StorageError
 
@@ -73,7 +73,7 @@ class Reconciler:
 def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
     """One look at what has stood still or become too old; rings where there is work."""
     claims.free_expired(database)
-    _fail_overdue(database, settings.export_deadline)
+    _fail_overdue(database, settings.export_deadline, endings.Keeping.of(settings))
     _expire(database)
     for lane in Lane:
         if claims.is_due(database, lane, settings.organization_steps):
@@ -99,13 +99,13 @@ def keep_house(database: Database, store: ObjectStore) -> None:
         store.abort_upload(upload.key, upload.upload_id)
 
 
-def _fail_overdue(database: Database, deadline: timedelta) -> None:
+def _fail_overdue(database: Database, deadline: timedelta, keeping: endings.Keeping) -> None:
     overdue = (
         select(exports.c.organization_id, exports.c.id)
         .where(
             exports.c.stage != Stage.done,
             ~exports.c.deleted,
-            exports.c.created_at < now_once() - deadline.total_seconds(),
+            exports.c.queued_at < now_once() - deadline.total_seconds(),
         )
         .limit(_A_SWEEP)
     )
@@ -116,8 +116,12 @@ def _fail_overdue(database: Database, deadline: timedelta) -> None:
             database,
             organization_id,
             export_id,
-            f"The export was not finished within {deadline}. Check that workers run and that "
-            "the object store answers, then create it again.",
+            endings.Failure(
+                ErrorCode.deadline_exceeded,
+                f"The export was not finished within {deadline}: a part of the service was away "
+                "or busy for too long. Retry it; what is finished stays.",
+            ),
+            keeping,
         )
 
 

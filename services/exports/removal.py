@@ -1,5 +1,7 @@
 """Removing what an export left in the store: all of it when deleted, the work when ended."""
 
+from collections.abc import Callable
+
 from sqlalchemy import select
 
 from services.database.engine import Database
@@ -22,8 +24,12 @@ def is_busy(database: Database, claim: ExportClaim) -> bool:
         return connection.execute(query).first() is not None
 
 
-def remove_objects(database: Database, store: ObjectStore, claim: ExportClaim) -> None:
+def remove_objects(
+    database: Database, store: ObjectStore, claim: ExportClaim, check: Callable[[], None]
+) -> None:
     """Clears the store after a deleted or ended export, on which nobody works any more.
+
+    `check` raises where the claim is lost: the export may have been taken up again.
 
     Raises:
         StorageError: as the store says.
@@ -31,6 +37,7 @@ def remove_objects(database: Database, store: ObjectStore, claim: ExportClaim) -
     """
     with database.read() as connection:
         row = connection.execute(select(exports).where(exports.c.id == claim.export_id)).one()
+    check()
     archive = archive_key(row.organization_id, row.id)
     if row.upload_id:
         store.abort_upload(archive, row.upload_id)
@@ -38,6 +45,7 @@ def remove_objects(database: Database, store: ObjectStore, claim: ExportClaim) -
     for upload in list(store.list_uploads(archive)):
         if upload.key == archive:
             store.abort_upload(archive, upload.upload_id)
+    check()
     if row.deleted:
         store.delete_prefix(store.exports_bucket, export_prefix(row.organization_id, row.id))
     else:

@@ -12,8 +12,9 @@ from cartouche.exports.v1 import export_service_pb2_grpc as rpc
 from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.errors import Invalid, WrongState
-from services.exports import creation, messages, preview, queries
+from services.exports import cancellation, creation, messages, preview, queries, retrying
 from services.exports.creation import Limits
+from services.exports.endings import Keeping
 from services.exports.model import Export, ExportAddress, Lane, Status, archive_key
 from services.identity.roles import Role
 from services.rpc.caller import caller
@@ -28,7 +29,7 @@ _SLOWEST_LOOK = 1.0
 
 
 class ExportServicer(rpc.ExportServiceServicer):
-    """Roles: reading viewer, creating member, deleting admin."""
+    """Roles: reading viewer; creating, retrying and cancelling member; deleting admin."""
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class ExportServicer(rpc.ExportServiceServicer):
         objects: ObjectStore,
         url_ttl: timedelta,
         limits: Limits,
+        keeping: Keeping,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._objects = objects
         self._url_ttl = url_ttl
         self._limits = limits
+        self._keeping = keeping
 
     def CreateExport(
         self, request: pb.CreateExportRequest, context: grpc.ServicerContext
@@ -144,6 +147,35 @@ class ExportServicer(rpc.ExportServiceServicer):
             crc32=export.crc32,
             sha256=export.sha256 or "",
         )
+
+    def RetryExport(
+        self, request: pb.RetryExportRequest, context: grpc.ServicerContext
+    ) -> pb.RetryExportResponse:
+        who = caller()
+        who.require(Role.member)
+        retried = retrying.retry_export(
+            self._database,
+            who.organization_id,
+            messages.export_address(request),
+            fresh=request.fresh,
+            pending_quota=self._limits.pending_quota,
+        )
+        self._doorbell.ring(retried.lane)
+        return pb.RetryExportResponse(export=messages.export_message(retried.export))
+
+    def CancelExport(
+        self, request: pb.CancelExportRequest, context: grpc.ServicerContext
+    ) -> pb.CancelExportResponse:
+        who = caller()
+        who.require(Role.member)
+        cancelled = cancellation.cancel_export(
+            self._database,
+            who.organization_id,
+            messages.export_address(request),
+            self._keeping,
+        )
+        self._ring()
+        return pb.CancelExportResponse(export=messages.export_message(cancelled))
 
     def DeleteExport(
         self, request: pb.DeleteExportRequest, context: grpc.ServicerContext

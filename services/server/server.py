@@ -13,6 +13,7 @@ from services.catalog.servicer import CatalogServicer
 from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.exports.creation import Limits
+from services.exports.endings import Keeping
 from services.exports.servicer import ExportServicer
 from services.identity.rate_limits import RateLimiter
 from services.server import health, reflection, threads
@@ -54,7 +55,14 @@ class Server:
         )
         limits = Limits(settings.pending_quota, settings.part_size)
         exports_rpc.add_ExportServiceServicer_to_server(
-            ExportServicer(database, doorbell, store, settings.download_url_ttl, limits),
+            ExportServicer(
+                database,
+                doorbell,
+                store,
+                settings.download_url_ttl,
+                limits,
+                Keeping.of(settings),
+            ),
             self._server,
         )
         catalog_rpc.add_CatalogServiceServicer_to_server(

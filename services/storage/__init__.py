@@ -10,6 +10,7 @@ from services.storage.config import StorageConfig
 from services.storage.errors import (
     ObjectNotFound,
     StorageError,
+    StorageMisconfigured,
     StorageRefused,
     StorageUnavailable,
     UploadNotFound,
@@ -23,6 +24,7 @@ __all__ = [
     "ObjectStore",
     "StorageConfig",
     "StorageError",
+    "StorageMisconfigured",
     "StorageRefused",
     "StorageUnavailable",
     "UploadInfo",

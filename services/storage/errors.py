@@ -12,10 +12,46 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from urllib3.exceptions import HTTPError
 
-ALWAYS_TRANSIENT = frozenset({"SlowDown", "SlowDownRead", "SlowDownWrite", "RequestTimeout"})
+#: These pass, whatever status they come with: the store is busy, or a request was spoilt on its
+#: way (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+PASSING = frozenset(
+    {
+        "BadDigest",
+        "ContentSHA256Mismatch",
+        "IncompleteBody",
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeout",
+        "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
+    }
+)
+#: The store would refuse any call of this process: its clock, its credentials or its buckets.
+MISCONFIGURED = frozenset(
+    {
+        "AccessDenied",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "InvalidTokenId",
+        "NoSuchBucket",
+        "PermanentRedirect",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
 CREDENTIALS_ADVICE = "check CARTOUCHE_S3_ACCESS_KEY and CARTOUCHE_S3_SECRET_KEY"
 ADVICE = {
     "AccessDenied": "allow these credentials the action on the bucket",
+    "ExpiredToken": CREDENTIALS_ADVICE,
     "InvalidAccessKeyId": CREDENTIALS_ADVICE,
     "SignatureDoesNotMatch": CREDENTIALS_ADVICE,
     "AuthorizationHeaderMalformed": "check CARTOUCHE_S3_REGION",
@@ -64,6 +100,10 @@ class StorageRefused(StorageError):
         self.code = code
 
 
+class StorageMisconfigured(StorageRefused):
+    """The store would refuse any call of this process, and others of other processes not."""
+
+
 def failure(
     status: int,
     code: str,
@@ -78,14 +118,13 @@ def failure(
     if code == "NoSuchKey" or (status == 404 and code == ""):
         return ObjectNotFound(key)
     place = f"{bucket}/{key}" if key else bucket
-    if status >= 500 or status in (408, 429) or code in ALWAYS_TRANSIENT:
+    if status >= 500 or status in (408, 429) or code in PASSING:
         return StorageUnavailable(f"the object store failed on {place}: {status} {code} {message}")
     if code == "" and status == 403:
         code = "AccessDenied"
     advice = ADVICE.get(code, "see the log of the store")
-    return StorageRefused(
-        code, f"the object store refuses {place}: {status} {code} {message}: {advice}"
-    )
+    refused = StorageMisconfigured if code in MISCONFIGURED else StorageRefused
+    return refused(code, f"the object store refuses {place}: {status} {code} {message}: {advice}")
 
 
 def unreachable(error: Exception) -> StorageUnavailable:

@@ -37,6 +37,8 @@ SETTINGS = {
     "CARTOUCHE_LEASE": "4",
     "CARTOUCHE_RECONCILE_INTERVAL": "1",
     "CARTOUCHE_WORKER_THREADS": "1",
+    # What a failed export leaves is removed at once.
+    "CARTOUCHE_RETRY_WINDOW": "0",
 }
 PATIENCE = 90.0
 

@@ -68,7 +68,7 @@ def test_an_export_that_nobody_builds_fails_at_its_deadline(on_redis: RecordedPi
             impatient.stop()
             on_redis.stack.server.restart()
     assert "not finished within 0:00:01" in message
-    assert "Check that workers run" in message
+    assert "Retry it" in message
 
 
 def test_an_export_that_is_deleted_half_way_leaves_nothing(on_rabbitmq: RecordedPipeline) -> None:

@@ -1,12 +1,33 @@
 """Datasets that several files of tests share, one of each per stack."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+from services.database.engine import Database
+from services.database.migrate import migrate
 from tests.datasets import SCENES, Picture, bbox, noise_jpeg, put_all, unique
+from tests.parts import PostgreSQL
 from tests.stack import Stack
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty record."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'record.db'}"
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        url = server.create_database().replace("postgresql:", "postgresql+psycopg:", 1)
+    opened = Database(url, 40)
+    try:
+        migrate(opened)
+        yield opened
+    finally:
+        opened.close()
 
 
 @pytest.fixture(scope="session")

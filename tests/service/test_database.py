@@ -47,7 +47,16 @@ from services.database.tables import contents, exports, metadata
 from services.doorbell import Doorbell, connect_broker
 from services.errors import Unavailable
 from services.exports import claims, creation, endings, progress, queries
-from services.exports.model import ExportAddress, ExportRequest, Lane, Stage, Status, Step
+from services.exports.endings import Failure, Keeping
+from services.exports.model import (
+    ErrorCode,
+    ExportAddress,
+    ExportRequest,
+    Lane,
+    Stage,
+    Status,
+    Step,
+)
 from services.exports.reconciler import sweep
 from services.identity.keys import authenticate, create_key, ensure_organization
 from services.identity.roles import Role
@@ -59,6 +68,8 @@ DATASETS = 10
 IMAGES = 300
 EXPORTS = 3000
 LEASE = timedelta(seconds=30)
+FAILURE = Failure(ErrorCode.internal, "enough")
+KEEPING = Keeping(retention=timedelta(), retry_window=timedelta())
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -350,7 +361,7 @@ def _work(c: Crowded) -> None:
     finish = claim(c, made)
     assert finish is not None
     assert claims.postpone(c.database, finish) > 0
-    assert endings.fail(c.database, c.organization_id, made, "enough")
+    assert endings.fail(c.database, c.organization_id, made, FAILURE, KEEPING)
     remove = claim(c, made)
     assert remove is not None
     assert remove.step is Step.remove

@@ -30,7 +30,7 @@ def changed(**fields: object) -> pb.Export:
 
 def test_a_new_export_has_every_key_and_no_error() -> None:
     body = bodies.export(NEW)
-    assert set(body) == set(schemas.Export.model_fields) - {"error_message"}
+    assert set(body) == set(schemas.Export.model_fields) - {"error_message", "error_code"}
     assert body["created_at"] == "2024-01-15T10:30:00Z"
     assert (body["dataset_id"], body["project_id"]) == ("dataset", "dataset")
     unknown = {key for key, value in body.items() if value is None}
@@ -56,9 +56,15 @@ def test_zero_is_not_unknown() -> None:
 
 
 def test_only_a_failed_export_has_an_error_message() -> None:
-    failed = changed(status=pb.EXPORT_STATUS_FAILED, error_message="No image fits the filter.")
+    failed = changed(
+        status=pb.EXPORT_STATUS_FAILED,
+        error_message="No image fits the filter.",
+        error_code="selection_empty",
+    )
     assert bodies.export(failed)["error_message"] == "No image fits the filter."
-    assert "error_message" not in bodies.export(changed(error_message="leftover"))
+    assert bodies.export(failed)["error_code"] == "selection_empty"
+    leftover = bodies.export(changed(error_message="leftover", error_code="leftover"))
+    assert not {"error_message", "error_code"} & set(leftover)
 
 
 times = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 31), timezones=st.just(UTC))

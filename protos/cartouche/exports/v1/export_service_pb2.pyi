@@ -126,6 +126,7 @@ class Export(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     ORGANIZE_BY_SPLIT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     organization_id: _builtins.str
     dataset_id: _builtins.str
@@ -157,6 +158,11 @@ class Export(_message.Message):
     """SHA-256 of the whole archive in lower-case hexadecimal; where known."""
     organize_by_split: _builtins.bool
     """Top folders train, valid and test instead of one flat layout."""
+    error_code: _builtins.str
+    """Why a failed export failed, for programs: a stable word, one of
+    selection_empty, image_unusable, deadline_exceeded, worker_lost, cancelled
+    and internal; others may come. Empty: it has not failed.
+    """
     @_builtins.property
     def class_filter(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only annotations of these classes; empty: all."""
@@ -167,7 +173,7 @@ class Export(_message.Message):
     def completed_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When a completed archive is removed; absent: never."""
+        """When an export that has ended is removed, with its archive; absent: never."""
 
     @_builtins.property
     def warnings(self) -> Global___ExportWarnings:
@@ -199,10 +205,11 @@ class Export(_message.Message):
         sha256: _builtins.str = ...,
         organize_by_split: _builtins.bool = ...,
         warnings: Global___ExportWarnings | None = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "image_count", b"image_count", "warnings", b"warnings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "sha256", b"sha256", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_code", b"error_code", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "sha256", b"sha256", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__annotation_count: _TypeAlias = _typing.Literal["annotation_count"]  # noqa: Y015
     _WhichOneofArgType__annotation_count: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count"]  # noqa: Y015
@@ -776,6 +783,100 @@ class GetDownloadUrlResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__crc32) -> _WhichOneofReturnType__crc32 | None: ...
 
 Global___GetDownloadUrlResponse: _TypeAlias = GetDownloadUrlResponse  # noqa: Y015
+
+@_typing.final
+class RetryExportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    BY_NAME_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    fresh: _builtins.bool
+    """Begin with a new snapshot of the dataset, and use nothing that is finished."""
+    @_builtins.property
+    def by_name(self) -> Global___ExportName: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        by_name: Global___ExportName | None = ...,
+        fresh: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "by_name", b"by_name", "id", b"id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "by_name", b"by_name", "fresh", b"fresh", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_address: _TypeAlias = _typing.Literal["id", "by_name"]  # noqa: Y015
+    _WhichOneofArgType_address: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_address) -> _WhichOneofReturnType_address | None: ...
+
+Global___RetryExportRequest: _TypeAlias = RetryExportRequest  # noqa: Y015
+
+@_typing.final
+class RetryExportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def export(self) -> Global___Export: ...
+    def __init__(
+        self,
+        *,
+        export: Global___Export | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["export", b"export"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["export", b"export"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryExportResponse: _TypeAlias = RetryExportResponse  # noqa: Y015
+
+@_typing.final
+class CancelExportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    BY_NAME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    @_builtins.property
+    def by_name(self) -> Global___ExportName: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        by_name: Global___ExportName | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "by_name", b"by_name", "id", b"id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "by_name", b"by_name", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_address: _TypeAlias = _typing.Literal["id", "by_name"]  # noqa: Y015
+    _WhichOneofArgType_address: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_address) -> _WhichOneofReturnType_address | None: ...
+
+Global___CancelExportRequest: _TypeAlias = CancelExportRequest  # noqa: Y015
+
+@_typing.final
+class CancelExportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def export(self) -> Global___Export: ...
+    def __init__(
+        self,
+        *,
+        export: Global___Export | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["export", b"export"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["export", b"export"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelExportResponse: _TypeAlias = CancelExportResponse  # noqa: Y015
 
 @_typing.final
 class DeleteExportRequest(_message.Message):

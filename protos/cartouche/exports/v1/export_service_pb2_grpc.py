@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ExportServiceStub:
-    """ExportService creates, watches, hands over and deletes exports.
+    """ExportService creates, watches, retries, cancels, hands over and deletes exports.
     """
 
     def __init__(self, channel):
@@ -65,6 +65,16 @@ class ExportServiceStub:
                 request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetDownloadUrlRequest.SerializeToString,
                 response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetDownloadUrlResponse.FromString,
                 _registered_method=True)
+        self.RetryExport = channel.unary_unary(
+                '/cartouche.exports.v1.ExportService/RetryExport',
+                request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.RetryExportRequest.SerializeToString,
+                response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.RetryExportResponse.FromString,
+                _registered_method=True)
+        self.CancelExport = channel.unary_unary(
+                '/cartouche.exports.v1.ExportService/CancelExport',
+                request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CancelExportRequest.SerializeToString,
+                response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CancelExportResponse.FromString,
+                _registered_method=True)
         self.DeleteExport = channel.unary_unary(
                 '/cartouche.exports.v1.ExportService/DeleteExport',
                 request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.DeleteExportRequest.SerializeToString,
@@ -78,7 +88,7 @@ class ExportServiceStub:
 
 
 class ExportServiceServicer:
-    """ExportService creates, watches, hands over and deletes exports.
+    """ExportService creates, watches, retries, cancels, hands over and deletes exports.
     """
 
     def CreateExport(self, request, context):
@@ -122,6 +132,24 @@ class ExportServiceServicer:
 
     def GetDownloadUrl(self, request, context):
         """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryExport(self, request, context):
+        """RetryExport takes a failed export up again under its id, from what is
+        finished or from a new snapshot. One that has not failed, or of which
+        nothing is left to go on from, is FAILED_PRECONDITION. Role: member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelExport(self, request, context):
+        """CancelExport ends a pending or running export as failed with the code
+        "cancelled" and removes what was built; the export itself stays. One that
+        has ended is FAILED_PRECONDITION. Role: member.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,6 +203,16 @@ def add_ExportServiceServicer_to_server(servicer, server):
                     request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetDownloadUrlRequest.FromString,
                     response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetDownloadUrlResponse.SerializeToString,
             ),
+            'RetryExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryExport,
+                    request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.RetryExportRequest.FromString,
+                    response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.RetryExportResponse.SerializeToString,
+            ),
+            'CancelExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelExport,
+                    request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CancelExportRequest.FromString,
+                    response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.CancelExportResponse.SerializeToString,
+            ),
             'DeleteExport': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteExport,
                     request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.DeleteExportRequest.FromString,
@@ -194,7 +232,7 @@ def add_ExportServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExportService:
-    """ExportService creates, watches, hands over and deletes exports.
+    """ExportService creates, watches, retries, cancels, hands over and deletes exports.
     """
 
     @staticmethod
@@ -349,6 +387,60 @@ class ExportService:
             '/cartouche.exports.v1.ExportService/GetDownloadUrl',
             cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetDownloadUrlRequest.SerializeToString,
             cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetDownloadUrlResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartouche.exports.v1.ExportService/RetryExport',
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.RetryExportRequest.SerializeToString,
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.RetryExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartouche.exports.v1.ExportService/CancelExport',
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.CancelExportRequest.SerializeToString,
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.CancelExportResponse.FromString,
             options,
             channel_credentials,
             insecure,

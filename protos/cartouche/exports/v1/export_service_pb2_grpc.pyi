@@ -36,7 +36,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ExportServiceStub:
-    """ExportService creates, watches, hands over and deletes exports."""
+    """ExportService creates, watches, retries, cancels, hands over and deletes exports."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -61,6 +61,16 @@ class ExportServiceStub:
     """
     GetDownloadUrl: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.GetDownloadUrlRequest, _export_service_pb2.GetDownloadUrlResponse]
     """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer."""
+    RetryExport: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.RetryExportRequest, _export_service_pb2.RetryExportResponse]
+    """RetryExport takes a failed export up again under its id, from what is
+    finished or from a new snapshot. One that has not failed, or of which
+    nothing is left to go on from, is FAILED_PRECONDITION. Role: member.
+    """
+    CancelExport: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.CancelExportRequest, _export_service_pb2.CancelExportResponse]
+    """CancelExport ends a pending or running export as failed with the code
+    "cancelled" and removes what was built; the export itself stays. One that
+    has ended is FAILED_PRECONDITION. Role: member.
+    """
     DeleteExport: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.DeleteExportRequest, _export_service_pb2.DeleteExportResponse]
     """DeleteExport removes an export and its archive; one that is still being
     built is cancelled. Role: admin.
@@ -70,7 +80,7 @@ class ExportServiceStub:
 
 @_typing.type_check_only
 class ExportServiceAsyncStub(ExportServiceStub):
-    """ExportService creates, watches, hands over and deletes exports."""
+    """ExportService creates, watches, retries, cancels, hands over and deletes exports."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.CreateExportRequest, _export_service_pb2.CreateExportResponse]  # type: ignore[assignment]
@@ -92,6 +102,16 @@ class ExportServiceAsyncStub(ExportServiceStub):
     """
     GetDownloadUrl: _aio.UnaryUnaryMultiCallable[_export_service_pb2.GetDownloadUrlRequest, _export_service_pb2.GetDownloadUrlResponse]  # type: ignore[assignment]
     """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer."""
+    RetryExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.RetryExportRequest, _export_service_pb2.RetryExportResponse]  # type: ignore[assignment]
+    """RetryExport takes a failed export up again under its id, from what is
+    finished or from a new snapshot. One that has not failed, or of which
+    nothing is left to go on from, is FAILED_PRECONDITION. Role: member.
+    """
+    CancelExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.CancelExportRequest, _export_service_pb2.CancelExportResponse]  # type: ignore[assignment]
+    """CancelExport ends a pending or running export as failed with the code
+    "cancelled" and removes what was built; the export itself stays. One that
+    has ended is FAILED_PRECONDITION. Role: member.
+    """
     DeleteExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.DeleteExportRequest, _export_service_pb2.DeleteExportResponse]  # type: ignore[assignment]
     """DeleteExport removes an export and its archive; one that is still being
     built is cancelled. Role: admin.
@@ -100,7 +120,7 @@ class ExportServiceAsyncStub(ExportServiceStub):
     """BulkDeleteExports removes many exports by id. Role: admin."""
 
 class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ExportService creates, watches, hands over and deletes exports."""
+    """ExportService creates, watches, retries, cancels, hands over and deletes exports."""
 
     @_abc_1.abstractmethod
     def CreateExport(
@@ -156,6 +176,28 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_export_service_pb2.GetDownloadUrlResponse, _abc.Awaitable[_export_service_pb2.GetDownloadUrlResponse]]:
         """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer."""
+
+    @_abc_1.abstractmethod
+    def RetryExport(
+        self,
+        request: _export_service_pb2.RetryExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_export_service_pb2.RetryExportResponse, _abc.Awaitable[_export_service_pb2.RetryExportResponse]]:
+        """RetryExport takes a failed export up again under its id, from what is
+        finished or from a new snapshot. One that has not failed, or of which
+        nothing is left to go on from, is FAILED_PRECONDITION. Role: member.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelExport(
+        self,
+        request: _export_service_pb2.CancelExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_export_service_pb2.CancelExportResponse, _abc.Awaitable[_export_service_pb2.CancelExportResponse]]:
+        """CancelExport ends a pending or running export as failed with the code
+        "cancelled" and removes what was built; the export itself stays. One that
+        has ended is FAILED_PRECONDITION. Role: member.
+        """
 
     @_abc_1.abstractmethod
     def DeleteExport(

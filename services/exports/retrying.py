@@ -1,0 +1,181 @@
+"""Taking a failed export up again: from its finished segments, or from a new snapshot."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, null, select
+
+from services import logs
+from services.database.clock import now
+from services.database.engine import Database
+from services.database.tables import exports, steps
+from services.errors import Unavailable, WrongState
+from services.exports.claims import OWN, count_ended, lock_turn
+from services.exports.model import Export, ExportAddress, Lane, Stage, Status, Step
+from services.exports.queries import find_export
+from services.exports.quota import check_quota
+
+#: Seconds after which a caller may try again while leftovers are being removed.
+_REMOVAL_RETRY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """An export that was taken up again, and the lane where its work waits."""
+
+    export: Export
+    lane: Lane
+
+
+def retry_export(
+    database: Database,
+    organization_id: str,
+    address: ExportAddress,
+    *,
+    fresh: bool,
+    pending_quota: int,
+) -> Retried:
+    """Takes a failed export up again under its id.
+
+    What its segments finished is used, as long as it is kept (`CARTOUCHE_RETRY_WINDOW`); with
+    `fresh`, or where the selection was never frozen, it begins with a new snapshot. Its deadline
+    counts anew.
+
+    Raises:
+        NotFound: the organization has no such export.
+        WrongState: it has not failed, or nothing of it is left to go on from.
+        QuotaExceeded: as many exports of the organization as may wait do so already.
+        Unavailable: what it left is being removed this very moment.
+    """
+    with database.write() as connection:
+        lock_turn(connection, organization_id)
+        found = find_export(connection, organization_id, address)
+        if found.status is not Status.failed:
+            raise WrongState(
+                "EXPORT_NOT_FAILED",
+                f"Export {found.name!r} has the status {found.status}; only one that failed can "
+                "be retried.",
+                {"status": found.status},
+            )
+        own = select(steps.c.held).where(steps.c.export_id == found.id, steps.c.number == OWN)
+        if connection.scalar(own):
+            raise Unavailable(
+                "REMOVAL_UNDER_WAY",
+                f"What export {found.name!r} left is being removed; retry in a moment.",
+                {"retry_after": str(_REMOVAL_RETRY)},
+            )
+        row = connection.execute(select(exports).where(exports.c.id == found.id)).one()
+        if fresh or row.segment_count == 0:
+            check_quota(connection, organization_id, pending_quota)
+            _plan_again(connection, row)
+        elif row.snapshot is None:
+            raise WrongState(
+                "SNAPSHOT_REMOVED",
+                f"What export {found.name!r} had finished was removed; retry it with fresh, which "
+                "takes a new snapshot of the dataset.",
+                {"status": found.status},
+            )
+        else:
+            _go_on(connection, row)
+        return Retried(
+            find_export(connection, organization_id, ExportAddress(id=found.id)), Lane(row.lane)
+        )
+
+
+def _plan_again(connection: Connection, export: Row[Any]) -> None:
+    """From a new snapshot. Leftovers of the old one go when the export has ended."""
+    mine = steps.c.export_id == export.id
+    held = connection.execute(
+        select(steps.c.number).where(mine, steps.c.kind == Step.segment, steps.c.held)
+    ).all()
+    connection.execute(steps.delete().where(mine, steps.c.kind == Step.segment))
+    count_ended(connection, export.organization_id, len(held))
+    _restart_own(connection, export, Step.plan, is_due=True)
+    _revive(
+        connection,
+        export.id,
+        status=Status.pending,
+        stage=Stage.plan,
+        upload_id=None,
+        snapshot=None,
+        segment_count=0,
+        segments_done=0,
+        work_total=0,
+        work_done=0,
+        image_count=None,
+        annotation_count=None,
+    )
+
+
+def _go_on(connection: Connection, export: Row[Any]) -> None:
+    """From the segments that are done; whoever still holds one of the others is fenced off."""
+    unfinished = (steps.c.export_id == export.id, steps.c.kind == Step.segment, ~steps.c.done)
+    held = connection.execute(select(steps.c.number).where(*unfinished, steps.c.held)).all()
+    left = connection.scalar(select(func.count()).select_from(steps).where(*unfinished))
+    connection.execute(
+        steps.update()
+        .where(*unfinished)
+        .values(
+            held=False,
+            attempt=steps.c.attempt + case((steps.c.held, 1), else_=0),
+            lost=0,
+            failures=0,
+            errors=0,
+            due_at=now(),
+        )
+    )
+    count_ended(connection, export.organization_id, len(held))
+    _restart_own(connection, export, Step.finish, is_due=not left)
+    _revive(
+        connection,
+        export.id,
+        status=Status.processing,
+        stage=Stage.build if left else Stage.finish,
+    )
+
+
+def _restart_own(connection: Connection, export: Row[Any], kind: Step, *, is_due: bool) -> None:
+    values: dict[str, Any] = {
+        "kind": kind,
+        "due_at": now() if is_due else null(),
+        "lost": 0,
+        "failures": 0,
+        "errors": 0,
+    }
+    own = connection.execute(
+        steps.update()
+        .where(steps.c.export_id == export.id, steps.c.number == OWN)
+        .values(**values, attempt=steps.c.attempt + 1)
+    )
+    if own.rowcount == 0:
+        # An export of before there were steps.
+        connection.execute(
+            steps.insert().values(
+                export_id=export.id,
+                number=OWN,
+                organization_id=export.organization_id,
+                lane=export.lane,
+                **values,
+            )
+        )
+
+
+def _revive(connection: Connection, export_id: str, **values: Any) -> None:
+    connection.execute(
+        exports.update()
+        .where(exports.c.id == export_id)
+        .values(
+            error_message="",
+            error_code="",
+            # Even a store that lost the archive of an earlier finish gets it again.
+            file_size=None,
+            crc32=None,
+            expires_at=None,
+            staged=True,
+            request_id=logs.request_id.get(),
+            queued_at=now(),
+            updated_at=now(),
+            version=exports.c.version + 1,
+            **values,
+        )
+    )
