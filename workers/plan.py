@@ -148,8 +148,9 @@ def _prove(names: EntryNames, images: Iterable[PlannedImage], info: ExportInfo) 
     found = clash(chain(_document_paths(info), paths), suspects)
     if found is not None:
         raise PermanentFailure(
+            ErrorCode.names_clash,
             f"The archive would hold {found[0]!r} and {found[1]!r}, of which unpacking would lose "
-            "one. Import one of the images under another path, then create the export again."
+            "one. Import one of the images under another path, then retry the export with fresh.",
         )
 
 

@@ -20,6 +20,8 @@ class ErrorCode(StrEnum):
     selection_empty = "selection_empty"
     #: The bytes of an image are missing from the store, or are not those that were imported.
     image_unusable = "image_unusable"
+    #: Two images would have the same name in the archive.
+    names_clash = "names_clash"
     #: It was not finished in time: a part of the service was away.
     deadline_exceeded = "deadline_exceeded"
     #: It killed the processes that worked on it, most likely for want of memory.
