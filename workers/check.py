@@ -19,6 +19,7 @@ from workers.archive.reader import (
 from workers.archive_assembly import Summary
 from workers.entry_names import EntryNames, clash
 from workers.leases import Held
+from workers.lines import lines_of
 
 #: Images whose bytes are read back where not all are.
 SAMPLED_IMAGES = 16
@@ -87,7 +88,7 @@ def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str
     # Text entries lie in the order of the directory, and so are read in one go.
     start = 0 if whole else expected.text_start
     digest = hashlib.sha256() if whole else None
-    stream = _Stream(reading.pieces(start, expected.directory_start - start), digest)
+    stream = Stream(reading.pieces(start, expected.directory_start - start), digest)
     if whole:
         records = reading.directory()
     position = start
@@ -161,25 +162,28 @@ class _Reading:
         length = min(
             _HEADER_ROOM + record.compressed_size, self._expected.directory_start - record.offset
         )
-        _check_stream(_Stream(self.pieces(record.offset, length), None), record, None)
+        _check_stream(Stream(self.pieces(record.offset, length), None), record, None)
 
 
-class _Stream:
+class Stream:
     """Bytes taken in any amounts from pieces of any size."""
 
     def __init__(self, pieces: Iterator[bytes], digest: Any) -> None:
         self._pieces = pieces
         self._digest = digest
-        self._waiting = b""
+        self._piece = b""
+        self._position = 0
 
     def some(self, limit: int) -> bytes:
         """Between 1 and `limit` bytes; none at the end."""
-        if not self._waiting:
-            self._waiting = next(self._pieces, b"")
-        piece, self._waiting = self._waiting[:limit], self._waiting[limit:]
+        if self._position == len(self._piece):
+            self._piece, self._position = next(self._pieces, b""), 0
+        # What is left of the piece stays where it is: many small files share one.
+        taken = self._piece[self._position : self._position + limit]
+        self._position += len(taken)
         if self._digest is not None:
-            self._digest.update(piece)
-        return piece
+            self._digest.update(taken)
+        return taken
 
     def exactly(self, length: int) -> bytes:
         """`length` bytes.
@@ -232,7 +236,7 @@ class _Tallies:
             )
 
 
-def _check_stream(stream: _Stream, record: DirectoryRecord, tallies: _Tallies | None) -> int:
+def _check_stream(stream: Stream, record: DirectoryRecord, tallies: _Tallies | None) -> int:
     """Reads the entry of `record` from where the stream stands; returns its length."""
     try:
         header, length = read_local_header(stream.exactly)
@@ -249,7 +253,7 @@ def _check_stream(stream: _Stream, record: DirectoryRecord, tallies: _Tallies | 
     return length + record.compressed_size
 
 
-def _content(stream: _Stream, record: DirectoryRecord) -> Iterator[bytes]:
+def _content(stream: Stream, record: DirectoryRecord) -> Iterator[bytes]:
     """The content of an entry, which is checked when the iteration is over."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
     left, size, crc = record.compressed_size, 0, 0
@@ -266,17 +270,3 @@ def _content(stream: _Stream, record: DirectoryRecord) -> Iterator[bytes]:
             yield plain
     if (size, crc) != (record.size, record.crc32) or (inflate and not inflate.eof):
         raise ArchiveDamaged(f"the content of entry {record.name!r} differs from its CRC-32")
-
-
-def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines of a text, without their ends; memory holds one chunk and one line."""
-    rest: list[bytes] = []
-    for chunk in chunks:
-        first, *others = chunk.split(b"\n")
-        rest.append(first)
-        if others:
-            yield b"".join(rest)
-            yield from others[:-1]
-            rest = [others[-1]]
-    if last := b"".join(rest):
-        yield last

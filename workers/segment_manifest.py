@@ -15,6 +15,7 @@ import orjson
 from services.catalog.selection import SelectedImage
 from services.formats.common.export import ExportImage
 from workers.archive.deflate import DEFLATE_END, deflate
+from workers.lines import lines_of
 
 #: A block ends after this many images, or this many bytes of images and text. Both follow
 #: from the snapshot alone, so deflated bytes do not depend on how segments are cut.
@@ -93,7 +94,7 @@ class ManifestWriter:
 def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
     """The blocks of a manifest, from its deflated chunks; memory holds one block."""
     block: Block = []
-    lines = _lines(manifest)
+    lines = lines_of(_inflated(manifest))
     for line in lines:
         if not line:
             yield block
@@ -104,11 +105,9 @@ def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
         block.append(PlannedImage(image, object_key, crc32))
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    rest = b""
     for chunk in chunks:
         while chunk:
-            *lines, rest = (rest + inflate.decompress(chunk, _FLUSH)).split(b"\n")
+            yield inflate.decompress(chunk, _FLUSH)
             chunk = inflate.unconsumed_tail
-            yield from lines

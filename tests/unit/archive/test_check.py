@@ -1,9 +1,12 @@
 """The check of a finished archive refuses what is not as it was built."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.formats.common.export import ExportInfo
 from services.storage import ObjectStore
@@ -11,9 +14,10 @@ from tests.unit.formats.archives import box, image, info
 from workers.archive.deflate import crc32
 from workers.archive.entries import Entry, Method, local_header, pack_record
 from workers.archive_assembly import Assembly
-from workers.check import ArchiveDamaged, Expected, check
+from workers.check import ArchiveDamaged, Expected, Stream, check
 from workers.export_info import VERSION
 from workers.leases import Held
+from workers.lines import lines_of
 from workers.segment_manifest import PlannedImage
 from workers.segment_text import SegmentText
 from workers.staging import MemoryStaging
@@ -108,3 +112,30 @@ def test_a_flipped_bit_is_refused() -> None:
             checked(bytes(flipped), expected, "sample")
     with pytest.raises(ArchiveDamaged):
         checked(data, replace(expected, entry_count=expected.entry_count + 1), "sample")
+
+
+class Counted(bytes):
+    """Bytes that count what is copied of them."""
+
+    copied = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        Counted.copied += len(found) if isinstance(place, slice) else 1
+        return found
+
+
+def test_small_entries_cost_their_own_length() -> None:
+    piece = Counted(bytes(100_000))
+    stream = Stream(iter([piece, piece]), None)
+    taken = sum(len(stream.exactly(30)) for _ in range(2 * len(piece) // 30))
+    assert taken > 1.9 * len(piece)
+    assert Counted.copied <= 2 * len(piece)
+
+
+@given(st.binary(max_size=50).map(lambda text: text.replace(b"7", b"\n")), st.data())
+def test_lines_do_not_depend_on_how_the_text_is_cut(text: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=5)))
+    pieces = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])]
+    *lines, last = text.split(b"\n")
+    assert [*lines_of(pieces)] == [*lines, *([last] if last else [])]
