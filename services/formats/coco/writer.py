@@ -9,18 +9,14 @@ alone, as Datumaro wants keypoints on every annotation and category of such a fi
 from collections.abc import Iterator, Sequence
 
 from services.formats.common.coco_document import coco_document, read_coco
-from services.formats.common.coco_plan import LatestCocoPlan
+from services.formats.common.coco_plan import CocoPlan
 from services.formats.common.coco_rows import annotation_rows, image_row
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.keypoints import skeletons
 from services.formats.common.writer import Document, Rendered, Tally
 
 
 class Coco:
     """`images/<name>`, `annotations/instances_*.json`, `annotations/person_keypoints_*.json`."""
-
-    def __init__(self) -> None:
-        self._plans = LatestCocoPlan()
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
@@ -35,14 +31,14 @@ class Coco:
         lines = []
         for folder in info.folders:
             lines.append(f"{_document_path(folder, 'instances')}   all annotations")
-            if skeletons(info.selected_classes):
+            if info.selected_templates:
                 lines.append(f"{_document_path(folder, 'person_keypoints')}   the poses alone")
             lines.append(f"{folder}images/<file_name>   the image files")
         return "\n".join(lines) + "\n"
 
     def documents(self, info: ExportInfo) -> Sequence[Document]:
         """The instances of each split and, where a class has a skeleton, its poses."""
-        plan = self._plans.of(info)
+        plan = info.once(CocoPlan)
         documents = []
         for folder in info.folders:
             path = _document_path(folder, "instances")
@@ -54,7 +50,7 @@ class Coco:
 
     def render(self, image: ExportImage, info: ExportInfo) -> Rendered:
         """The image's row and one row for each object on it, by id."""
-        plan = self._plans.of(info)
+        plan = info.once(CocoPlan)
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
         rows = annotation_rows(image, selected, plan, rendered.losses)

@@ -4,36 +4,20 @@ from typing import Any
 
 from services.catalog.model import DatasetClass
 from services.formats.common.export import ExportInfo
-from services.formats.common.keypoints import skeletons
 
 
 class CocoPlan:
-    """What follows from the export alone, kept from image to image."""
+    """What follows from the export alone; an export makes one (`ExportInfo.once`)."""
 
     def __init__(self, info: ExportInfo) -> None:
         self.info = info
-        #: Of all classes, since a joint belongs to the best fit among all of them.
-        self.templates = skeletons(info.classes)
-        self.ids = {c.name: number for number, c in enumerate(info.selected_classes, 1)}
+        self.templates = info.templates
+        self.ids = {name: number + 1 for name, number in info.class_ids.items()}
         self.categories = [
             _category(number, c) for number, c in enumerate(info.selected_classes, 1)
         ]
         self.pose_ids = {self.ids[name] for name in self.templates if name in self.ids}
         self.pose_categories = [c for c in self.categories if c["id"] in self.pose_ids]
-
-
-class LatestCocoPlan:
-    """The plan of the export that is being written: images come one after the other."""
-
-    def __init__(self) -> None:
-        self._latest: CocoPlan | None = None
-
-    def of(self, info: ExportInfo) -> CocoPlan:
-        """The plan of this export, made anew where the last image was of another."""
-        plan = self._latest
-        if plan is None or plan.info is not info:
-            plan = self._latest = CocoPlan(info)
-        return plan
 
 
 def _category(number: int, c: DatasetClass) -> dict[str, Any]:

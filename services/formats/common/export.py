@@ -1,22 +1,30 @@
 """What is exported: the export's parameters, and one image of its snapshot."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import orjson
 
 from services.catalog.model import DatasetClass
 from services.catalog.names import split_extension
-from services.formats.common.keypoints import joints_of, skeletons
+from services.formats.common.keypoints import Skeletons, joints_of, skeletons
+
+Made = TypeVar("Made")
 
 #: The top folder of an archive for each split, where an export asks for them.
 SPLIT_FOLDERS = {"train": "train/", "val": "valid/", "test": "test/"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExportInfo:
     """What is the same for every image of an export. Nothing here names the export
-    itself or the time: the same snapshot and parameters give the same bytes."""
+    itself or the time: the same snapshot and parameters give the same bytes.
+
+    What follows from it is made once (`once`), not for every image: there may be thousands
+    of classes.
+    """
 
     organization_id: str
     dataset_id: str
@@ -29,12 +37,42 @@ class ExportInfo:
     include_unannotated: bool = False
     organize_by_split: bool = False
 
-    @property
+    @cached_property
+    def selected_names(self) -> frozenset[str]:
+        """The names of the classes that the archive has."""
+        return frozenset(self.class_filter or (c.name for c in self.classes))
+
+    @cached_property
     def selected_classes(self) -> tuple[DatasetClass, ...]:
         """The classes that the archive has, in the dataset's class order."""
-        if not self.class_filter:
-            return self.classes
-        return tuple(c for c in self.classes if c.name in self.class_filter)
+        return tuple(c for c in self.classes if c.name in self.selected_names)
+
+    @cached_property
+    def class_ids(self) -> Mapping[str, int]:
+        """The place of each class of the archive, from 0."""
+        return {c.name: number for number, c in enumerate(self.selected_classes)}
+
+    @cached_property
+    def templates(self) -> Skeletons:
+        """The skeletons of all classes: a joint belongs to the best fit among all of them."""
+        return skeletons(self.classes)
+
+    @cached_property
+    def selected_templates(self) -> Skeletons:
+        """The skeletons of the classes that the archive has."""
+        return skeletons(self.selected_classes)
+
+    def once(self, make: "Callable[[ExportInfo], Made]") -> Made:
+        """What the function makes of the export, made at the first call."""
+        found = self._made.get(make)
+        if found is None:
+            found = self._made[make] = make(self)
+        made: Made = found
+        return made
+
+    @cached_property
+    def _made(self) -> dict[Any, Any]:
+        return {}
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -91,8 +129,8 @@ class ExportImage:
         numbered = list(enumerate(orjson.loads(self.annotations), self.first_annotation_number))
         if not info.class_filter:
             return numbered
-        wanted = frozenset(info.class_filter)
-        joints = joints_of(numbered, skeletons(info.classes), wanted)
+        wanted = info.selected_names
+        joints = joints_of(numbered, info.templates, wanted)
         return [
             (number, annotation)
             for number, annotation in numbered

@@ -6,8 +6,10 @@ most of them. A keypoint without `instance_id` is an object by itself. The rules
 of the official SDK's converters, so that both sides put a joint in the same place.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from services.catalog.model import DatasetClass
@@ -49,17 +51,43 @@ class LoneKeypoint:
     reason: str = ""
 
 
-def skeletons(classes: Iterable[DatasetClass]) -> dict[str, tuple[str, ...]]:
+class Skeletons(dict[str, tuple[str, ...]]):
     """The joint names of each class with a skeleton, in class order."""
-    return {
-        c.name: tuple(node.name for node in c.skeleton.nodes)
+
+    @cached_property
+    def order(self) -> Mapping[str, int]:
+        """The place of each class among them."""
+        return {name: place for place, name in enumerate(self)}
+
+    @cached_property
+    def places(self) -> Mapping[str, Mapping[str, int]]:
+        """The place of each joint name, by class: the last where a name is there twice."""
+        return {
+            name: {joint: place for place, joint in enumerate(joints)}
+            for name, joints in self.items()
+        }
+
+    @cached_property
+    def classes_of(self) -> Mapping[str, Sequence[str]]:
+        """The classes that have a joint of the name, in class order."""
+        found: dict[str, list[str]] = {}
+        for name, joints in self.places.items():
+            for joint in joints:
+                found.setdefault(joint, []).append(name)
+        return found
+
+
+def skeletons(classes: Iterable[DatasetClass]) -> Skeletons:
+    """The joint names of each class with a skeleton, in class order."""
+    return Skeletons(
+        (c.name, tuple(node.name for node in c.skeleton.nodes))
         for c in classes
         if c.skeleton and c.skeleton.nodes
-    }
+    )
 
 
 def group(
-    keypoints: Iterable[Numbered], templates: Mapping[str, Sequence[str]]
+    keypoints: Iterable[Numbered], templates: Skeletons
 ) -> tuple[list[Pose], list[LoneKeypoint]]:
     """Puts an image's keypoints together: by `instance_id`, then those without one.
 
@@ -84,7 +112,7 @@ def group(
         places: dict[str, Numbered] = {}
         for number, annotation in members:
             joint = annotation["name"]
-            if joint not in templates[name]:
+            if joint not in templates.places[name]:
                 lone.append(LoneKeypoint(number, annotation, "the skeleton has no such joint"))
             elif joint in places:
                 lone.append(LoneKeypoint(number, annotation, "the joint's place is taken"))
@@ -96,7 +124,7 @@ def group(
 
 def joints_of(
     annotations: Iterable[Numbered],
-    templates: Mapping[str, Sequence[str]],
+    templates: Skeletons,
     classes: Collection[str],
 ) -> frozenset[int]:
     """The numbers of the joints whose object is of one of the classes."""
@@ -133,9 +161,11 @@ def trainable_box(points: Sequence[Point], width: int, height: int) -> Box:
     return clamp_box((left - grow_x / 2, top - grow_y / 2, w + grow_x, h + grow_y), width, height)
 
 
-def _class_of(members: Sequence[Numbered], templates: Mapping[str, Sequence[str]]) -> str | None:
+def _class_of(members: Sequence[Numbered], templates: Skeletons) -> str | None:
     """The class whose skeleton names most of the joints; the first in class order of equals."""
     names = {annotation["name"] for _, annotation in members}
-    hits = {name: len(names.intersection(nodes)) for name, nodes in templates.items()}
-    best = max(hits, key=hits.__getitem__, default=None)
-    return best if best is not None and hits[best] else None
+    hits = Counter(name for joint in names for name in templates.classes_of.get(joint, ()))
+    most = max(hits.values(), default=0)
+    return min(
+        (name for name in hits if hits[name] == most), key=templates.order.__getitem__, default=None
+    )

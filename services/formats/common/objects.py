@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from services.formats.common.attributes import attributes_of, take_flag
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.keypoints import LoneKeypoint, Numbered, group, skeletons
+from services.formats.common.keypoints import LoneKeypoint, Numbered, group
 from services.formats.common.keypoints import Pose as JointGroup
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import JOINT_ALONE, JOINT_DIFFERS, JOINT_DROPPED, NO_CLASS
@@ -72,9 +72,8 @@ class _Reader:
     def __init__(self, info: ExportInfo, losses: LossReport, cuts_turned_boxes: bool) -> None:
         self._losses = losses
         self._cuts_turned_boxes = cuts_turned_boxes
-        self._ids = {c.name: number for number, c in enumerate(info.selected_classes)}
-        # Of all classes, since a joint belongs to the best fit among all of them.
-        self._templates = skeletons(info.classes)
+        self._ids = info.class_ids
+        self._templates = info.templates
 
     def objects(self, image: ExportImage, selected: Iterable[Numbered]) -> list[Object]:
         found: list[Object] = []

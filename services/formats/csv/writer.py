@@ -10,7 +10,7 @@ that is empty from `annotation_id` on.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -88,7 +88,7 @@ class Csv:
         """A row for each annotation, or one for the image."""
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
-        ids = {c.name: number for number, c in enumerate(info.selected_classes)}
+        ids = info.class_ids
         head = (
             f"{_text(image.id)},{_text(f'images/{image.name}')},{image.split or ''},"
             f"{image.width},{image.height}"
@@ -123,7 +123,7 @@ class Csv:
 
 
 def _fields(
-    annotation: dict[str, Any], image: ExportImage, ids: dict[str, int], losses: LossReport
+    annotation: dict[str, Any], image: ExportImage, ids: Mapping[str, int], losses: LossReport
 ) -> list[str] | None:
     """The fields of an annotation; None where it has no place on the image."""
     name, item = annotation["name"], annotation["id"]

@@ -76,7 +76,7 @@ class Cvat:
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
         losses = rendered.losses
-        declared = _declared(info)
+        declared = info.once(_declared)
         texts: list[str] = []
         for item in objects(image, info, selected, losses, cuts_turned_boxes=False):
             texts += _elements(item, image, declared, losses)

@@ -100,7 +100,7 @@ class Darwin:
         """One image for each file; its annotations are of the archive's classes and on it."""
         value = orjson.loads(b"\n".join(lines))
         slot = value["item"]["slots"][0]
-        known = {c.name for c in info.selected_classes}
+        known = info.class_ids
         for annotation in value["annotations"]:
             if annotation["name"] not in known:
                 raise ValueError(f"the archive has no class {annotation['name']!r}")

@@ -65,7 +65,7 @@ class Dota:
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
         report_flat_name(image, rendered.losses)
-        names = categories(info)
+        names = info.once(categories)
         taken = of_kinds(selected, AREAS, rendered.losses)
         lines = []
         for item in objects(image, info, taken, rendered.losses):
@@ -81,7 +81,7 @@ class Dota:
 
     def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
         """A label file is an image; each of its lines is an annotation."""
-        known = set(categories(info).values())
+        known = info.once(_known)
         if path == _CATEGORIES:
             if {row["category"] for row in orjson.loads(b"\n".join(lines))} != known:
                 raise ValueError("its categories are not the classes of the export")
@@ -111,6 +111,10 @@ def categories(info: ExportInfo) -> dict[str, str]:
             taken.add(category)
         found[c.name] = category
     return found
+
+
+def _known(info: ExportInfo) -> frozenset[str]:
+    return frozenset(info.once(categories).values())
 
 
 def _folder(image: ExportImage, info: ExportInfo) -> str:

@@ -20,7 +20,6 @@ import orjson
 from services.formats.common.attributes import attributes_of
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.geometry import TOLERANCE, Point, Ring
-from services.formats.common.keypoints import skeletons
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import (
     HOLE_FILLED,
@@ -60,7 +59,7 @@ class LabelMe:
             for folder in info.folders
         )
         text += "What belongs together shares a group_id: a polygon's parts, an object's joints.\n"
-        if skeletons(info.selected_classes):
+        if info.selected_templates:
             text += "labelme knows no skeletons: the bones between joints are not written.\n"
         if not info.include_images:
             text += "labelme opens a JSON file only where its image lies beside it.\n"
@@ -75,7 +74,7 @@ class LabelMe:
         """The image's own file."""
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
-        labels = frozenset(_labels(info))
+        labels = info.once(_label_set)
         free_groups = count(1 + max((a.get("instance_id") or 0 for _, a in selected), default=0))
         shapes: list[dict[str, Any]] = []
         for _, annotation in selected:
@@ -103,7 +102,7 @@ class LabelMe:
     def read(self, path: str, lines: Iterator[bytes], info: ExportInfo) -> Tally:
         """One image for each JSON file; its shapes are of the archive's labels and on it."""
         text = b"\n".join(lines)
-        labels = set(_labels(info))
+        labels = info.once(_label_set)
         if path.endswith("labels.txt"):
             if len(text.decode().split("\n")) < len(labels):
                 raise ValueError("it lacks labels")
@@ -122,8 +121,12 @@ class LabelMe:
 def _labels(info: ExportInfo) -> list[str]:
     """The classes, then the joints that are no classes of the archive: they go by their name."""
     classes = [c.name for c in info.selected_classes]
-    joints = [name for names in skeletons(info.selected_classes).values() for name in names]
+    joints = [name for names in info.selected_templates.values() for name in names]
     return [_label(name) for name in dict.fromkeys([*classes, *joints])]
+
+
+def _label_set(info: ExportInfo) -> frozenset[str]:
+    return frozenset(_labels(info))
 
 
 def _label(name: str) -> str:

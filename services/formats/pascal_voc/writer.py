@@ -132,7 +132,7 @@ class PascalVoc:
             root = ElementTree.fromstring(b"\n".join(lines))
         except ElementTree.ParseError as error:
             raise ValueError(f"it is no XML: {error}") from error
-        known = {legal(c.name) for c in info.selected_classes}
+        known = info.once(_legal_names)
         width, height = int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))
         count = 0
         for element in root.iterfind("object"):
@@ -151,6 +151,10 @@ class PascalVoc:
 
 def _list_paths(folder: str) -> Iterator[str]:
     return (f"{folder}{_DEVKIT}ImageSets/Main/{name}.txt" for name in _LISTS[folder])
+
+
+def _legal_names(info: ExportInfo) -> frozenset[str]:
+    return frozenset(legal(c.name) for c in info.selected_classes)
 
 
 def _class_file(info: ExportInfo) -> tuple[str, bytes]:

@@ -87,11 +87,15 @@ class Pictograph:
         value = orjson.loads(b"\n".join(lines))
         if path == _DATASET_PATH:
             return Tally()
-        known = {c.name for c in info.classes}
+        known = info.once(_known)
         for annotation in value["annotations"]:
             if annotation["name"] not in known:
                 raise ValueError(f"the dataset has no class {annotation['name']!r}")
         return Tally(1, len(value["annotations"]))
+
+
+def _known(info: ExportInfo) -> frozenset[str]:
+    return frozenset(c.name for c in info.classes)
 
 
 WRITER = Pictograph()

@@ -15,7 +15,7 @@ category is left empty: RF-DETR takes that category for a group and leaves it ou
 from collections.abc import Iterator, Sequence
 
 from services.formats.common.coco_document import coco_document, read_coco
-from services.formats.common.coco_plan import LatestCocoPlan
+from services.formats.common.coco_plan import CocoPlan
 from services.formats.common.coco_rows import annotation_rows, image_row
 from services.formats.common.export import SPLIT_FOLDERS, ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, report_flat_name
@@ -26,9 +26,6 @@ _DOCUMENT = "_annotations.coco.json"
 
 class RoboflowCoco:
     """`<train|valid|test>/<name>` and `<train|valid|test>/_annotations.coco.json`."""
-
-    def __init__(self) -> None:
-        self._plans = LatestCocoPlan()
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`<train|valid|test>/<name>`, whether or not the export asks for splits."""
@@ -48,7 +45,7 @@ class RoboflowCoco:
 
     def documents(self, info: ExportInfo) -> Sequence[Document]:
         """One for each split."""
-        categories = self._plans.of(info).categories
+        categories = info.once(CocoPlan).categories
         names = {category["name"] for category in categories}
         categories = [
             {**category, "supercategory": ""} if category["supercategory"] in names else category
@@ -64,7 +61,7 @@ class RoboflowCoco:
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
         report_flat_name(image, rendered.losses)
-        rows = annotation_rows(image, selected, self._plans.of(info), rendered.losses)
+        rows = annotation_rows(image, selected, info.once(CocoPlan), rendered.losses)
         rendered.annotation_count = len(rows.annotations)
         path = f"{image.split_folder}{_DOCUMENT}"
         rendered.rows[path, "images"] = [image_row(image, flat_name(image))]

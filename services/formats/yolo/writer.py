@@ -37,7 +37,7 @@ class Yolo(YoloLayout):
 
     def task(self, info: ExportInfo) -> str:
         """`segment` where a class of the export is a polygon class."""
-        return "segment" if has_polygons(info.selected_classes) else "detect"
+        return "segment" if info.once(_is_segment) else "detect"
 
     def row_writer(self, info: ExportInfo) -> RowWriter:
         """Boxes or rings, as the task wants it."""
@@ -46,6 +46,10 @@ class Yolo(YoloLayout):
     def row_check(self, info: ExportInfo) -> RowCheck:
         """Boxes with an extent, or rings of at least three points."""
         return _check_ring if self.task(info) == "segment" else _check_box
+
+
+def _is_segment(info: ExportInfo) -> bool:
+    return has_polygons(info.selected_classes)
 
 
 def _box_row(item: Object, image: ExportImage, losses: LossReport) -> list[float] | None:

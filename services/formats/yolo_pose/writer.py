@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.keypoints import skeletons, trainable_box
+from services.formats.common.keypoints import trainable_box
 from services.formats.common.kinds import KEYPOINTS
 from services.formats.common.loss_report import LossReport
 from services.formats.common.objects import Object, Pose
@@ -49,7 +49,7 @@ class YoloPose(YoloLayout):
 
     def settings(self, info: ExportInfo) -> list[str]:
         """Shape, mirror image and names of the keypoints."""
-        templates = skeletons(info.selected_classes)
+        templates = info.selected_templates
         lines = [f"kpt_shape: [{_joint_count(info)}, 3]"]
         if flips := flip_indexes(list(templates.values())):
             lines.append(f"flip_idx: {flips}")
@@ -63,7 +63,7 @@ class YoloPose(YoloLayout):
 
     def row_writer(self, info: ExportInfo) -> RowWriter:
         """Box and joints of a pose."""
-        joint_count = _joint_count(info)
+        joint_count = info.once(_joint_count)
 
         def row(item: Object, image: ExportImage, losses: LossReport) -> list[float] | None:
             if not isinstance(item.shape, Pose):
@@ -85,7 +85,7 @@ class YoloPose(YoloLayout):
 
     def row_check(self, info: ExportInfo) -> RowCheck:
         """A box with an extent, and as many joints as data.yaml says."""
-        joint_count = _joint_count(info)
+        joint_count = info.once(_joint_count)
 
         def check(numbers: Sequence[float]) -> None:
             if len(numbers) != 4 + 3 * joint_count:
@@ -123,7 +123,7 @@ def _other_side(word: re.Match[str]) -> str:
 
 def _joint_count(info: ExportInfo) -> int:
     # Ultralytics wants one at least, also where there is no pose.
-    return max(map(len, skeletons(info.selected_classes).values()), default=1)
+    return max(map(len, info.selected_templates.values()), default=1)
 
 
 WRITER = YoloPose()

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from services.formats.common.keypoints import group, joints_of, skeletons, trainable_box, visibility
+from services.formats.common.keypoints import (
+    Skeletons,
+    group,
+    joints_of,
+    skeletons,
+    trainable_box,
+    visibility,
+)
 from tests.unit.formats.archives import CLASSES, keypoint
 
 TEMPLATES = skeletons(CLASSES)
@@ -50,7 +57,9 @@ def test_an_instance_without_a_skeleton_falls_apart() -> None:
 
 
 def test_the_skeleton_that_names_most_joints_wins_and_then_class_order() -> None:
-    templates = {"dog": ("nose", "tail"), "cat": ("nose", "tail"), "man": ("nose", "hand", "foot")}
+    templates = Skeletons(
+        {"dog": ("nose", "tail"), "cat": ("nose", "tail"), "man": ("nose", "hand", "foot")}
+    )
     both = numbered(keypoint("a", "nose", 1, 1, 1), keypoint("b", "hand", 2, 2, 1))
     assert group(both, templates)[0][0].class_name == "man"
     assert group(both[:1], templates)[0][0].class_name == "dog"
