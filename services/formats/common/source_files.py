@@ -1,5 +1,6 @@
 """How readers open the files of a source, with the words for what cannot be opened."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection
 from io import BytesIO, TextIOWrapper
 from posixpath import dirname
@@ -49,7 +50,8 @@ def content_of(file: SourceFile) -> bytes:
 
 
 def text_of(file: SourceFile, otherwise: str = "is not UTF-8; save it as UTF-8.") -> str:
-    """The text of a file in UTF-8, with line feeds alone and no byte order mark.
+    """The text of a file in UTF-8, or in UTF-16 that says so, with line feeds alone and no byte
+    order mark.
 
     Args:
         file: one that an import cannot do without.
@@ -59,8 +61,9 @@ def text_of(file: SourceFile, otherwise: str = "is not UTF-8; save it as UTF-8."
         ImportFailed: it cannot be read.
     """
     content = content_of(file)
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return TextIOWrapper(BytesIO(content), encoding="utf-8-sig").read()
+        return TextIOWrapper(BytesIO(content), encoding=encoding).read()
     except UnicodeDecodeError:
         raise ImportFailed(f"{file} {otherwise}") from None
 

@@ -2,16 +2,16 @@
 
 Format: Ultralytics, "Datasets" (detect, segment, obb); Darknet's obj.names. A line holds a
 class id and
-- 4 numbers: centre and sides of a box; a fifth is its confidence;
+- 4 numbers: centre and sides of a box; behind them a confidence, the id of a tracked object,
+  which becomes the attribute `track_id`, or both;
 - 8 numbers, in a dataset whose outlines all have 8: the corners of a rotated box;
 - 6 or more: the points of an outline.
-A class id is a place in the list of names, from 0, or a key of the names in data.yaml. An
-image without a label file is one without objects.
+`rows.py` tells which a row is. A class id is a place in the list of names, from 0, or a key of
+the names in data.yaml. An image without a label file is one without objects.
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from posixpath import basename, splitext
 from typing import Any
 
@@ -26,7 +26,8 @@ from services.formats.common.annotations import (
 )
 from services.formats.common.class_list import class_color
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
-from services.formats.common.geometry import Point
+from services.formats.common.geometry import Point, bounds
+from services.formats.common.plain_values import shown
 from services.formats.common.source import (
     ImportFailed,
     ImportIssue,
@@ -36,9 +37,12 @@ from services.formats.common.source import (
 )
 from services.formats.common.source_files import in_folders_named, text_of
 from services.formats.yolo.names import NO_LABELS, read_names
+from services.formats.yolo.rows import Row, Rows
 
 #: Parts of a side: objects may reach over the edge, but not as far as pixels would.
 _FARTHEST = 2.0
+#: The greatest id of a tracked object.
+_LARGEST = 2**53
 #: Pixels by which corners may miss those of a rectangle: from rounding the parts, and from
 #: rounding to pixels before.
 _ROUNDING, _SQUARE = 0.1, 1.0
@@ -64,10 +68,17 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             f"{root} has no label file for any image below {images.folder}; "
             "give the folder of the labels."
         )
-    shapes = _Shapes()
-    for label in labels.values():
-        shapes.count(_lines(label))
-    reader = _Reader(images, names.by_id, shapes.are_rotated)
+    rows = Rows()
+    unreadable: list[ImportIssue] = []
+    passed_over: set[str] = set()
+    for path, label in labels.items():
+        try:
+            rows.add(_lines(label))
+        except ImportFailed as error:
+            message = f"{error} Its image {path} is passed over."
+            unreadable.append(ImportIssue(label.where, "LABELS_UNREADABLE", message, images=1))
+            passed_over.add(path)
+    reader = _Reader(images, names.by_id, rows)
     splits = names.splits(images)
 
     def load(path: str) -> SourceImage:
@@ -77,17 +88,29 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
 
     return SourceDataset(
         classes=[
-            DatasetClass(name, shapes.kind(identifier), class_color(index))
+            DatasetClass(name, rows.class_type(identifier), class_color(index))
             for index, (identifier, name) in enumerate(names.by_id.items())
         ],
-        paths=images.paths,
+        paths=[path for path in images.paths if path not in passed_over],
         load=load,
         issues=[
             *images.issues,
             *(splits.issues if splits else ()),
+            *unreadable,
+            *_track_ids(rows, root),
             *(_unused(label, images) for label in unused),
         ],
     )
+
+
+def _track_ids(rows: Rows, root: SourceFolder) -> Iterator[ImportIssue]:
+    if rows.track_ids:
+        yield ImportIssue(
+            str(root),
+            "TRACK_IDS",
+            f"{rows.track_ids:,} rows end in a whole number, the id of a tracked object; it was "
+            "kept as the attribute track_id",
+        )
 
 
 def _pair(
@@ -118,8 +141,14 @@ def _pair(
 
 
 def _unused(label: SourceFile, images: ImageFinder) -> ImportIssue:
-    count = sum(map(bool, _lines(label)))
+    try:
+        lines = [words for words in _lines(label) if words]
+    except ImportFailed as error:
+        return ImportIssue(label.where, "LABELS_UNREADABLE", str(error))
+    if lines and not any(words[0].isdecimal() and len(words) > 4 for words in lines):
+        return ImportIssue(label.where, "NO_LABELS", "no line of it is a label; left out")
     reason, why = images.missing(splitext(label.where)[0])
+    count = len(lines)
     return ImportIssue(label.where, reason, f"{why}; skipped with {count} lines", 1, count)
 
 
@@ -133,44 +162,13 @@ def _lines(file: SourceFile) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
-class _Shapes:
-    """What the lines of a dataset hold, by their number of words."""
-
-    def __init__(self) -> None:
-        self._boxes: Counter[str] = Counter()
-        self._corners: Counter[str] = Counter()
-        self._outlines: Counter[str] = Counter()
-
-    def count(self, lines: list[list[str]]) -> None:
-        for words in lines:
-            if len(words) == 9:
-                self._corners[words[0]] += 1
-            elif len(words) > 6:
-                self._outlines[words[0]] += 1
-            elif words:
-                self._boxes[words[0]] += 1
-
-    @property
-    def are_rotated(self) -> bool:
-        """Whether 8 numbers are a rotated box: there are no other outlines."""
-        return not self._outlines
-
-    def kind(self, identifier: int) -> str:
-        """The type of a class: that of most of its objects."""
-        key = str(identifier)
-        if self.are_rotated:
-            return "bbox"
-        outlines = self._outlines[key] + self._corners[key]
-        return "polygon" if outlines > self._boxes[key] else "bbox"
-
-
 class _Reader:
     """Reads label files."""
 
-    def __init__(self, images: ImageFinder, names: dict[int, str], rotated: bool) -> None:
+    def __init__(self, images: ImageFinder, names: dict[int, str], rows: Rows) -> None:
         self._images = images
         self._names = names
-        self._rotated = rotated
+        self._rows = rows
 
     def read(self, path: str, label: SourceFile) -> tuple[list[dict[str, Any]], list[ImportIssue]]:
         """The annotations of one image, and what was skipped or repaired."""
@@ -203,29 +201,24 @@ class _Reader:
         """One line as an annotation, with reason and message of a repair."""
         name = self._name(words[0])
         numbers = _numbers(words[1:])
+        row = self._rows.kind(words)
+        if row is not Row.points:
+            annotation = _box(identifier, name, row, numbers, size)
+            repair = None
+            if row is Row.box_and_more:
+                message = f"{words[5]} may be a confidence or a track id; it was left out"
+                repair = ("LAST_NUMBER_LEFT_OUT", message)
+            return annotation, repair
+        _check_parts(numbers)
         width, height = size
-        if len(numbers) in (4, 5):
-            confidence = numbers[4] if len(numbers) == 5 else 1.0
-            if not 0 <= confidence <= 1:
-                raise Skipped("LINE_UNREADABLE", f"the confidence {confidence:g} is not 0 to 1")
-            w, h = numbers[2] * width, numbers[3] * height
-            box = numbers[0] * width - w / 2, numbers[1] * height - h / 2, w, h
-            if not has_area(box):
-                raise Skipped("BOX_WITHOUT_AREA", f"the box is {w:g} by {h:g} pixels")
-            return bbox(identifier, name, box, confidence=confidence), None
-        if len(numbers) < 6 or len(numbers) % 2:
-            raise Skipped(
-                "LINE_UNREADABLE",
-                f"{len(numbers)} numbers after the class are neither a box nor points",
-            )
         points = [(x * width, y * height) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
-        if len(points) != 4 or not self._rotated:
-            return polygon(identifier, name, [points]), None
+        if len(points) != 4 or not self._rows.are_rotated:
+            return _outline(identifier, name, points), None
         center, sides, angle, miss = _rectangle(points)
         if min(sides) <= 0:
             raise Skipped("BOX_WITHOUT_AREA", f"the box is {sides[0]:g} by {sides[1]:g} pixels")
         if miss > _SQUARE:
-            return polygon(identifier, name, [points]), (
+            return _outline(identifier, name, points), (
                 "CORNERS_NOT_SQUARE",
                 f"the corners miss a rectangle by {miss:.2f} pixels; a polygon was made of them",
             )
@@ -237,25 +230,52 @@ class _Reader:
     def _name(self, word: str) -> str:
         number = number_of(word)
         if not number.is_integer():
-            raise Skipped("LINE_UNREADABLE", f"{word!r} is no class id")
+            raise Skipped("LINE_UNREADABLE", f"{shown(word)} is no class id")
         if int(number) not in self._names:
-            raise Skipped("CLASS_OUT_OF_RANGE", f"class id {word} is not in the list of names")
+            what = shown(word)
+            raise Skipped("CLASS_OUT_OF_RANGE", f"class id {what} is not in the list of names")
         return self._names[int(number)]
 
 
+def _box(
+    identifier: str, name: str, row: Row, numbers: list[float], size: tuple[int, int]
+) -> dict[str, Any]:
+    _check_parts(numbers[:4])
+    width, height = size
+    w, h = numbers[2] * width, numbers[3] * height
+    box = numbers[0] * width - w / 2, numbers[1] * height - h / 2, w, h
+    confidence = numbers[4] if row in (Row.sure_box, Row.sure_tracked_box) else 1.0
+    if not 0 <= confidence <= 1:
+        raise Skipped("LINE_UNREADABLE", f"the confidence {confidence:g} is not 0 to 1")
+    if not has_area(box):
+        raise Skipped("BOX_WITHOUT_AREA", f"the box is {w:g} by {h:g} pixels")
+    attributes = {}
+    if row in (Row.tracked_box, Row.sure_tracked_box):
+        attributes = {"track_id": int(numbers[-1])}
+    return bbox(identifier, name, box, attributes, confidence)
+
+
+def _outline(identifier: str, name: str, points: list[Point]) -> dict[str, Any]:
+    if len(set(points)) < 3 or min(bounds([points])[2:]) <= 0:
+        raise Skipped("OUTLINE_WITHOUT_AREA", "the points of the outline lie on a line")
+    return polygon(identifier, name, [points])
+
+
 def _numbers(words: list[str]) -> list[float]:
-    numbers = []
-    for word in words:
-        number = number_of(word)
-        if not math.isfinite(number):
-            raise Skipped("LINE_UNREADABLE", f"{word!r} is not a number")
+    numbers = [number_of(word) for word in words]
+    for number, word in zip(numbers, words, strict=True):
+        if not math.isfinite(number) or abs(number) > _LARGEST:
+            raise Skipped("LINE_UNREADABLE", f"{shown(word)} is not a number that can be")
+    return numbers
+
+
+def _check_parts(numbers: Sequence[float]) -> None:
+    for number in numbers:
         if abs(number) > _FARTHEST:
             raise Skipped(
                 "NOT_NORMALIZED",
-                f"{word} is no part of a side; divide by the image's width or height",
+                f"{number:g} is no part of a side; divide by the image's width or height",
             )
-        numbers.append(number)
-    return numbers
 
 
 def _rectangle(corners: Sequence[Point]) -> tuple[Point, tuple[float, float], float, float]:

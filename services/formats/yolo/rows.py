@@ -1,0 +1,277 @@
+"""What the rows of YOLO labels are, by the company that they keep.
+
+A row does not say what it is. Ultralytics writes (`Results.save_txt`) after the class 4 numbers
+of a box, or the points of an outline or of a rotated box, or a box and joints; then the
+confidence, and last the id of the tracked object, each only where it was asked for. Six numbers
+may so be three points, or a box with both; eight may be an outline, a rotated box, or a box and
+two joints. The rows of a whole dataset tell them apart, and what they leave open is refused.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import cached_property
+
+from services.formats.common.annotations import number_of
+from services.formats.common.crossing import crosses_itself
+from services.formats.common.source import Skipped
+
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+_BARE_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+#: Parts of a side by which a box or joint may miss its place, from rounding.
+_SLACK = 0.02
+#: Of rows that look like a box and joints, the part that crosses itself when it is taken for an
+#: outline: outlines hardly ever do.
+_CROSSING = 1 / 3
+
+
+class Row(StrEnum):
+    """What a row is."""
+
+    box = "box"
+    sure_box = "box with confidence"
+    tracked_box = "box with track id"
+    sure_tracked_box = "box with confidence and track id"
+    #: A box whose last number says nothing certain.
+    box_and_more = "box with a number"
+    #: Points in turn.
+    points = "points"
+
+
+class Rows:
+    """The rows of a dataset: each is taken by `add` before any is asked for."""
+
+    def __init__(self) -> None:
+        #: By class, as it is written, and what they hold.
+        self._boxes: Counter[str] = Counter()
+        self._corners: Counter[str] = Counter()
+        self._outlines: Counter[str] = Counter()
+        self._sixes: Counter[str] = Counter()
+        self._fifth = _LastColumn()
+        self._sixth = _LastColumn()
+        #: Of rows of 6 numbers: those that may be a box with two more, and the others.
+        self._six_boxes = 0
+        self._triangles = 0
+        #: Of longer rows by the count of numbers: all, those that look like a box and joints
+        #: with visibility or without, and those that end like a confidence and a track id.
+        self._long: Counter[int] = Counter()
+        self._seen_poses: Counter[int] = Counter()
+        self._flat_poses: Counter[int] = Counter()
+        self._crossing: Counter[int] = Counter()
+        self._tailed = 0
+        self._tailed_for_sure = False
+
+    def add(self, rows: Iterable[Sequence[str]]) -> None:
+        """Takes the words of all rows of one image."""
+        fifth: list[str] = []
+        sixth: list[str] = []
+        for words in rows:
+            count = len(words) - 1
+            if count == 4:
+                self._boxes[words[0]] += 1
+            elif count == 5:
+                self._boxes[words[0]] += 1
+                fifth.append(words[5])
+            elif count == 6:
+                self._add_six(words, sixth)
+            elif count > 6:
+                self._add_long(words)
+            elif words:
+                self._boxes[words[0]] += 1
+        self._fifth.add(fifth)
+        self._sixth.add(sixth)
+
+    def _add_six(self, words: Sequence[str], sixth: list[str]) -> None:
+        numbers = [number_of(word) for word in words[1:]]
+        if _is_box(numbers) and 0 <= numbers[4] <= 1 and _WHOLE.fullmatch(words[6]):
+            self._six_boxes += 1
+            sixth.append(words[6])
+        else:
+            self._triangles += 1
+        self._sixes[words[0]] += 1
+
+    def _add_long(self, words: Sequence[str]) -> None:
+        count = len(words) - 1
+        (self._corners if count == 8 else self._outlines)[words[0]] += 1
+        self._long[count] += 1
+        numbers = [number_of(word) for word in words[1:]]
+        if _is_box(numbers):
+            self._seen_poses[count] += _has_joints(numbers, 3)
+            if _has_joints(numbers, 2):
+                self._flat_poses[count] += 1
+                points = list(zip(numbers[::2], numbers[1::2], strict=True))
+                self._crossing[count] += crosses_itself(points)
+        if count % 2 == 0 and _WHOLE.fullmatch(words[-1]) and 0 <= numbers[-2] <= 1:
+            if numbers[-1] > 1:
+                self._tailed_for_sure = True
+            self._tailed += not any(_WHOLE.fullmatch(word) for word in words[1:-1])
+
+    @property
+    def are_rotated(self) -> bool:
+        """Whether 8 numbers are a rotated box: there are no other outlines."""
+        return not self._outline_counts - {8} and not self._triangles
+
+    def class_type(self, identifier: int) -> str:
+        """The type of a class: that of most of its objects."""
+        key = str(identifier)
+        if self.are_rotated:
+            return "bbox"
+        outlines, boxes = self._outlines[key] + self._corners[key], self._boxes[key]
+        if self._are_triangles:
+            outlines += self._sixes[key]
+        else:
+            boxes += self._sixes[key]
+        return "polygon" if outlines > boxes else "bbox"
+
+    @property
+    def track_ids(self) -> int:
+        """Rows whose last number is taken for the id of a tracked object."""
+        return self._fifth.tracks + (0 if self._are_triangles else self._sixth.tracks)
+
+    def kind(self, words: Sequence[str]) -> Row:
+        """What a row is.
+
+        Raises:
+            Skipped: it is nothing that is read, or may be several things.
+        """
+        count = len(words) - 1
+        if count == 4:
+            return Row.box
+        if count == 5:
+            return self._fifth.kind(words[5], Row.sure_box, Row.tracked_box)
+        if count == 6:
+            return self._six(words)
+        if count < 4:
+            raise Skipped("LINE_UNREADABLE", f"{count} numbers after the class are no box")
+        if joints := self._joints(count):
+            raise Skipped(
+                "LINE_OF_POSE",
+                f"{count} numbers after the class are a box and {joints}, whose names no "
+                "kpt_shape tells; import the COCO form of the dataset",
+            )
+        if count % 2:
+            raise Skipped(
+                "LINE_UNREADABLE",
+                f"{count} numbers after the class are neither a box nor points: points come in "
+                "pairs; take away a confidence or a track id behind them",
+            )
+        if self._tailed_for_sure or 1 < self._tailed == self._long.total():
+            raise Skipped(
+                "LINE_UNREADABLE",
+                f"the last of {count} numbers is a whole number, as a track id behind a "
+                "confidence is, and no point; take both columns away",
+            )
+        return Row.points
+
+    def _six(self, words: Sequence[str]) -> Row:
+        numbers = [number_of(word) for word in words[1:]]
+        may_be_box = _is_box(numbers) and 0 <= numbers[4] <= 1 and _WHOLE.fullmatch(words[6])
+        if may_be_box and numbers[5] > 1:
+            return Row.sure_tracked_box
+        if not may_be_box or (self._are_triangles and not self._sixth.has_ids):
+            return Row.points
+        if self._are_triangles:
+            raise Skipped(
+                "LINE_UNREADABLE",
+                "6 numbers after the class may be three points, or a box with a confidence and a "
+                "track id, and this dataset has both",
+            )
+        return Row.sure_tracked_box
+
+    @property
+    def _are_triangles(self) -> bool:
+        """Whether rows of 6 numbers are three points."""
+        return bool(self._triangles or self._outline_counts)
+
+    @cached_property
+    def _outline_counts(self) -> frozenset[int]:
+        """The counts of numbers that are points."""
+        return frozenset(
+            count for count in self._long if count % 2 == 0 and not self._joints(count)
+        )
+
+    def _joints(self, count: int) -> str:
+        """What rows of so many numbers hold beside a box; empty where they are no poses."""
+        rows = self._long[count]
+        if count >= 10 and self._seen_poses[count] == rows:
+            return f"{(count - 4) // 3} keypoints with visibility"
+        if (
+            count >= 8
+            and self._flat_poses[count] == rows == self._long.total()
+            and self._crossing[count] >= rows * _CROSSING
+        ):
+            return f"{(count - 4) // 2} keypoints"
+        return ""
+
+
+class _LastColumn:
+    """A last column that holds confidences or the ids of tracked objects."""
+
+    def __init__(self) -> None:
+        self._wholes = 0
+        self._has_fractions = False
+        self._is_repeated = False
+        #: Whether a whole number is above 1, which no confidence is.
+        self.has_ids = False
+
+    def add(self, words: Sequence[str]) -> None:
+        """Takes the column of one image."""
+        wholes = [word for word in words if _WHOLE.fullmatch(word)]
+        self._wholes += len(wholes)
+        self.has_ids = self.has_ids or any(number_of(word) > 1 for word in wholes)
+        # No two objects of an image have one id.
+        self._is_repeated = self._is_repeated or len({*wholes}) < len(wholes)
+        self._has_fractions = self._has_fractions or any(
+            0 <= number_of(word) <= 1 and not _BARE_WHOLE.fullmatch(word) for word in words
+        )
+
+    @property
+    def _are_tracks(self) -> bool:
+        return not self._is_repeated and (self.has_ids or not self._has_fractions)
+
+    @property
+    def tracks(self) -> int:
+        """Rows whose last number is taken for an id."""
+        return self._wholes if self._are_tracks and not self._is_mixed else 0
+
+    @property
+    def _is_mixed(self) -> bool:
+        return self.has_ids and self._has_fractions
+
+    def kind(self, word: str, sure: Row, tracked: Row) -> Row:
+        number = number_of(word)
+        if not _WHOLE.fullmatch(word):
+            return sure
+        if self._is_mixed:
+            return tracked if number > 1 else Row.box_and_more
+        if self._are_tracks:
+            return tracked
+        return sure if 0 <= number <= 1 and self._has_fractions else Row.box_and_more
+
+
+def _is_box(numbers: Sequence[float]) -> bool:
+    """Whether the first four numbers are a box on the image."""
+    x, y, w, h = numbers[:4]
+    return (
+        w > 0
+        and h > 0
+        and x - w / 2 >= -_SLACK
+        and y - h / 2 >= -_SLACK
+        and x + w / 2 <= 1 + _SLACK
+        and y + h / 2 <= 1 + _SLACK
+    )
+
+
+def _has_joints(numbers: Sequence[float], step: int) -> bool:
+    """Whether all after the box is joints of `step` numbers each: in the box, or absent."""
+    x, y, w, h = numbers[:4]
+    joints = numbers[4:]
+    if len(joints) % step:
+        return False
+    if step == 3:
+        return all(seen in (0, 1, 2) for seen in joints[2::3])
+    return all(
+        (a == 0 and b == 0) or (abs(a - x) <= w / 2 + _SLACK and abs(b - y) <= h / 2 + _SLACK)
+        for a, b in zip(joints[::2], joints[1::2], strict=True)
+    )
