@@ -10,11 +10,13 @@ oriented box. `difficult`, `truncated` and `occluded` become attributes where th
 import math
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 from posixpath import splitext
 from typing import Any
 from xml.etree import ElementTree
 
-from services.catalog.model import DatasetClass
+from services.catalog.annotations import MAX_NAME
+from services.catalog.model import SPLITS, DatasetClass
 from services.formats.common.annotations import (
     annotation_id,
     bbox,
@@ -24,6 +26,7 @@ from services.formats.common.annotations import (
 )
 from services.formats.common.class_list import checked_names, class_color
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
+from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import (
     ImportFailed,
     ImportIssue,
@@ -32,6 +35,7 @@ from services.formats.common.source import (
     SourceImage,
 )
 from services.formats.common.source_files import annotation_files, text_of, without_annotations
+from services.formats.common.xml_document import XmlUnreadable, read_xml
 
 _FLAGS = ("difficult", "truncated", "occluded")
 
@@ -43,15 +47,25 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     one, then in the order in which the sorted files name them.
 
     Raises:
-        ImportFailed: there is no XML file, or one is not an annotation.
+        ImportFailed: there is no XML file, or none is an annotation.
     """
     files = annotation_files(annotations, "XML")
     classes = _labelmap(annotations.folder)
     issues = list(images.issues)
     found: dict[str, SourceFile] = {}
+    passed_over: set[str] = set()
+    first_problem = ""
     for file in files:
-        root = _parse(file)
         where = file.where
+        try:
+            root = _parse(file)
+        except XmlUnreadable as error:
+            first_problem = first_problem or f"{file} {error}."
+            path = images.find_stem(splitext(where)[0])
+            passed_over.update(filter(None, (path,)))
+            message = f"{error}; its image is passed over" if path else f"{error}; left out"
+            issues.append(ImportIssue(where, "XML_UNREADABLE", message, images=path is not None))
+            continue
         path = _image_of(where, root, images)
         if path is None:
             count = len(root.findall("object"))
@@ -67,17 +81,21 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         found[path] = file
         for thing in root.iterfind("object"):
             name = _text(thing, "name")
-            if name and name not in classes:
-                classes[name] = ""
+            if _is_name(name):
+                classes.setdefault(name, "")
+    if first_problem and not found:
+        raise ImportFailed(first_problem)
+    splits = _splits(annotations.folder, images)
     checked_names(list(classes), str(annotations))
     return SourceDataset(
         classes=[
             DatasetClass(name, "bbox", color or class_color(index))
             for index, (name, color) in enumerate(classes.items())
         ],
-        paths=images.paths,
-        load=lambda path: (
-            _image(path, found[path]) if path in found else without_annotations(path, "XML")
+        paths=[path for path in images.paths if path in found or path not in passed_over],
+        load=lambda path: replace(
+            _image(path, found[path]) if path in found else without_annotations(path, "XML"),
+            split=splits.get(path),
         ),
         issues=issues,
     )
@@ -98,18 +116,38 @@ def _labelmap(annotations: SourceFolder) -> dict[str, str]:
 
 def _color(row: list[str]) -> str:
     channels = [channel.strip() for channel in row[1].split(",")] if len(row) > 1 else []
-    if len(channels) != 3 or not all(c.isdecimal() and int(c) < 256 for c in channels):
+    if len(channels) != 3 or not all(
+        c.isdecimal() and len(c) < 4 and int(c) < 256 for c in channels
+    ):
         return ""
     return "#" + "".join(f"{int(channel):02x}" for channel in channels)
 
 
+def _splits(annotations: SourceFolder, images: ImageFinder) -> dict[str, str]:
+    """The splits of images as `ImageSets/Main` beside the annotations lists them."""
+    folder = annotations.parent.subfolder("ImageSets", "Main")
+    found: dict[str, str] = {}
+    for split in SPLITS if folder else ():
+        listing = folder.file(f"{split}.txt") if folder else None
+        for line in text_of(listing).splitlines() if listing else ():
+            path = images.find_stem(line.strip()) if line.strip() else None
+            if path is not None:
+                found.setdefault(path, split)
+    return found
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be the name of a class."""
+    return 0 < len(name) <= MAX_NAME and is_storable(name)
+
+
 def _parse(file: SourceFile) -> ElementTree.Element:
     try:
-        root = ElementTree.fromstring(file.read())
-    except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
-        raise ImportFailed(f"{file} is not readable XML: {error}. Repair or remove it.") from None
+        root = read_xml(file.read())
+    except OSError as error:
+        raise XmlUnreadable(f"cannot be read: {error.strerror}") from None
     if root.tag != "annotation":
-        raise ImportFailed(f"{file} is no VOC annotation: its root is <{root.tag}>. Remove it.")
+        raise XmlUnreadable(f"is no VOC annotation: its root is <{root.tag[:60]}>")
     return root
 
 
@@ -128,7 +166,13 @@ def _image_of(where: str, root: ElementTree.Element, images: ImageFinder) -> str
 
 def _image(path: str, file: SourceFile) -> SourceImage:
     image = SourceImage(path, path)
-    for index, thing in enumerate(_parse(file).iterfind("object"), 1):
+    try:
+        root = _parse(file)
+    except XmlUnreadable as error:
+        # It was readable a moment ago.
+        image.issues.append(ImportIssue(file.where, "XML_UNREADABLE", str(error)))
+        return image
+    for index, thing in enumerate(root.iterfind("object"), 1):
         try:
             image.annotations.append(_annotation(path, index, thing))
         except Skipped as skipped:
@@ -149,6 +193,8 @@ def _annotation(path: str, index: int, thing: ElementTree.Element) -> dict[str, 
     name = _text(thing, "name")
     if not name:
         raise Skipped("CLASS_MISSING", "the object has no name")
+    if not _is_name(name):
+        raise Skipped("CLASS_NAME_UNFIT", f"a class has a name of 1 to {MAX_NAME} characters")
     identifier = annotation_id(path, "pascal_voc", index)
     rotated, plain = thing.find("robndbox"), thing.find("bndbox")
     if rotated is not None:
@@ -191,7 +237,7 @@ def _numbers(element: ElementTree.Element, tags: tuple[str, ...]) -> list[float]
     for tag in tags:
         value = number_of(_text(element, tag))
         if not math.isfinite(value):
-            raise Skipped("BOX_UNREADABLE", f"{tag} is {_text(element, tag)!r}, not a number")
+            raise Skipped("BOX_UNREADABLE", f"{tag} is {shown(_text(element, tag))}, not a number")
         values.append(value)
     return values
 
