@@ -26,7 +26,7 @@ def checked_names(names: Sequence[str], where: str) -> list[str]:
         )
     seen: set[str] = set()
     for index, name in enumerate(names):
-        if not name.strip() or len(name) > MAX_NAME or not is_storable(name):
+        if not is_class_name(name):
             raise ImportFailed(
                 f"{where}: class {index} needs a name of 1 to {MAX_NAME} characters, "
                 f"not {shown(name)}."
@@ -37,6 +37,11 @@ def checked_names(names: Sequence[str], where: str) -> list[str]:
             )
         seen.add(name)
     return list(names)
+
+
+def is_class_name(name: str) -> bool:
+    """Whether a class can have this name."""
+    return bool(name.strip()) and len(name) <= MAX_NAME and "\0" not in name and is_storable(name)
 
 
 def class_color(index: int) -> str:

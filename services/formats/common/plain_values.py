@@ -5,14 +5,14 @@ from typing import Any
 
 #: Levels of lists and objects in a value that is stored.
 MAX_DEPTH = 32
-#: Whole numbers that every reader of JSON keeps.
-_LARGEST = 2**63 - 1
+#: Whole numbers that JSON keeps as such.
+_LEAST, _LARGEST = -(2**63), 2**64 - 1
 _SHOWN = 60
 
 
 def is_storable(value: Any) -> bool:
     """Whether a value can be stored as JSON in UTF-8 and comes back the same: no halves of
-    characters, no NUL, no NaN, no number beyond 64 bits, not nested too deep."""
+    characters, no NaN, no number beyond 64 bits, not nested too deep."""
     level = [value]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
@@ -24,7 +24,7 @@ def is_storable(value: Any) -> bool:
                 if not math.isfinite(item):
                     return False
             elif isinstance(item, int):
-                if not -_LARGEST <= item <= _LARGEST:
+                if not _LEAST <= item <= _LARGEST:
                     return False
             elif isinstance(item, dict):
                 if not all(isinstance(key, str) and _is_text(key) for key in item):
@@ -41,8 +41,6 @@ def is_storable(value: Any) -> bool:
 
 
 def _is_text(text: str) -> bool:
-    if "\0" in text:
-        return False
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -52,7 +50,7 @@ def _is_text(text: str) -> bool:
 
 def shown(value: Any) -> str:
     """A value in a message: as it is written in Python, cut where it is long."""
-    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+    if isinstance(value, int) and not _LEAST <= value <= _LARGEST:
         return "a number of more than 18 digits"
     if isinstance(value, dict):
         return "an object"

@@ -24,9 +24,9 @@ from services.formats.common.annotations import (
     number_of,
     oriented_bbox,
 )
-from services.formats.common.class_list import checked_names, class_color
+from services.formats.common.class_list import checked_names, class_color, is_class_name
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
-from services.formats.common.plain_values import is_storable, shown
+from services.formats.common.plain_values import shown
 from services.formats.common.source import (
     ImportFailed,
     ImportIssue,
@@ -81,7 +81,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         found[path] = file
         for thing in root.iterfind("object"):
             name = _text(thing, "name")
-            if _is_name(name):
+            if is_class_name(name):
                 classes.setdefault(name, "")
     if first_problem and not found:
         raise ImportFailed(first_problem)
@@ -136,11 +136,6 @@ def _splits(annotations: SourceFolder, images: ImageFinder) -> dict[str, str]:
     return found
 
 
-def _is_name(name: str) -> bool:
-    """Whether it can be the name of a class."""
-    return 0 < len(name) <= MAX_NAME and is_storable(name)
-
-
 def _parse(file: SourceFile) -> ElementTree.Element:
     try:
         root = read_xml(file.read())
@@ -193,7 +188,7 @@ def _annotation(path: str, index: int, thing: ElementTree.Element) -> dict[str, 
     name = _text(thing, "name")
     if not name:
         raise Skipped("CLASS_MISSING", "the object has no name")
-    if not _is_name(name):
+    if not is_class_name(name):
         raise Skipped("CLASS_NAME_UNFIT", f"a class has a name of 1 to {MAX_NAME} characters")
     identifier = annotation_id(path, "pascal_voc", index)
     rotated, plain = thing.find("robndbox"), thing.find("bndbox")

@@ -21,6 +21,7 @@ from services.errors import Invalid
 from services.formats.common.annotations import annotation_id
 from services.formats.common.class_list import checked_names, class_color
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
+from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
 from services.formats.common.source_files import (
     annotation_files,
@@ -49,16 +50,26 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     sorted files name them.
 
     Raises:
-        ImportFailed: there is no annotation file, or one cannot be read.
+        ImportFailed: there is no annotation file, or none can be read.
     """
     files = in_folders_named("annotations", annotation_files(annotations, "JSON", _DOCUMENTS))
     classes = {item.name: item for item in _dataset_classes(annotations.folder)}
     issues = list(images.issues)
     entries: dict[str, _Entry] = {}
     taken: set[str] = set()
+    passed_over: set[str] = set()
+    first_problem = ""
     for file in files:
         where = file.where
-        block, values = _load(file)
+        try:
+            block, values = _load(file)
+        except _Unreadable as error:
+            first_problem = first_problem or f"{file} {error}."
+            image = _image_of(where, {}, images)
+            passed_over.update(filter(None, (image,)))
+            message = f"{error}; its image is passed over" if image else f"{error}; left out"
+            issues.append(ImportIssue(where, "JSON_UNREADABLE", message, images=image is not None))
+            continue
         image = _image_of(where, block, images)
         if image is None:
             names = filter(None, (_named(block), where.removesuffix(".json")))
@@ -78,8 +89,10 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         for name, kind in _named_classes(values):
             if name not in classes:
                 classes[name] = DatasetClass(name, kind, class_color(len(classes)))
+    if first_problem and not taken:
+        raise ImportFailed(first_problem)
     for image in images.paths:
-        if image not in taken and image not in entries:
+        if image not in taken and image not in entries and image not in passed_over:
             entries[image] = _Entry(image)
     return SourceDataset(
         classes=list(classes.values()),
@@ -95,9 +108,10 @@ def _dataset_classes(annotations: SourceFolder) -> list[DatasetClass]:
         return []
     try:
         classes = [*map(DatasetClass.from_json, orjson.loads(content_of(file))["classes"])]
+        _check_types(classes)
         wrong = [item.name for item in classes if item.type not in CLASS_TYPES]
         checked_names([item.name for item in classes], str(file))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise ImportFailed(
             f"{file} is no dataset configuration: it needs `classes`, a list of objects "
             "with name, type and color."
@@ -107,18 +121,43 @@ def _dataset_classes(annotations: SourceFolder) -> list[DatasetClass]:
     return classes
 
 
+class _Unreadable(Exception):
+    """A file that is not read; the message says why, after its name."""
+
+
+def _check_types(classes: list[DatasetClass]) -> None:
+    """Raises:
+    TypeError: what must be text is none, or no number.
+    """
+    for item in classes:
+        nodes = item.skeleton.nodes if item.skeleton else ()
+        texts = [item.name, item.type, item.color, item.supercategory]
+        for attribute in item.attributes:
+            texts += [attribute.name, attribute.type, *attribute.values]
+        texts += [node.name for node in nodes]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+        if not all(isinstance(place, int | float) for node in nodes for place in (node.x, node.y)):
+            raise TypeError
+
+
 def _load(file: SourceFile) -> tuple[dict[str, Any], list[Any]]:
-    """The `image` block, empty where there is none, and the annotations."""
+    """The `image` block, empty where there is none, and the annotations.
+
+    Raises:
+        _Unreadable: it is no JSON, or no annotations.
+    """
     try:
         value = orjson.loads(file.read())
-    except (orjson.JSONDecodeError, OSError) as error:
-        raise ImportFailed(f"{file} is not readable JSON: {error}. Repair or remove it.") from None
+    except orjson.JSONDecodeError as error:
+        raise _Unreadable(f"is not readable JSON: {error.msg} in line {error.lineno}") from None
+    except OSError as error:
+        raise _Unreadable(f"cannot be read: {error.strerror}") from None
     if isinstance(value, list):
         return {}, value
     if not isinstance(value, dict) or not isinstance(value.get("annotations"), list):
-        raise ImportFailed(
-            f"{file} is no Pictograph file: it needs an array of annotations, alone or as "
-            "`annotations`. Remove it."
+        raise _Unreadable(
+            "is no Pictograph file: it needs an array of annotations, alone or as `annotations`"
         )
     block = value.get("image")
     return (block if isinstance(block, dict) else {}), value["annotations"]
@@ -162,7 +201,12 @@ def _named_classes(values: list[Any]) -> Iterator[tuple[str, str]]:
 def _image(path: str, entry: _Entry) -> SourceImage:
     if entry.file is None:
         return without_annotations(path, "JSON")
-    block, values = _load(entry.file)
+    try:
+        block, values = _load(entry.file)
+    except _Unreadable as error:
+        # It was readable a moment ago.
+        issue = ImportIssue(entry.file.where, "JSON_UNREADABLE", str(error))
+        return SourceImage(path, entry.image, issues=[issue])
     status, split = block.get("status"), block.get("split")
     image = SourceImage(
         path,
@@ -187,8 +231,12 @@ def _image(path: str, entry: _Entry) -> SourceImage:
                 ImportIssue(
                     f"{path}, annotations[{index}]",
                     "ID_TWICE",
-                    f"id {identifier!r} is taken; the annotation got one of its own",
+                    f"id {shown(identifier)} is taken; the annotation got one of its own",
                 )
             )
+        if annotation["attributes"] and not is_storable(annotation["attributes"]):
+            annotation["attributes"] = []
+            item, problem = f"{path}, annotations[{index}]", "nested too deep; they were left out"
+            image.issues.append(ImportIssue(item, "ATTRIBUTES_UNREADABLE", problem))
         image.annotations.append(annotation)
     return image
