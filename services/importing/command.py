@@ -31,7 +31,6 @@ def run_import(
     annotations: Path,
     status: str | None,
     split_from: Path | None,
-    split: str | None,
     server: str,
     api_key: str,
 ) -> int:
@@ -44,7 +43,6 @@ def run_import(
         annotations: annotation file or folder.
         status: of every image; None: what the source says, else `new`.
         split_from: what says which split an image belongs to; None: the source.
-        split: of every image; None: what `split_from` or the source says.
         server: address of the gRPC server.
         api_key: of role member or above.
 
@@ -67,7 +65,7 @@ def run_import(
         console=console,
     )
     try:
-        source = read_dataset(format, images, annotations, status, split_from, split)
+        source = read_dataset(format, images, annotations, status, split_from)
         for issue in source.issues:
             _print_issue(console, issue)
         with progress:

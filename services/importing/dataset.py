@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from services.catalog.model import IMAGE_STATUSES, SPLITS
+from services.catalog.model import IMAGE_STATUSES
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset
-from services.formats.common.split_names import split_named
 from services.formats.registry import FORMATS, IMPORTED_FORMATS
 from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
 from services.importing.splits import read_splits
+from services.importing.walk import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ def read_dataset(
     annotations: Path,
     status: str | None = None,
     split_from: Path | None = None,
-    split: str | None = None,
 ) -> ImportSource:
     """A dataset on disk.
 
@@ -48,7 +47,6 @@ def read_dataset(
         status: status of every image; None: what the source says, else `new`.
         split_from: folder or file that says which split an image belongs to; None: what the
             source says.
-        split: split of every image; None: what `split_from` or the source says.
 
     Raises:
         ImportFailed: something that the import needs is missing or cannot be read.
@@ -57,15 +55,10 @@ def read_dataset(
         raise ImportFailed(f"Format {format_name!r} is unknown; use {', '.join(IMPORTED_FORMATS)}.")
     if status is not None and status not in IMAGE_STATUSES:
         raise ImportFailed(f"Status {status!r} is unknown; use {', '.join(IMAGE_STATUSES)}.")
-    if split is not None:
-        if split_from is not None:
-            raise ImportFailed("Give one split for all images, or what says it of each; not both.")
-        if split_named(split) is None:
-            raise ImportFailed(f"The split of all images must be one of {', '.join(SPLITS)}.")
-    one_split = split_named(split or "")
     splits = read_splits(split_from) if split_from else None
-    folder = ImageFolder(images)
-    source = FORMATS[format_name].reader(folder, annotations_at(annotations))
+    around = Surroundings()
+    folder = ImageFolder(images, around)
+    source = FORMATS[format_name].reader(folder, annotations_at(annotations, around))
     if not source.paths:
         raise ImportFailed(
             f"None of the images below {images} is in {annotations}; give the folder that the "
@@ -79,10 +72,10 @@ def read_dataset(
             path=image.path,
             file=folder.file(image.image),
             status=status or image.status or "new",
-            split=one_split or (image.split if assigned is None else assigned.get(path)),
+            split=image.split if assigned is None else assigned.get(path),
             annotations=image.annotations,
             issues=image.issues,
         )
 
-    issues = [*source.issues, *(splits.issues if splits else ())]
+    issues = [*around.issues, *source.issues, *(splits.issues if splits else ())]
     return ImportSource(source.classes, source.paths, load, issues)

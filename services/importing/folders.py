@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from posixpath import splitext
 
 from services.formats.common.finder import Annotations, SourceFile
+from services.importing.walk import Surroundings, files_below, is_hidden, regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,7 @@ class DiskFile:
     _root: Path
     #: POSIX; relative to the folder unless it was asked for by an absolute location.
     where: str
+    _around: Surroundings = field(default_factory=Surroundings, compare=False)
 
     def __str__(self) -> str:
         return str(self._path)
@@ -27,7 +30,7 @@ class DiskFile:
     @property
     def folder(self) -> "DiskFolder":
         """The folder that it lies in."""
-        return DiskFolder(self._path.parent)
+        return DiskFolder(self._path.parent, self._around)
 
     @property
     def exists(self) -> bool:
@@ -38,8 +41,9 @@ class DiskFile:
         """Its content.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read, or is a pipe or a device.
         """
+        regular(self._path)
         return self._path.read_bytes()
 
 
@@ -48,6 +52,8 @@ class DiskFolder:
     """A folder; relative locations are seen from it."""
 
     _path: Path
+    #: Is told what is passed over.
+    around: Surroundings = field(default_factory=Surroundings, compare=False)
 
     def __str__(self) -> str:
         return str(self._path)
@@ -60,42 +66,57 @@ class DiskFolder:
     @property
     def parent(self) -> "DiskFolder":
         """The folder above, also of a relative location such as `.`."""
-        return DiskFolder(self._path.absolute().parent)
+        return DiskFolder(self._path.absolute().parent, self.around)
 
     def file(self, *parts: str) -> DiskFile | None:
         """The file at a location; None: there is none."""
         path = Path(*parts)
-        return DiskFile(self._path, path.as_posix()) if (self._path / path).is_file() else None
+        if not (self._path / path).is_file():
+            return None
+        return DiskFile(self._path, path.as_posix(), self.around)
 
     def subfolder(self, *parts: str) -> "DiskFolder | None":
         """The folder at a location; None: there is none."""
         path = self._path.joinpath(*parts)
-        return DiskFolder(path) if path.is_dir() else None
+        return DiskFolder(path, self.around) if path.is_dir() else None
 
     def resolve(self, *parts: str) -> str:
         """A location made absolute, links followed; nothing need be there."""
         return self._path.joinpath(*parts).resolve().as_posix()
 
     def files(self, suffix: str) -> list[SourceFile]:
-        """Files in this folder whose names end in `suffix`, in order."""
-        return self._files(self._path.glob(f"*{suffix}"))
+        """Files in this folder with the suffix, in any case, in order."""
+        with os.scandir(self._path) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if splitext(entry.name)[1].lower() == suffix
+                and entry.is_file()
+                and not is_hidden(entry.name)
+            ]
+        return self._files(names)
 
     def files_below(self, suffix: str) -> list[SourceFile]:
-        """Files in this folder and those below it whose names end in `suffix`, in order."""
-        return self._files(self._path.rglob(f"*{suffix}"))
+        """Files in this folder and those below it with the suffix, in any case, in order."""
+        return self._files(files_below(self._path, frozenset((suffix,)), self.around))
 
-    def _files(self, paths: Iterable[Path]) -> list[SourceFile]:
-        found = (path.relative_to(self._path).as_posix() for path in paths)
+    def _files(self, found: Iterable[str]) -> list[SourceFile]:
         # Folder by folder, which is not the order of the text.
-        return [DiskFile(self._path, where) for where in sorted(found, key=_parts)]
+        return [DiskFile(self._path, where, self.around) for where in sorted(found, key=_parts)]
 
 
 def _parts(where: str) -> list[str]:
     return where.split("/")
 
 
-def annotations_at(path: Path) -> Annotations:
-    """What is given as annotations: a folder, or anything else as a file, also a missing one."""
+def annotations_at(path: Path, around: Surroundings | None = None) -> Annotations:
+    """What is given as annotations: a folder, or anything else as a file, also a missing one.
+
+    Args:
+        path: the location.
+        around: is told what is passed over.
+    """
+    around = around or Surroundings()
     if path.is_dir():
-        return Annotations(DiskFolder(path))
-    return Annotations(DiskFolder(path.parent), DiskFile(path.parent, path.name))
+        return Annotations(DiskFolder(path, around))
+    return Annotations(DiskFolder(path.parent, around), DiskFile(path.parent, path.name, around))

@@ -1,6 +1,7 @@
 """The images of a dataset on disk."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from posixpath import splitext
 
@@ -10,6 +11,7 @@ from services.formats.common.finder import SourceFolder
 from services.formats.common.name_finder import NameFinder
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.importing.folders import DiskFolder
+from services.importing.walk import Surroundings, files_below
 
 #: Extensions of pictures that are not read: named for that, where other files are passed over.
 _NOT_READ = frozenset((
@@ -25,27 +27,28 @@ _FEW = 3
 class ImageFolder:
     """All image files below a folder, found by path, by name or by stem."""
 
-    def __init__(self, root: Path) -> None:
-        """Raises:
-        ImportFailed: there is no such folder, or no image in it.
+    def __init__(self, root: Path, around: Surroundings | None = None) -> None:
+        """Args:
+            root: the folder.
+            around: is told what is passed over.
+
+        Raises:
+            ImportFailed: there is no such folder, or no image in it.
         """
         if not root.is_dir():
             raise ImportFailed(f"{root} is no folder; give the folder of the images.")
         self._root = root
-        self.folder = DiskFolder(root)
+        around = around or Surroundings()
+        self.folder = DiskFolder(root, around)
         self.issues: list[ImportIssue] = []
         # Only of names that are not UTF-8: a Path for each image takes memory.
         self._odd_files: dict[str, Path] = {}
         #: In order.
         self.paths: list[str] = []
         others: list[str] = []
-        for folder, _, names in os.walk(root):
-            for name in names:
-                extension = splitext(name)[1].lower()
-                if extension in IMAGE_EXTENSIONS:
-                    self.paths.append(self._path(Path(folder, name)))
-                elif extension in _NOT_READ:
-                    others.append(self._path(Path(folder, name)))
+        for where in files_below(root, IMAGE_EXTENSIONS | _NOT_READ, around):
+            is_read = splitext(where)[1].lower() in IMAGE_EXTENSIONS
+            (self.paths if is_read else others).append(self._path(where))
         self.paths.sort()
         self.issues += [
             ImportIssue(path, "FORMAT_NOT_READ", f"is {_not_read(path)}; skipped", images=1)
@@ -53,7 +56,10 @@ class ImageFolder:
         ]
         if not self.paths:
             known = " ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
-            raise ImportFailed(f"{root} holds no image ({known}); give the folder of the images.")
+            other = f"; it has {others[0]}, which is {_not_read(others[0])}" if others else ""
+            raise ImportFailed(
+                f"{root} holds no image ({known}){other}; give the folder of the images."
+            )
         self._known = frozenset(self.paths)
         place = self.folder.place
         self._by_name = NameFinder(self.paths, place)
@@ -61,13 +67,12 @@ class ImageFolder:
         self._others = NameFinder(others, place)
         self._others_by_stem = NameFinder(others, place, _stem)
 
-    def _path(self, file: Path) -> str:
-        path = file.relative_to(self._root).as_posix()
+    def _path(self, where: str) -> str:
         try:
-            path.encode()
+            where.encode()
         except UnicodeEncodeError:
-            path = os.fsencode(path).decode(errors="backslashreplace")
-            self._odd_files[path] = file
+            path = os.fsencode(where).decode(errors="backslashreplace")
+            self._odd_files[path] = self._root / where
             self.issues.append(
                 ImportIssue(
                     path,
@@ -75,7 +80,8 @@ class ImageFolder:
                     "the file name is not UTF-8; its other bytes were written as \\x..",
                 )
             )
-        return path
+            return path
+        return where
 
     def __contains__(self, path: str) -> bool:
         return path in self._known
@@ -95,9 +101,20 @@ class ImageFolder:
         """The same for an image that is called without its extension."""
         return self._by_stem.find(stem, beside.place if beside else None)
 
-    def missing(self, *names: str) -> tuple[str, str]:
-        """Why there is no one image of these names: a reason, and a message that goes on after
-        the name."""
+    def missing(
+        self, item: str, names: Sequence[str], annotations: int, noun: str = "annotations"
+    ) -> ImportIssue:
+        """Says why there is no one image of these names for an item with annotations."""
+        reason, why = self._why_missing(names)
+        return ImportIssue(
+            item,
+            reason,
+            f"{why}; skipped with {annotations} {noun}",
+            images=int(reason == "IMAGE_FILE_MISSING"),
+            annotations=annotations,
+        )
+
+    def _why_missing(self, names: Sequence[str]) -> tuple[str, str]:
         for name in names:
             found = self._by_name.fitting(name) or self._by_stem.fitting(name)
             if len(found) > 1:
@@ -106,6 +123,8 @@ class ImageFolder:
                     "IMAGE_AMBIGUOUS",
                     f"fits {len(found)} images below {self.folder} ({few}); name its folder too",
                 )
+            if found:
+                return "IMAGE_LISTED_TWICE", f"is of {found[0]}, which has another"
         for name in names:
             if other := self._others.find(name) or self._others_by_stem.find(name):
                 return "FORMAT_NOT_READ", f"its image {other} is {_not_read(other)}"

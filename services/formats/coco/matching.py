@@ -70,9 +70,8 @@ class _Matching:
         self._take_annotations(position, document, by_id)
         for absent in by_id.values():
             if isinstance(absent, _Absent):
-                reason, why = self._images.missing(absent.name)
-                message = f"{why}; skipped with {absent.count} annotations"
-                self.issues.append(ImportIssue(absent.name, reason, message, 1, absent.count))
+                names = (absent.name,)
+                self.issues.append(self._images.missing(absent.name, names, absent.count))
 
     def _listed(
         self, name: str, path: str | None, row: dict[str, Any], document: CocoDocument

@@ -4,7 +4,7 @@ They walk no disk and open no file: whoever imports hands them these. Locations 
 text. A file or folder as text (`str`) is its location as messages name it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -58,10 +58,12 @@ class SourceFolder(Protocol):
         """Such a location made absolute, links followed; nothing need be there."""
 
     def files(self, suffix: str) -> list[SourceFile]:
-        """Files in this folder whose names end in `suffix`, in order."""
+        """Files in this folder with the suffix, such as `.txt`, in any case, in order; hidden
+        and system files are none."""
 
     def files_below(self, suffix: str) -> list[SourceFile]:
-        """Files in this folder and those below it whose names end in `suffix`, in order."""
+        """Files in this folder and those below it with the suffix, in order. Links are
+        followed; hidden and system folders are not entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,20 @@ class ImageFinder(Protocol):
     def find_stem(self, stem: str, beside: SourceFolder | None = None) -> str | None:
         """The same for an image that is called without its extension."""
 
-    def missing(self, *names: str) -> tuple[str, str]:
-        """Why there is no one image of names, with extension or without, that say the same:
-        a reason, and a message that goes on after the name.
+    def missing(
+        self, item: str, names: Sequence[str], annotations: int, noun: str = "annotations"
+    ) -> ImportIssue:
+        """Says why there is no one image for something that speaks of one.
 
-        `IMAGE_AMBIGUOUS`: it fits several; `FORMAT_NOT_READ`: it is there in a format that is
-        not read; `IMAGE_FILE_MISSING`: it fits none.
+        `IMAGE_AMBIGUOUS`: its names fit several; `IMAGE_LISTED_TWICE`: the image is another's;
+        `FORMAT_NOT_READ`: it is there in a format that is not read; `IMAGE_FILE_MISSING`: they
+        fit none, and the image is left out too.
+
+        Args:
+            item: what speaks of the image.
+            names: what it calls it, with an extension or without.
+            annotations: how many are left out with it.
+            noun: what these are.
         """
 
     def resolve(self, path: str) -> str:

@@ -69,9 +69,8 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         path = _image_of(where, root, images)
         if path is None:
             count = len(root.findall("object"))
-            reason, why = images.missing(splitext(where)[0], _text(root, "filename"))
-            message = f"{why}; skipped with {count} objects"
-            issues.append(ImportIssue(where, reason, message, 1, count))
+            names = splitext(where)[0], _text(root, "filename")
+            issues.append(images.missing(where, names, count, "objects"))
             continue
         if path in found:
             count = len(root.findall("object"))

@@ -73,9 +73,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         image = _image_of(where, block, images)
         if image is None:
             names = filter(None, (_named(block), where.removesuffix(".json")))
-            reason, why = images.missing(*names)
-            message = f"{why}; skipped with {len(values)} annotations"
-            issues.append(ImportIssue(where, reason, message, 1, len(values)))
+            issues.append(images.missing(where, list(names), len(values)))
             continue
         path = _path(block) or image
         if image in taken or path in entries:

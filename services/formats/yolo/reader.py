@@ -117,10 +117,11 @@ def _pair(
     images: ImageFinder, root: SourceFolder
 ) -> tuple[dict[str, SourceFile], list[SourceFile]]:
     """Label files by image, and those of no image."""
-    texts = [
-        file for file in root.files_below(".txt") if basename(file.where).lower() not in NO_LABELS
-    ]
+    texts = [file for file in root.files_below(".txt") if basename(file.where) not in NO_LABELS]
     files = {file.where: file for file in in_folders_named("labels", texts)}
+    for file in list(files.values()):
+        # Such as `.TXT`, where there is no `.txt`.
+        files.setdefault(f"{splitext(file.where)[0]}.txt", file)
     labels: dict[str, SourceFile] = {}
     folder, image_folder = f"{root.place}/", images.folder.place
     for path in images.paths:
@@ -139,7 +140,7 @@ def _pair(
         if label:
             labels[path] = files[label]
     used = {label.where for label in labels.values()}
-    return labels, [file for where, file in files.items() if where not in used]
+    return labels, [f for where, f in files.items() if where == f.where and where not in used]
 
 
 def _unused(label: SourceFile, images: ImageFinder) -> ImportIssue:
@@ -149,9 +150,7 @@ def _unused(label: SourceFile, images: ImageFinder) -> ImportIssue:
         return ImportIssue(label.where, "LABELS_UNREADABLE", str(error))
     if lines and not any(words[0].isdecimal() and len(words) > 4 for words in lines):
         return ImportIssue(label.where, "NO_LABELS", "no line of it is a label; left out")
-    reason, why = images.missing(splitext(label.where)[0])
-    count = len(lines)
-    return ImportIssue(label.where, reason, f"{why}; skipped with {count} lines", 1, count)
+    return images.missing(label.where, (splitext(label.where)[0],), len(lines), "lines")
 
 
 def _lines(file: SourceFile) -> list[list[str]]:

@@ -1,0 +1,161 @@
+"""What lies below a folder of a real machine: files, links that are followed, and what is not
+looked at."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import splitext
+
+from services.formats.common.source import ImportIssue
+
+#: Names of files and folders that systems and tools keep for themselves, in lower case; those
+#: that begin with a dot come on top.
+_SYSTEM = frozenset((
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle",
+    "@recycle", "@tmp", "$recycle.bin", "system volume information", "lost+found",
+))  # fmt: skip
+#: Levels of folders. Links may make more of them than anybody does.
+_DEEPEST = 64
+#: Folders that are entered at most, once again for each link to one.
+_MOST_FOLDERS = 1_000_000
+_FEW = 5
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@dataclass
+class Surroundings:
+    """What was passed over while folders were walked, each place once."""
+
+    #: Places of hidden and system files and folders.
+    hidden: set[str] = field(default_factory=set)
+    _issues: dict[str, ImportIssue] = field(default_factory=dict)
+
+    def add(self, place: str, issue: ImportIssue) -> None:
+        """Names what is at an absolute place."""
+        self._issues.setdefault(place, issue)
+
+    @property
+    def issues(self) -> list[ImportIssue]:
+        """All of it; what is hidden is one of them."""
+        found = [self._issues[place] for place in sorted(self._issues)]
+        if self.hidden:
+            names = Counter(place.rpartition("/")[2] for place in self.hidden)
+            few = ", ".join(name for name, _ in names.most_common(_FEW))
+            more = ", …" if len(names) > _FEW else ""
+            message = f"{len(self.hidden)} hidden or system files and folders: {few}{more}"
+            found.append(ImportIssue("left out", "HIDDEN_LEFT_OUT", message))
+        return found
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is a system's own."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def why_not_a_file(mode: int) -> str | None:
+    """What something is that must not be opened as a file; None: it is a file."""
+    if stat.S_ISREG(mode):
+        return None
+    return next((words for test, words in _KINDS if test(mode)), "no file")
+
+
+def regular(path: Path) -> os.stat_result:
+    """What the system knows of a file.
+
+    Raises:
+        OSError: there is none, or it is no file that ends, such as a pipe or a device.
+    """
+    found = path.stat()
+    if words := why_not_a_file(found.st_mode):
+        raise OSError(0, f"it is {words}")
+    return found
+
+
+def files_below(root: Path, suffixes: frozenset[str], around: Surroundings) -> Iterator[str]:
+    """Every file below a folder whose suffix, in lower case, is one of these; its path is
+    relative, by the names that lead there. Links are followed, but not round.
+
+    Args:
+        root: the folder, which may itself be hidden.
+        suffixes: with their dots.
+        around: is told what is passed over.
+    """
+    place = os.path.abspath(root)
+    chain = (_identity(os.stat(root)),)
+    left = [_MOST_FOLDERS]
+    yield from _below(str(root), place, "", chain, suffixes, around, left)
+
+
+def _below(
+    folder: str,
+    place: str,
+    prefix: str,
+    chain: tuple[tuple[int, int], ...],
+    suffixes: frozenset[str],
+    around: Surroundings,
+    left: list[int],
+) -> Iterator[str]:
+    left[0] -= 1
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        around.add(place, _unreadable(prefix.rstrip("/") or place, error))
+        return
+    for entry in entries:
+        at = f"{place}/{entry.name}"
+        if is_hidden(entry.name):
+            around.hidden.add(at)
+            continue
+        where = prefix + entry.name
+        wanted = splitext(entry.name)[1].lower() in suffixes
+        try:
+            if entry.is_dir():
+                identity = _identity(entry.stat())
+                if identity in chain:
+                    around.add(at, _loop(where))
+                elif len(chain) == _DEEPEST or left[0] == 0:
+                    around.add(at, _too_deep(where))
+                else:
+                    yield from _below(
+                        entry.path, at, f"{where}/", (*chain, identity), suffixes, around, left
+                    )
+            elif entry.is_file():
+                if wanted:
+                    yield where
+            elif wanted:
+                words = why_not_a_file(entry.stat().st_mode)
+                around.add(at, _left_out(where, f"is {words}; skipped"))
+        except OSError as error:
+            if wanted:
+                around.add(at, _unreadable(where, error))
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _left_out(where: str, message: str) -> ImportIssue:
+    return ImportIssue(where, "FILE_UNREADABLE", message, images=1)
+
+
+def _unreadable(where: str, error: OSError) -> ImportIssue:
+    if isinstance(error, FileNotFoundError):
+        return _left_out(where, "is a link to something that is not there; skipped")
+    return _left_out(where, f"cannot be opened ({error.strerror}); skipped")
+
+
+def _loop(where: str) -> ImportIssue:
+    return ImportIssue(where, "LINK_LOOP", "is a link to a folder that it lies in; not followed")
+
+
+def _too_deep(where: str) -> ImportIssue:
+    return _left_out(where, f"lies more than {_DEEPEST} folders deep; what is in it is skipped")
