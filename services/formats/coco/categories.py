@@ -122,11 +122,15 @@ def _rows(document: CocoDocument) -> dict[Id, dict[str, Any]]:
 
 def _unused_groups(document: CocoDocument, rows: dict[Id, dict[str, Any]]) -> list[Id]:
     """Categories that are the supercategory of all others, and that no annotation is of."""
-    groups = []
-    for key, row in rows.items():
-        others = [other for place, other in rows.items() if place != key]
-        if others and all(other.get("supercategory") == row["name"] for other in others):
-            groups.append(key)
+    said = Counter(
+        group for row in rows.values() if isinstance(group := row.get("supercategory"), str)
+    )
+    groups = [
+        key
+        for key, row in rows.items()
+        if len(rows) > 1
+        and said[row["name"]] - (row.get("supercategory") == row["name"]) == len(rows) - 1
+    ]
     if not groups:
         return []
     used = {

@@ -26,11 +26,11 @@ def rings_of(
     try:
         if isinstance(segmentation, dict):
             return _mask_rings(segmentation, size(), name)
-        if isinstance(segmentation, list):
-            return _plain_rings(segmentation, name)
     except MaskError as error:
         name("MASK_UNREADABLE", f"{error}; the mask was left out")
         return []
+    if isinstance(segmentation, list):
+        return _plain_rings(segmentation, name)
     name("RING_UNREADABLE", f"segmentation is {kind(segmentation)}, and must be a list; left out")
     return []
 
@@ -70,7 +70,11 @@ def _plain_rings(segmentation: list[Any], name: Name) -> list[list[Point]]:
         else:
             rings.append(ring)
     if len(rings) > 1 and overlap(rings):
-        union = union_outline(rings)
+        try:
+            union = union_outline(rings)
+        except MaskError as error:
+            name("RINGS_UNREADABLE", f"they overlap, and {error}; they were left out")
+            return []
         if union:
             name(
                 "RINGS_OVERLAP",
