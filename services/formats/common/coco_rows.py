@@ -25,6 +25,7 @@ from services.formats.common.attributes import attributes_of, take_flag
 from services.formats.common.coco_losses import NO_POLYLINES
 from services.formats.common.coco_plan import CocoPlan
 from services.formats.common.coco_poses import Row, keypoint_rows
+from services.formats.common.crossing import may_cross_itself
 from services.formats.common.export import ExportImage
 from services.formats.common.geometry import (
     TOLERANCE,
@@ -235,8 +236,8 @@ def _area_shape(
             rings = [ring for ring, hole in zip(rings, holes, strict=True) if not hole]
     if not rings:
         return None
-    # A ring that crosses itself may have as much area to its left as to its right.
-    area = sum(map(ring_area, rings)) or union_area(rings, width, height)
+    crosses = any(map(may_cross_itself, rings))
+    area = (0.0 if crosses else sum(map(ring_area, rings))) or union_area(rings, width, height)
     if not area:
         return None
     return bounds(rings), area, [flat(ring) for ring in rings]

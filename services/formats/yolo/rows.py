@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from services.formats.common.annotations import number_of
-from services.formats.common.crossing import crosses_itself
+from services.formats.common.crossing import may_cross_itself
 from services.formats.common.source import Skipped
 
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
@@ -101,7 +101,7 @@ class Rows:
             if _has_joints(numbers, 2):
                 self._flat_poses[count] += 1
                 points = list(zip(numbers[::2], numbers[1::2], strict=True))
-                self._crossing[count] += crosses_itself(points)
+                self._crossing[count] += may_cross_itself(points)
         if count % 2 == 0 and _WHOLE.fullmatch(words[-1]) and 0 <= numbers[-2] <= 1:
             if numbers[-1] > 1:
                 self._tailed_for_sure = True
