@@ -24,6 +24,13 @@ def import_dataset(
         Path | None,
         typer.Option(help="Folder with train.txt, val.txt, test.txt, or a file of path,split."),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split of all images: train, val or test.",
+            show_default="what the source says",
+        ),
+    ] = None,
     server: Annotated[
         str, typer.Option(envvar="CARTOUCHE_SERVER", help="gRPC address of the server.")
     ] = "127.0.0.1:50051",
@@ -42,6 +49,7 @@ def import_dataset(
             annotations=annotations,
             status=status,
             split_from=split_from,
+            split=split,
             server=server,
             api_key=api_key,
         )

@@ -31,6 +31,7 @@ def run_import(
     annotations: Path,
     status: str | None,
     split_from: Path | None,
+    split: str | None,
     server: str,
     api_key: str,
 ) -> int:
@@ -43,6 +44,7 @@ def run_import(
         annotations: annotation file or folder.
         status: of every image; None: what the source says, else `new`.
         split_from: what says which split an image belongs to; None: the source.
+        split: of every image; None: what `split_from` or the source says.
         server: address of the gRPC server.
         api_key: of role member or above.
 
@@ -65,7 +67,7 @@ def run_import(
         console=console,
     )
     try:
-        source = read_dataset(format, images, annotations, status, split_from)
+        source = read_dataset(format, images, annotations, status, split_from, split)
         for issue in source.issues:
             _print_issue(console, issue)
         with progress:

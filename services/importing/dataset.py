@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from services.catalog.model import IMAGE_STATUSES
+from services.catalog.model import IMAGE_STATUSES, SPLITS
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset
+from services.formats.common.split_names import split_named
 from services.formats.registry import FORMATS, IMPORTED_FORMATS
 from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
@@ -37,6 +38,7 @@ def read_dataset(
     annotations: Path,
     status: str | None = None,
     split_from: Path | None = None,
+    split: str | None = None,
 ) -> ImportSource:
     """A dataset on disk.
 
@@ -47,6 +49,7 @@ def read_dataset(
         status: status of every image; None: what the source says, else `new`.
         split_from: folder or file that says which split an image belongs to; None: what the
             source says.
+        split: split of every image; None: what `split_from` or the source says.
 
     Raises:
         ImportFailed: something that the import needs is missing or cannot be read.
@@ -55,6 +58,12 @@ def read_dataset(
         raise ImportFailed(f"Format {format_name!r} is unknown; use {', '.join(IMPORTED_FORMATS)}.")
     if status is not None and status not in IMAGE_STATUSES:
         raise ImportFailed(f"Status {status!r} is unknown; use {', '.join(IMAGE_STATUSES)}.")
+    if split is not None:
+        if split_from is not None:
+            raise ImportFailed("Give one split for all images, or what says it of each; not both.")
+        if split_named(split) is None:
+            raise ImportFailed(f"The split of all images must be one of {', '.join(SPLITS)}.")
+    one_split = split_named(split or "")
     splits = read_splits(split_from) if split_from else None
     around = Surroundings()
     folder = ImageFolder(images, around)
@@ -72,7 +81,7 @@ def read_dataset(
             path=image.path,
             file=folder.file(image.image),
             status=status or image.status or "new",
-            split=image.split if assigned is None else assigned.get(path),
+            split=one_split or (image.split if assigned is None else assigned.get(path)),
             annotations=image.annotations,
             issues=image.issues,
         )

@@ -9,8 +9,7 @@ from posixpath import splitext
 from services.catalog.model import SPLITS
 from services.formats.common.name_finder import NameFinder
 from services.formats.common.source import ImportFailed, ImportIssue
-
-_ALIASES = {"valid": "val", "validation": "val", **{name: name for name in SPLITS}}
+from services.formats.common.split_names import SPLIT_WORDS, split_named
 
 
 class Splits:
@@ -71,7 +70,7 @@ def read_splits(source: Path) -> Splits:
 
 
 def _from_folder(folder: Path) -> list[tuple[str, str]]:
-    lists = [(folder / f"{word}.txt", split) for word, split in _ALIASES.items()]
+    lists = [(folder / f"{word}.txt", split) for word, split in SPLIT_WORDS.items()]
     found = [(file, split) for file, split in lists if file.is_file()]
     if not found:
         raise ImportFailed(f"{folder} has no train.txt, val.txt or test.txt; give their folder.")
@@ -91,7 +90,7 @@ def _from_json(source: Path, text: str) -> list[tuple[str, str]]:
         if isinstance(value, dict):
             return [(str(path), str(split)) for path, split in value.items() if split is not None]
         return [(str(row["path"]), str(row["split"])) for row in value if row["split"] is not None]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ImportFailed(
             f'{source} must be {{"path": "split"}} or [{{"path": …, "split": …}}].'
         ) from None
@@ -105,7 +104,7 @@ def _from_csv(text: str) -> list[tuple[str, str]]:
 
 
 def _split(source: Path, word: str) -> str:
-    split = _ALIASES.get(word.strip().lower())
+    split = split_named(word)
     if split is None:
         raise ImportFailed(f"{source}: {word!r} is no split; use {', '.join(SPLITS)} or nothing.")
     return split

@@ -17,18 +17,12 @@ from services.formats.coco.values import identifier, kind
 from services.formats.common.finder import Annotations, SourceFile
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.formats.common.source_files import content_of
+from services.formats.common.split_names import SPLIT_WORDS, split_named
 
 #: Documents that are read at once; more are the files of a format with one for each image.
 _MOST = 100
 #: JSON files of an export of this project that are no COCO.
 _OTHERS = frozenset(("manifest.json",))
-_SPLITS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 _ROBOFLOW = "_annotations.coco"
 #: Words in names of documents that say nothing about a split.
 _TASKS = frozenset(
@@ -213,10 +207,10 @@ def _assign_splits(documents: list[CocoDocument]) -> None:
     by_folder: dict[int, str] = {}
     for index, document in enumerate(documents):
         stem = splitext(basename(document.file.where))[0]
-        folder = _SPLITS.get(basename(document.file.folder.place).lower())
+        folder = split_named(basename(document.file.folder.place))
         words = set(filter(None, re.split(r"[\W\d_]+", stem.lower())))
-        said = {_SPLITS[word] for word in words & _SPLITS.keys()}
-        if words - _TASKS - _SPLITS.keys():
+        said = {SPLIT_WORDS[word] for word in words & SPLIT_WORDS.keys()}
+        if words - _TASKS - SPLIT_WORDS.keys():
             continue
         if len(said) == 1:
             (document.split,) = said

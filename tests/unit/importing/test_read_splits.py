@@ -8,7 +8,13 @@ import pytest
 
 from services.formats.common.source import ImportFailed
 from services.importing.dataset import read_dataset
-from tests.unit.importing.dataset_files import read_all, reasons, write_image, write_text
+from tests.unit.importing.dataset_files import (
+    read_all,
+    reasons,
+    write_image,
+    write_json,
+    write_text,
+)
 
 
 def _dataset(root: Path) -> tuple[Path, Path]:
@@ -122,3 +128,22 @@ def test_names_stay_as_they_are(tmp_path: Path) -> None:
     assert source.paths == sorted([*names, "\\xe9.jpg"])
     assert sum(len(item.annotations) for item in items) == len(names)
     assert reasons(source, items) == {"NAME_NOT_UTF8": 1}
+
+
+@pytest.mark.parametrize(
+    ("word", "split"), [("train", "train"), ("Valid", "val"), ("test", "test")]
+)
+def test_one_split_for_all_images(tmp_path: Path, word: str, split: str) -> None:
+    write_image(tmp_path / "train" / "a.jpg")
+    write_json(
+        tmp_path / "train" / "_annotations.coco.json",
+        {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 1, "name": "a"}]},
+    )
+    source = read_dataset("coco", tmp_path, tmp_path / "train", split=word)
+    assert [item.split for item in read_all(source)] == [split]
+
+
+@pytest.mark.parametrize(("word", "lists"), [("dev", False), ("", False), ("train", True)])
+def test_what_is_no_one_split_is_refused(tmp_path: Path, word: str, lists: bool) -> None:
+    with pytest.raises(ImportFailed, match="split"):
+        read_dataset("coco", tmp_path, tmp_path, split_from=tmp_path if lists else None, split=word)
