@@ -13,6 +13,8 @@ from services.formats.yolo.splits import ImageSplits
 
 _YAML_FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "names.txt")
+#: Darknet's: lines of `key = value`, with the file of the names and a list of images a split.
+_DARKNET = "obj.data"
 _ID_DIGITS = 9
 #: Text files that lie beside labels and are none.
 NO_LABELS = frozenset((*_LISTS, *(f"{word}.txt" for word in (*SPLITS, "valid"))))
@@ -38,8 +40,8 @@ class YoloNames:
 
 def read_names(annotations: Annotations, images: SourceFolder) -> YoloNames:
     """Finds and reads the class list: `annotations` itself where it is a file, else a
-    data.yaml or classes.txt (or another of their usual names) in or above its folder, or in
-    or above that of the images.
+    data.yaml, an obj.data or a classes.txt (or another of their usual names) in or above its
+    folder, or in or above that of the images.
 
     Raises:
         ImportFailed: there is none, or it cannot be read.
@@ -53,7 +55,7 @@ def read_names(annotations: Annotations, images: SourceFolder) -> YoloNames:
     # Such as "labels.config.yaml" beside "labels".
     beside = tuple(f"{basename(place)}." for place in (folder.place, above.place))
     for place in (folder, above, above.parent, images, images.parent):
-        for name in (*_YAML_FILES, *_LISTS):
+        for name in (*_YAML_FILES, _DARKNET, *_LISTS):
             if file := place.file(name):
                 return _read(file)
         for file in place.files(".yaml"):
@@ -69,12 +71,38 @@ def _read(file: SourceFile) -> YoloNames:
     text = text_of(file)
     if splitext(file.where)[1] in (".yaml", ".yml"):
         return _from_yaml(file, text)
+    if splitext(file.where)[1] == splitext(_DARKNET)[1]:
+        return _from_darknet(file, text)
+    return YoloNames(_listed_names(file))
+
+
+def _from_darknet(file: SourceFile, text: str) -> YoloNames:
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    values: dict[str, YamlText] = {key.strip(): value.strip() for key, _, value in pairs}
+    names = values.get("names")
+    listing = _named_list(file.folder, names) if isinstance(names, str) else None
+    if listing is None:
+        raise ImportFailed(f"{file} needs `names = ` and a file of names, one a line.")
+    if "valid" in values:
+        values.setdefault("val", values["valid"])
+    return YoloNames(_listed_names(listing), values, file)
+
+
+def _named_list(folder: SourceFolder, name: str) -> SourceFile | None:
+    """The list of that name, or of its last part: CVAT writes `data/obj.names` for the file
+    beside."""
+    return folder.file(name) or folder.file(basename(name))
+
+
+def _listed_names(file: SourceFile) -> dict[int, str]:
+    """One name a line."""
+    text = text_of(file)
     names = [line.strip() for line in text.splitlines()]
     while names and not names[-1]:
         names.pop()
     if not names:
         raise ImportFailed(f"{file} names no class; write one name a line.")
-    return YoloNames(dict(enumerate(checked_names(names, str(file)))))
+    return dict(enumerate(checked_names(names, str(file))))
 
 
 def _from_yaml(file: SourceFile, text: str) -> YoloNames:
@@ -89,7 +117,10 @@ def _from_yaml(file: SourceFile, text: str) -> YoloNames:
             f"{file} describes poses (kpt_shape), which do not name their joints; "
             "import the COCO form of the dataset."
         )
-    names = _names(file, value.get("names"))
+    given = value.get("names")
+    if isinstance(given, str) and (listing := _named_list(file.folder, given)):
+        return YoloNames(_listed_names(listing), value, file)
+    names = _names(file, given)
     plain = checked_names(list(names.values()), str(file))
     return YoloNames(dict(zip(names, plain, strict=True)), value, file)
 

@@ -117,7 +117,9 @@ def _pair(
     images: ImageFinder, root: SourceFolder
 ) -> tuple[dict[str, SourceFile], list[SourceFile]]:
     """Label files by image, and those of no image."""
-    texts = [file for file in root.files_below(".txt") if basename(file.where) not in NO_LABELS]
+    texts = [
+        file for file in root.files_below(".txt") if basename(file.where).lower() not in NO_LABELS
+    ]
     files = {file.where: file for file in in_folders_named("labels", texts)}
     for file in list(files.values()):
         # Such as `.TXT`, where there is no `.txt`.

@@ -75,8 +75,7 @@ class ImageSplits:
 
     def _take(self, split: str, entry: str, root: str) -> None:
         beside = self._file.folder
-        # Roboflow writes "../train/images" beside "train/images".
-        for parts in ((root, entry), (entry,), (entry.removeprefix("../"),)):
+        for parts in self._options(root, entry):
             if folder := beside.subfolder(*parts):
                 for place in (folder.place, folder.resolve()):
                     self._places.setdefault(place, (float("inf"), split))
@@ -93,6 +92,17 @@ class ImageSplits:
         agreement = common_parts(entry, place)
         if agreement > self._places.get(f"/{place}", (0, ""))[0]:
             self._places[f"/{place}"] = (agreement, split)
+
+    @staticmethod
+    def _options(root: str, entry: str) -> Iterator[tuple[str, ...]]:
+        """Where an entry may be, seen from the file that it stands in."""
+        yield root, entry
+        yield (entry,)
+        # Roboflow writes "../train/images" beside "train/images".
+        yield (entry.removeprefix("../"),)
+        # CVAT writes "data/train.txt" for the list beside.
+        if entry.lower().endswith(".txt"):
+            yield (parts_of(entry)[-1],)
 
     def _take_list(self, split: str, listing: SourceFile) -> None:
         missing = []
