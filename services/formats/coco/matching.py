@@ -1,5 +1,6 @@
 """Which file a COCO document means by an image, and which image by an annotation."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from services.formats.common.name_finder import common_parts, parts_of
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue
 
+#: Where documents about panoptic segments keep their pictures.
+_PANOPTIC = re.compile(r"(^|/)annotations/panoptic_[^/]*/")
+
 
 @dataclass(slots=True)
 class ListedImage:
@@ -23,6 +27,8 @@ class ListedImage:
     height: Any = None
     #: As the document says.
     split: str | None = None
+    #: Whether a document with annotations lists it.
+    is_annotated: bool = False
     #: Rows, each with the position of its document.
     annotations: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
@@ -81,11 +87,17 @@ class _Matching:
         known = self.found.get(path)
         if known is None:
             known = self.found[path] = ListedImage(
-                _side(row.get("width")), _side(row.get("height")), document.split
+                _side(row.get("width")),
+                _side(row.get("height")),
+                document.split,
+                bool(document.annotations),
             )
             return known
-        message = "is listed twice; the annotations of both were joined"
-        self.issues.append(ImportIssue(name, "IMAGE_LISTED_TWICE", message))
+        # A list of images alone only repeats them.
+        if known.is_annotated and document.annotations:
+            message = "is listed twice; the annotations of both were joined"
+            self.issues.append(ImportIssue(name, "IMAGE_LISTED_TWICE", message))
+        known.is_annotated = known.is_annotated or bool(document.annotations)
         if document.split and known.split not in (None, document.split):
             message = f"is in {known.split} and in {document.split}; {known.split} was taken"
             self.issues.append(ImportIssue(name, "SPLIT_TWICE", message))
@@ -139,13 +151,20 @@ def match(
     matching = _Matching(images)
     for position, document in enumerate(documents):
         matching.take(position, document)
-    unlisted = (path for path in images.paths if path not in matching.found)
+    unlisted = [path for path in images.paths if path not in matching.found]
+    drawn = [path for path in unlisted if _PANOPTIC.search(path)]
     message = "the document has no such image; skipped"
-    return matching.found, [
-        *images.issues,
-        *matching.issues,
-        *(ImportIssue(path, "IMAGE_NOT_LISTED", message, images=1) for path in unlisted),
-    ]
+    issues = [*images.issues, *matching.issues]
+    if drawn:
+        problem = f"{len(drawn):,} pictures of panoptic segments are no images; left out"
+        issues.append(ImportIssue(drawn[0], "MASKS_LEFT_OUT", problem))
+    left_out = set(drawn)
+    issues += (
+        ImportIssue(path, "IMAGE_NOT_LISTED", message, images=1)
+        for path in unlisted
+        if path not in left_out
+    )
+    return matching.found, issues
 
 
 def _id_and_name(row: Any) -> tuple[Id | None, str]:

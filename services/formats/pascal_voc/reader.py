@@ -37,6 +37,7 @@ from services.formats.common.source import (
 from services.formats.common.source_files import annotation_files, text_of, without_annotations
 from services.formats.common.xml_document import XmlUnreadable, read_xml
 
+_MASKS = frozenset(("SegmentationClass", "SegmentationObject"))
 _FLAGS = ("difficult", "truncated", "occluded")
 
 
@@ -84,14 +85,18 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
                 classes.setdefault(name, "")
     if first_problem and not found:
         raise ImportFailed(first_problem)
-    splits = _splits(annotations.folder, images)
+    splits = _splits(annotations.folder, images, found)
+    paths = [path for path in images.paths if not _is_mask(path)]
+    if len(paths) < len(images.paths):
+        message = f"{len(images.paths) - len(paths):,} pictures of masks are no images; left out"
+        issues.append(ImportIssue(str(images.folder), "MASKS_LEFT_OUT", message))
     checked_names(list(classes), str(annotations))
     return SourceDataset(
         classes=[
             DatasetClass(name, "bbox", color or class_color(index))
             for index, (name, color) in enumerate(classes.items())
         ],
-        paths=[path for path in images.paths if path in found or path not in passed_over],
+        paths=[path for path in paths if path in found or path not in passed_over],
         load=lambda path: replace(
             _image(path, found[path]) if path in found else without_annotations(path, "XML"),
             split=splits.get(path),
@@ -122,17 +127,30 @@ def _color(row: list[str]) -> str:
     return "#" + "".join(f"{int(channel):02x}" for channel in channels)
 
 
-def _splits(annotations: SourceFolder, images: ImageFinder) -> dict[str, str]:
-    """The splits of images as `ImageSets/Main` beside the annotations lists them."""
-    folder = annotations.parent.subfolder("ImageSets", "Main")
+def _splits(
+    annotations: SourceFolder, images: ImageFinder, files: dict[str, SourceFile]
+) -> dict[str, str]:
+    """The splits of images as `ImageSets/Main` in or beside the annotations lists them."""
+    folder = None
+    for place in (annotations, annotations.parent):
+        folder = folder or place.subfolder("ImageSets", "Main")
+    # Lists name the XML files, below `Annotations` where that is.
+    stems = {
+        splitext(file.where)[0].removeprefix("Annotations/"): path for path, file in files.items()
+    }
     found: dict[str, str] = {}
     for split in SPLITS if folder else ():
         listing = folder.file(f"{split}.txt") if folder else None
-        for line in text_of(listing).splitlines() if listing else ():
-            path = images.find_stem(line.strip()) if line.strip() else None
+        for line in map(str.strip, text_of(listing).splitlines() if listing else ()):
+            path = stems.get(line) or (images.find_stem(line) if line else None)
             if path is not None:
                 found.setdefault(path, split)
     return found
+
+
+def _is_mask(path: str) -> bool:
+    """Whether it lies where VOC keeps its pictures of masks."""
+    return not _MASKS.isdisjoint(path.split("/")[:-1])
 
 
 def _parse(file: SourceFile) -> ElementTree.Element:

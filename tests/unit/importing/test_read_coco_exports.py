@@ -293,3 +293,18 @@ def test_too_many_documents_are_those_of_images(tmp_path: Path) -> None:
         write_json(tmp_path / "labels" / f"{number}.json", [])
     with pytest.raises(ImportFailed, match="found: 101"):
         read_dataset("coco", tmp_path, tmp_path)
+
+
+def test_the_folder_of_a_whole_datumaro_export(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "train" / "a.jpg")
+    write_image(tmp_path / "annotations" / "panoptic_train" / "a.png")
+    folder = tmp_path / "annotations"
+    write_json(folder / "instances_train.json", _document("a.jpg", {}))
+    write_json(folder / "image_info_train.json", {"images": [{"id": 1, "file_name": "a.jpg"}]})
+    write_json(folder / "panoptic_train.json", _document("a.jpg", {"segments_info": []}))
+    source = read_dataset("coco", tmp_path, tmp_path)
+    (item,) = read_all(source)
+    assert (item.path, item.split, len(item.annotations)) == ("images/train/a.jpg", "train", 1)
+    # Notes: the list of images repeats them, and the pictures of segments are no images.
+    assert reasons(source, [item]) == {"DOCUMENT_LEFT_OUT": 1, "MASKS_LEFT_OUT": 1}
+    assert not any(issue.images or issue.annotations for issue in source.issues)

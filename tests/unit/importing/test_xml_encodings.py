@@ -142,3 +142,14 @@ def test_splits_beside_the_annotations(tmp_path: Path) -> None:
         "b.jpg": "val",
         "c.jpg": None,
     }
+
+
+def test_the_folder_of_a_whole_dataset(tmp_path: Path) -> None:
+    write_image(tmp_path / "JPEGImages" / "a.jpg")
+    write_image(tmp_path / "SegmentationClass" / "a.png")
+    write_text(tmp_path / "Annotations" / "a.xml", BODY.format(stem="a", name="car"))
+    write_text(tmp_path / "ImageSets" / "Main" / "test.txt", "a\n")
+    source = read_dataset("pascal_voc", tmp_path, tmp_path)
+    (item,) = read_all(source)
+    assert (item.path, item.split) == ("JPEGImages/a.jpg", "test")
+    assert reasons(source, [item]) == {"MASKS_LEFT_OUT": 1}
