@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from services.catalog.limits import excess
 from services.catalog.shapes import ShapeExtent, extent_of
 from services.errors import Invalid
 
@@ -65,6 +66,8 @@ def normalise(raw: bytes) -> ValidAnnotations:
     attributes: dict[str, dict[str, str]] = {}
     for index, value in enumerate(values):
         annotation = complete(value, index)
+        if problem := excess(annotation):
+            raise Invalid.of(f"annotations[{index}]", f"{problem}; simplify it or part it")
         first = ids.setdefault(annotation["id"], index)
         if first != index:
             raise Invalid.of(

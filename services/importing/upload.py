@@ -5,10 +5,12 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
+from services.catalog.limits import excess
 from services.formats.common.source import ImportIssue
 from services.importing.dataset import ImportItem
 
@@ -143,12 +145,22 @@ class Upload:
         except OSError as error:
             self._skip(item, "FILE_UNREADABLE", f"{item.file}: {error.strerror}; skipped")
             return None
-        annotations = orjson.dumps(item.annotations)
+        annotations = orjson.dumps(list(self._within_limits(item)))
         if len(annotations) > MAX_ANNOTATIONS:
             limit = MAX_ANNOTATIONS // 2**20
             self._skip(item, "ANNOTATIONS_TOO_LARGE", f"they take more than {limit} MiB; skipped")
             return None
         return Sent(item, annotations, digest.hexdigest())
+
+    def _within_limits(self, item: ImportItem) -> Iterator[dict[str, Any]]:
+        for annotation in item.annotations:
+            problem = excess(annotation)
+            if problem is None:
+                yield annotation
+            else:
+                name = f"{item.path}, annotation {annotation.get('id')}"
+                message = f"{problem}; skipped"
+                self._name(ImportIssue(name, "ANNOTATION_TOO_LARGE", message, annotations=1))
 
     def _skip(self, item: ImportItem, reason: str, message: str) -> None:
         self.summary.skipped += 1

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
+from services.catalog.limits import MAX_RINGS
 from tests.datasets import Picture, bbox, jpeg, noise_jpeg, polygon, put, put_all, read, unique
 from tests.exports import completed, download, read_json, unzip
 from tests.imports import Outcome, imported, outcome, run_import, words
@@ -292,6 +293,16 @@ def test_what_changed_is_updated_and_a_new_class_appended(
     assert [kind for kind, _ in boxes_of(after["deep/c.jpg"])] == ["lane", "car"]
     names = [item.name for item in read(embedded, dataset).classes]
     assert names == ["tree", "car", "person", "lane"]
+
+
+def test_an_annotation_beyond_the_limits_is_named(embedded: Embedded, tmp_path: Path) -> None:
+    source, dataset = write_pictograph(tmp_path), unique("large")
+    rings = [[(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]] * (MAX_RINGS + 1)
+    write_json(source.annotations / "a.jpg.json", [bbox("car"), polygon("car", *rings)])
+    done = run_import(embedded, dataset, source.format, source.images, source.annotations)
+    (line,) = (line for line in done.named if line.startswith("ANNOTATION_TOO_LARGE a.jpg, "))
+    assert "it has 10,001 rings; a polygon has at most 10,000; skipped" in line
+    assert len(stored_images(embedded, dataset)["a.jpg"]["annotations"]) == 1
 
 
 def test_an_image_that_cannot_be_read_is_named(embedded: Embedded, tmp_path: Path) -> None:

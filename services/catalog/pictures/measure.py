@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
+from services.catalog.limits import MAX_SIDE
 from services.catalog.pictures import bmp, gif, heif, jpeg, png, tiff, webp
 from services.catalog.pictures.source import BreaksOff, Measured, Source, Unreadable
 
@@ -18,9 +19,9 @@ __all__ = ["MEASURE", "BreaksOff", "Picture", "Unreadable", "check_whole", "meas
 #: is measured again when it comes next. 0: by a decoder, which turned TIFF twice.
 MEASURE = 1
 
-#: What OpenCV opens at most, and so most readers: pixels on a side, and in all. Masks of the
-#: latter are counted in 32 bits.
-MAX_SIDE, MAX_PIXELS = 2**20, 2**30
+#: What OpenCV opens at most, and so most readers, beside `MAX_SIDE`. Masks of as many pixels are
+#: counted in 32 bits.
+MAX_PIXELS = 2**30
 
 _HEAD = 512
 

@@ -54,7 +54,7 @@ from services.formats.common.losses import (
     OUT_OF_REACH,
     TURNED_AS_POLYGON,
 )
-from services.formats.common.masks import as_rle, even_odd_mask, union_area
+from services.formats.common.masks import as_rle, even_odd_mask, is_union, union_area
 from services.formats.common.ring_nesting import hole_flags, may_overlap
 
 #: Box, area and segmentation of an annotation.
@@ -227,8 +227,8 @@ def _area_shape(
     holes = [False]
     if len(rings) > 1 and may_overlap(rings):
         holes = hole_flags(rings)
-        mask = even_odd_mask(rings, width, height)
-        if any(holes) or mask.area != union_area(rings, width, height):
+        if any(holes) or not is_union(rings, width, height):
+            mask = even_odd_mask(rings, width, height)
             if mask.area:
                 losses.add(HOLES_MASKED, item)
                 return bounds(rings), mask.area, as_rle(mask)

@@ -69,15 +69,18 @@ def needs_mask(rings: Sequence[Ring], width: int, height: int) -> bool:
     union of its rings."""
     if len(rings) < 2 or not may_overlap(rings):
         return False
-    return any(hole_flags(rings)) or (
-        even_odd_mask(rings, width, height).area != union_area(rings, width, height)
-    )
+    return any(hole_flags(rings)) or not is_union(rings, width, height)
+
+
+def is_union(rings: Sequence[Ring], width: int, height: int) -> bool:
+    """Whether the raster of a polygon is that of the union of its rings."""
+    edges = _ring_edges(rings, width, height)
+    return int(_even_odd(edges, width * height)[1::2].sum()) == _union(edges, width * height)
 
 
 def union_area(rings: Sequence[Ring], width: int, height: int) -> int:
     """Pixels that the union of the rings covers, which is how COCO reads a list of rings."""
-    encoded = coco_mask.frPyObjects([flat(ring) for ring in rings], height, width)
-    return int(coco_mask.area(coco_mask.merge(encoded)))
+    return _union(_ring_edges(rings, width, height), width * height)
 
 
 def as_rle(mask: Mask) -> dict[str, Any]:
@@ -87,14 +90,35 @@ def as_rle(mask: Mask) -> dict[str, Any]:
 
 def _even_odd_runs(rings: Sequence[Ring], width: int, height: int) -> NDArray[np.int64]:
     """Run lengths down the columns, unset first."""
-    encoded = coco_mask.frPyObjects([flat(ring) for ring in rings], height, width)
-    edges, times = np.unique(
-        np.concatenate([_edges(rle["counts"]) for rle in encoded]), return_counts=True
-    )
-    total = width * height
-    edges = edges[(times % 2 == 1) & (edges < total)]
-    runs: NDArray[np.int64] = np.diff(edges, prepend=0, append=total)
+    return _even_odd(_ring_edges(rings, width, height), width * height)
+
+
+def _ring_edges(rings: Sequence[Ring], width: int, height: int) -> list[NDArray[np.int64]]:
+    """Where the runs of each ring's raster end, those of set pixels at odd places."""
+    # One ring at a time: pycocotools walks every pixel of an outline, in 40 bytes each.
+    return [
+        _edges(coco_mask.frPyObjects([flat(ring)], height, width)[0]["counts"]) for ring in rings
+    ]
+
+
+def _even_odd(edges: Sequence[NDArray[np.int64]], total: int) -> NDArray[np.int64]:
+    """Run lengths of the pixels that an odd number of rasters covers, unset first."""
+    places, times = np.unique(np.concatenate(edges), return_counts=True)
+    places = places[(times % 2 == 1) & (places < total)]
+    runs: NDArray[np.int64] = np.diff(places, prepend=0, append=total)
     return runs
+
+
+def _union(edges: Sequence[NDArray[np.int64]], total: int) -> int:
+    """Pixels that one raster covers at least."""
+    starts = np.concatenate([places[0::2] for places in edges])
+    ends = np.concatenate([places[1::2] for places in edges])
+    starts = starts[starts < total]
+    places = np.concatenate([starts, ends])
+    order = np.argsort(places, kind="stable")
+    places = places[order]
+    covering = np.cumsum(np.where(order < len(starts), 1, -1))
+    return int(np.diff(places)[covering[:-1] > 0].sum()) if len(places) else 0
 
 
 def _edges(counts: bytes) -> NDArray[np.int64]:

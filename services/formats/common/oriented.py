@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.formats.common.export import ExportImage
 from services.formats.common.geometry import (
@@ -72,24 +73,46 @@ def min_area_box(points: Sequence[Point]) -> OrientedBox:
     """
     if not points:
         raise ValueError("a rectangle needs at least one point")
-    hull = _hull(points)
-    array = np.asarray(hull, dtype=np.float64)
-    found: list[OrientedBox] = []
-    for (ax, ay), (bx, by) in zip(hull, [*hull[1:], hull[0]], strict=True):
-        turn = math.atan2(by - ay, bx - ax) % (math.pi / 2)
-        cos, sin = math.cos(turn), math.sin(turn)
-        along, across = array @ (cos, sin), array @ (-sin, cos)
-        u, v = float(along.min() + along.max()) / 2, float(across.min() + across.max()) / 2
-        found.append(
-            OrientedBox(
-                u * cos - v * sin,
-                u * sin + v * cos,
-                float(np.ptp(along)),
-                float(np.ptp(across)),
-                math.degrees(turn) % 90,
-            )
-        )
-    return min(found, key=lambda box: box.w * box.h)
+    hull = np.asarray(_hull(points), dtype=np.float64)
+    # Of equal rectangles the first: rounding must not choose among those of a square.
+    sizes = _rectangle_areas(hull)
+    best = int(np.argmax(sizes <= sizes.min() * (1 + _ROUNDING)))
+    step = hull[(best + 1) % len(hull)] - hull[best]
+    turn = math.atan2(float(step[1]), float(step[0])) % (math.pi / 2)
+    cos, sin = math.cos(turn), math.sin(turn)
+    along, across = hull @ (cos, sin), hull @ (-sin, cos)
+    u, v = float(along.min() + along.max()) / 2, float(across.min() + across.max()) / 2
+    return OrientedBox(
+        u * cos - v * sin,
+        u * sin + v * cos,
+        float(np.ptp(along)),
+        float(np.ptp(across)),
+        math.degrees(turn) % 90,
+    )
+
+
+def _rectangle_areas(hull: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The area of the rectangle around a hull that has a side along each of the hull's."""
+    steps = np.roll(hull, -1, axis=0) - hull
+    angles = np.arctan2(steps[:, 1], steps[:, 0])
+    order = np.argsort(angles, kind="stable")
+    sorted_angles = angles[order]
+    extents = []
+    for quarter in (0, 1):
+        turned = angles + quarter * math.pi / 2
+        directions = np.stack([np.cos(turned), np.sin(turned)], axis=1)
+        ends = []
+        for sign in (1, -1):
+            # Along a hull the farthest point that way is where its sides turn away from it.
+            away = turned + sign * math.pi / 2
+            away = (away + math.pi) % (2 * math.pi) - math.pi
+            place = np.searchsorted(sorted_angles, away) % len(hull)
+            points = [hull[(order[place] + near) % len(hull)] for near in (-1, 0, 1)]
+            found = np.stack([(point * directions).sum(axis=1) for point in points])
+            ends.append(found.max(axis=0) if sign > 0 else found.min(axis=0))
+        extents.append(ends[0] - ends[1])
+    areas: NDArray[np.float64] = extents[0] * extents[1]
+    return areas
 
 
 def trim_box(box: OrientedBox, width: int, height: int) -> OrientedBox | None:

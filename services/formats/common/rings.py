@@ -12,15 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from services.catalog.limits import MAX_OUTLINE, MAX_RUNS, MAX_SIDE
 from services.formats.common.geometry import LIMIT, Point, bounds
 
-#: Pixels of the longest side of a mask that is taken.
-MAX_SIDE = 1 << 20
-#: Runs, and sides of an outline, that are taken: with more, no image has room for its
-#: annotations.
-MAX_RUNS = MAX_SIDES = 1 << 20
-#: Pixels along a ring that is drawn: pycocotools keeps about a hundred bytes for each.
-MAX_LENGTH = 1 << 20
+#: Sides of an outline that are followed.
+MAX_SIDES = MAX_RUNS
 #: Rings, and points of two of them, that are compared exactly.
 _FEW_RINGS, _FEW_POINTS = 500, 4000
 
@@ -164,7 +160,7 @@ def union_outline(rings: Sequence[Sequence[Point]]) -> list[list[Point]]:
     left, top, width, height = bounds(rings)
     longest = max(_length(ring) for ring in rings)
     # pycocotools checks nothing of this, and writes beyond its memory.
-    if not longest <= MAX_LENGTH:
+    if not longest <= MAX_OUTLINE:
         raise MaskError(f"a ring is {longest:.4g} pixels long")
     if max(width, height) > MAX_SIDE - 4 or max(abs(left), abs(top)) > LIMIT:
         raise MaskError(f"they reach over {width:.4g} by {height:.4g} pixels, or lie far away")

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from services.catalog.limits import MAX_SIDE
 from services.formats.common.geometry import Point
 from services.formats.common.rings import (
-    MAX_SIDE,
     MaskError,
     RunMask,
     decode_runs,

@@ -1,0 +1,72 @@
+"""What the geometry of one annotation may be at most: one table for the import, the server and
+README.md.
+
+The limits keep every format's work on an annotation to about a second and 100 MB, and lie far
+above what real datasets have (COCO, LVIS, aerial images): an outline of a million pixels goes
+a hundred times around a picture of 2,500 by 2,500.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import hypot
+from typing import Any
+
+#: Points, of all rings of a polygon or of a polyline.
+MAX_POINTS = 250_000
+#: Rings of a polygon.
+MAX_RINGS = 10_000
+#: Pixels along all sides of a polygon, on the largest picture that is taken.
+MAX_OUTLINE = 2**20
+#: Runs of a mask in run lengths.
+MAX_RUNS = 2**20
+#: Pixels of the longest side of a picture, or of a mask.
+MAX_SIDE = 2**20
+
+
+def excess(annotation: dict[str, Any]) -> str | None:
+    """What is too much about an annotation in the wire form; None: it is within the limits.
+
+    It need not be checked yet: of what is no geometry others say what is wrong.
+    """
+    try:
+        match annotation["type"]:
+            case "polygon":
+                return _excess(annotation["polygon"]["paths"])
+            case "polyline":
+                return _excess([annotation["polyline"]["path"]], is_closed=False)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    return None
+
+
+def _excess(paths: Sequence[Sequence[dict[str, float]]], is_closed: bool = True) -> str | None:
+    if len(paths) > MAX_RINGS:
+        return f"it has {len(paths):,} rings; a polygon has at most {MAX_RINGS:,}"
+    points = sum(map(len, paths))
+    if points > MAX_POINTS:
+        return f"it has {points:,} points; an annotation has at most {MAX_POINTS:,}"
+    # Few points that lie close need no sum: nearly every outline.
+    if is_closed and points * _longest_side(paths) > MAX_OUTLINE:
+        length = sum(map(_length, paths))
+        if length > MAX_OUTLINE:
+            return (
+                f"its outline is {length:,.0f} pixels long; that of a polygon has at most "
+                f"{MAX_OUTLINE:,}"
+            )
+    return None
+
+
+def _longest_side(paths: Iterable[Iterable[dict[str, float]]]) -> float:
+    """What no side is longer than, on the largest picture."""
+    xs = [_on_picture(point["x"]) for path in paths for point in path]
+    ys = [_on_picture(point["y"]) for path in paths for point in path]
+    return max(xs) - min(xs) + max(ys) - min(ys)
+
+
+def _length(path: Sequence[dict[str, float]]) -> float:
+    ring = [(_on_picture(point["x"]), _on_picture(point["y"])) for point in path]
+    return sum(hypot(x - ring[i - 1][0], y - ring[i - 1][1]) for i, (x, y) in enumerate(ring))
+
+
+def _on_picture(value: float) -> float:
+    # What lies beyond the picture is cut off before anybody follows the outline.
+    return min(max(0.0, value), float(MAX_SIDE))
