@@ -30,6 +30,14 @@ class ImageUnusable(PermanentFailure):
         self.sha256 = sha256
 
 
+class OtherDeflate(Exception):
+    """The export was begun by a worker that deflates in another way: mixed, its bytes would
+    depend on who built what. Such a worker may come, or the export's deadline."""
+
+    def __init__(self, begun: str, ours: str) -> None:
+        super().__init__(f"the export was begun with {begun}; this worker has {ours}")
+
+
 class Blame(Enum):
     """Who is to blame for a failure, and so what comes next."""
 
@@ -50,7 +58,7 @@ def blame(error: Exception) -> Blame:
     match error:
         case PermanentFailure():
             return Blame.data
-        case StorageUnavailable() | Unavailable():
+        case StorageUnavailable() | Unavailable() | OtherDeflate():
             return Blame.passing
         case StorageMisconfigured():
             return Blame.unfit_worker

@@ -14,7 +14,7 @@ from workers.archive.segments import MIN_PART
 from workers.archive_assembly import Assembly
 from workers.check import Expected, check
 from workers.context import WorkerContext
-from workers.export_info import export_info
+from workers.export_info import check_deflate, export_info
 from workers.image_entries import ImageEntries
 from workers.leases import ClaimLost, Held
 from workers.segment import build_text, stage_images
@@ -34,6 +34,7 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
         ClaimLost: the work is for nothing.
     """
     assert claim.upload_id is not None
+    check_deflate(claim)
     key = archive_key(claim.organization_id, claim.export_id)
     store = context.store
     results = progress.segment_results(context.database, claim.export_id)

@@ -15,6 +15,7 @@ from services.exports.progress import PlannedSegment
 from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.registry import FORMATS
+from workers.archive.deflate import DEFLATE
 from workers.archive.segments import SegmentCutter, part_size
 from workers.context import WorkerContext
 from workers.entry_names import EntryNames, clash
@@ -97,7 +98,11 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
     return SegmentedPlan(
         segments=segments,
         upload_id=context.store.create_upload(archive_key(claim.organization_id, claim.export_id)),
-        snapshot={"classes": [item.to_json() for item in claim.classes], "part_size": size},
+        snapshot={
+            "classes": [item.to_json() for item in claim.classes],
+            "part_size": size,
+            "deflate": DEFLATE,
+        },
         image_count=totals.image_count,
         annotation_count=annotation_count,
     )

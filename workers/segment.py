@@ -8,7 +8,7 @@ from services.exports.model import archive_key, staging_prefix
 from services.formats.common.export import ExportInfo
 from workers.archive.segments import MIN_PART
 from workers.context import WorkerContext
-from workers.export_info import VERSION, export_info
+from workers.export_info import VERSION, check_deflate, export_info
 from workers.image_entries import ImageEntries
 from workers.leases import Held
 from workers.segment_manifest import Block, read_blocks
@@ -22,9 +22,11 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     Raises:
         ImageUnusable: an image is missing or not what was imported.
         UploadNotFound, StorageError: as the store says.
+        OtherDeflate: another worker must build it.
         ClaimLost: the work is for nothing.
     """
     export = claim.export
+    check_deflate(export)
     prefix = staging_prefix(export.organization_id, export.export_id)
     info = export_info(export)
     store = context.store

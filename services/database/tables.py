@@ -129,8 +129,8 @@ class_set_members = Table(
     sqlite_with_rowid=False,
 )
 
-# What a dataset's images amount to, by status and classes, so that a preview costs the same
-# for any number of images. Written with the images.
+# What a dataset's images amount to, by status and classes, so that a preview's cost follows the
+# number of different class sets and not that of the images. Written with the images.
 image_totals = Table(
     "image_totals",
     metadata,

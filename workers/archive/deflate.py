@@ -2,19 +2,22 @@
 
 A fragment is raw deflate (RFC 1951) that ends on a byte boundary and looks back at
 nothing before it, so fragments in a row are one stream, and their CRC-32 combine.
-ISA-L chooses its code by the processor: the same data gives the same deflated bytes
-among processors of one family (x86-64, ARM), and between families other bytes of the
-same content.
+
+What is deflated is a function of the data and of `DEFLATE`, on every thread and in every
+process: zlib looks at nothing else. Faster libraries choose their code by the processor, and
+ISA-L 1.9.1 also by where the data lies in memory. Of ISA-L come the sums alone, which have one
+right value.
 """
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from isal import isal_zlib
 from isal.isal_zlib import crc32, crc32_combine
 
 __all__ = [
+    "DEFLATE",
     "DEFLATE_END",
     "Fragment",
     "crc32",
@@ -29,7 +32,9 @@ DEFLATE_END = b"\x03\x00"
 
 _LEVEL = 1
 #: Raw deflate, without the zlib header, over the full window.
-_RAW = -isal_zlib.MAX_WBITS
+_RAW = -zlib.MAX_WBITS
+#: What deflates, with its version: kept with every snapshot, as another may make other bytes.
+DEFLATE = f"zlib {zlib.ZLIB_RUNTIME_VERSION} level {_LEVEL}"
 #: Data of up to this many bytes is remembered: separators come again and again.
 _SHORT = 64
 
@@ -62,15 +67,15 @@ def join(fragments: Iterable[Fragment]) -> Fragment:
 
 def deflated_file(data: bytes) -> tuple[bytes, Fragment]:
     """A complete stream, for a file that is written at once."""
-    body = isal_zlib.compress(data, _LEVEL, _RAW)
+    body = zlib.compress(data, _LEVEL, _RAW)
     return body, Fragment(crc32(data), len(data), len(body))
 
 
 def _deflate(data: bytes) -> tuple[bytes, Fragment]:
     if not data:
         return b"", Fragment(0, 0, 0)
-    stream = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _RAW)
-    body = stream.compress(data) + stream.flush(isal_zlib.Z_FULL_FLUSH)
+    stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
+    body = stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
     return body, Fragment(crc32(data), len(data), len(body))
 
 

@@ -91,10 +91,19 @@ def min_area_box(points: Sequence[Point]) -> OrientedBox:
     )
 
 
+#: Points of a hull that are all looked at for each of its sides.
+_FEW = 200
+
+
 def _rectangle_areas(hull: NDArray[np.float64]) -> NDArray[np.float64]:
     """The area of the rectangle around a hull that has a side along each of the hull's."""
     steps = np.roll(hull, -1, axis=0) - hull
     angles = np.arctan2(steps[:, 1], steps[:, 0])
+    if len(hull) <= _FEW:
+        directions = np.stack([np.cos(angles), np.sin(angles)])
+        across = np.stack([-directions[1], directions[0]])
+        few: NDArray[np.float64] = np.ptp(hull @ directions, axis=0) * np.ptp(hull @ across, axis=0)
+        return few
     order = np.argsort(angles, kind="stable")
     sorted_angles = angles[order]
     extents = []

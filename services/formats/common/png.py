@@ -1,9 +1,9 @@
 """PNG of a raster: black and white, one bit a pixel, made without the raster in memory."""
 
 import struct
+from zlib import compressobj, crc32
 
 import numpy as np
-from isal.isal_zlib import compressobj, crc32
 
 from services.formats.common.masks import Crop
 
@@ -27,7 +27,7 @@ def mask_png(crop: Crop) -> bytes:
 def _rows(crop: Crop) -> bytes:
     """The rows, each after the byte that says it is not filtered, deflated."""
     edges = np.cumsum(crop.runs)[:-1]
-    compressor = compressobj(2)
+    compressor = compressobj(1)
     pieces: list[bytes] = []
     height = max(1, _BAND // crop.width)
     for top in range(0, crop.height, height):
