@@ -20,6 +20,7 @@ _ANNOTATION = frozenset(
         *("keypoints", "num_keypoints", "score", "attributes"),
     )
 )
+_EXTRA = "extra"
 _IMAGE = frozenset(("id", "file_name", "width", "height"))
 _CATEGORY = frozenset(("id", "name", "supercategory", "keypoints", "skeleton", "color"))
 
@@ -28,7 +29,11 @@ def own_attributes(row: dict[str, Any]) -> dict[str, Any]:
     """The attributes that are fields of an annotation itself."""
     if row.keys() <= _ANNOTATION:
         return {}
-    return {key: row[key] for key in row if key not in _ANNOTATION and _is_attribute(key, row[key])}
+    fields = {key: row[key] for key in row if key not in _ANNOTATION}
+    # Darwin keeps attributes in an object.
+    inner = fields.pop(_EXTRA, None)
+    fields = {**(inner if isinstance(inner, dict) else {_EXTRA: inner}), **fields}
+    return {key: value for key, value in fields.items() if _is_attribute(key, value)}
 
 
 def _is_attribute(key: str, value: Any) -> bool:
@@ -61,6 +66,8 @@ def left_out(documents: Sequence[CocoDocument]) -> list[ImportIssue]:
             given = given if isinstance(given, dict) else {}
             for key in row.keys() - _ANNOTATION:
                 value = row[key]
+                if key == _EXTRA and isinstance(value, dict):
+                    value = {k: v for k, v in value.items() if not _is_attribute(k, v)}
                 is_kept = given.get(key, value) == value and _is_attribute(key, value)
                 if not is_kept and not is_empty(value):
                     _add(fields, ("annotations", key), value)

@@ -62,6 +62,20 @@ XML = (
 )
 YAML = "path: .\ntrain: images\nval:\n  - images\nnames:\n  0: car\n  1: 'bus'\nx: &a [b]\ny: *a\n"
 LABEL = "0 .5 .5 .2 .2\n1 .1 .1 .9 .1 .9 .9 .1 .9\n0 .5 .5 .2 .2 .9 7\n"
+DARKNET = "classes = 2\ntrain = data/train.txt\nvalid = images\nnames = data/obj.names\n"
+LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncar:1,2,3::\n"
+DATASET: dict[str, Any] = {
+    "classes": [
+        {
+            **{"name": "car", "type": "bbox", "color": "#010203", "supercategory": "thing"},
+            "attributes": [{"name": "a", "type": "select", "values": ["x"]}],
+        },
+        {
+            **{"name": "fly", "type": "keypoint", "color": "#010203"},
+            "skeleton": {"nodes": [{"name": "head", "x": 0.5, "y": 0}], "edges": [[0, 0]]},
+        },
+    ]
+}
 PIECES = ("", "\0", "-", "1e999", "nan", "9" * 50, "&a", "*a", "<", "]]>", "é", "\t", "[", "{", "~")
 
 
@@ -112,11 +126,22 @@ def _odd_texts(text: str) -> st.SearchStrategy[bytes]:
     return st.lists(cuts, max_size=3).map(changed) | st.binary(max_size=60)
 
 
-CASES = {
+CASES: dict[str, tuple[str, st.SearchStrategy[bytes], dict[str, str]]] = {
     "coco": ("labels/c.json", _odd_documents(COCO), {}),
     "pictograph": ("labels/a.json", _odd_documents(PICTOGRAPH), {}),
     "pascal_voc": ("labels/a.xml", _odd_texts(XML), {}),
     "yolo": ("labels/a.txt", _odd_texts(LABEL), {"labels/classes.txt": "car\nbus\n"}),
+    "pascal_voc_labelmap": ("labelmap.txt", _odd_texts(LABELMAP), {"labels/a.xml": XML}),
+    "pascal_voc_list": ("ImageSets/Main/val.txt", _odd_texts("a\na.jpg\n"), {"labels/a.xml": XML}),
+    "pictograph_dataset": (
+        *("labels/dataset.json", _odd_documents(DATASET)),
+        {"labels/a.json": json.dumps(PICTOGRAPH)},
+    ),
+    "yolo_darknet": (
+        *("labels/obj.data", _odd_texts(DARKNET)),
+        {"labels/a.txt": LABEL, "labels/obj.names": "car\nbus\n", "labels/train.txt": "a.jpg"},
+    ),
+    "yolo_names": ("labels/classes.txt", _odd_texts("car\nbus\n"), {"labels/a.txt": LABEL}),
     "yolo_yaml": ("labels/data.yaml", _odd_texts(YAML), {"labels/a.txt": LABEL}),
 }
 
@@ -129,14 +154,15 @@ def test_what_comes_in_is_valid_and_the_rest_is_named(
     root = tmp_path_factory.mktemp(case)
     write_image(root / "images" / "a.jpg")
     (root / "labels").mkdir()
+    (root / where).parent.mkdir(parents=True, exist_ok=True)
     for name, text in others.items():
         (root / name).write_text(text)
 
-    @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(contents)
     def check(content: bytes) -> None:
         (root / where).write_bytes(content)
-        format_name = case.removesuffix("_yaml")
+        format_name = "pascal_voc" if case.startswith("pascal_voc") else case.partition("_")[0]
         try:
             source = read_dataset(format_name, root / "images", root / "labels")
         except ImportFailed:

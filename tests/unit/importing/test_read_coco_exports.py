@@ -239,7 +239,7 @@ def test_the_shared_roboflow_case() -> None:
 
 def test_scalars_become_attributes_and_the_rest_is_named_once(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
-        {"track_id": 7, "caption": "a car", "ignore": 1, "extra": {"a": [1]}},
+        {"track_id": 7, "caption": "a car", "ignore": 1, "extra": {"a": [1], "instance_id": 3}},
         {"ignore": 0, "weather": "", "extra": {}, "vector": [1, 2], "wet": True},
         {"attributes": {"age": 3, "track_id": 1}, "track_id": 2, "vector": [0.5], "f": 0.25},
     ]
@@ -248,7 +248,7 @@ def test_scalars_become_attributes_and_the_rest_is_named_once(tmp_path: Path) ->
     document["categories"][0] |= {"color": "#A1b2C3", "isthing": 1}
     source, (item,) = _read(tmp_path, document)
     assert [a["attributes"] for a in item.annotations] == [
-        {"track_id": 7, "caption": "a car", "ignore": 1},
+        {"instance_id": 3, "track_id": 7, "caption": "a car", "ignore": 1},
         {"wet": True},
         {"age": 3, "track_id": 1, "f": 0.25},
     ]
