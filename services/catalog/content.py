@@ -9,14 +9,12 @@ from typing import IO
 
 from sqlalchemy import select
 
-from services.catalog.pictures.measure import MEASURE, Unreadable, measure
+from services.catalog.pictures.measure import MAX_BYTES, MEASURE, Unreadable, measure
 from services.database.engine import Database
 from services.database.tables import contents
 from services.errors import Invalid, NotFound
 from services.storage import ObjectNotFound, ObjectStore
 
-#: A ZIP entry that needs no ZIP64 fields of its own.
-MAX_IMAGE_BYTES = 2**32 - 2
 #: Larger images wait on disk, not in memory.
 _IN_MEMORY = 16 * 1024 * 1024
 _PIECE = 1024 * 1024
@@ -133,7 +131,7 @@ def stored_content(store: ObjectStore, organization_id: str, key: str) -> Conten
     spool = Spool()
     try:
         for piece in store.stream(store.images_bucket, key):
-            if spool.size + len(piece) > MAX_IMAGE_BYTES:
+            if spool.size + len(piece) > MAX_BYTES:
                 raise Invalid.of("object_key", "names an image above 4 GiB")
             spool.write(piece)
         width, height = spool.image_size()

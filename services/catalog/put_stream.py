@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
 from services.catalog.content import (
-    MAX_IMAGE_BYTES,
     Content,
     Spool,
     known_contents,
@@ -16,6 +15,7 @@ from services.catalog.content import (
 )
 from services.catalog.images import CheckedImage, check_image, put_images
 from services.catalog.messages import rejection_message, stored_message
+from services.catalog.pictures.measure import MAX_BYTES
 from services.database.engine import Database
 from services.errors import CartoucheError, Invalid, Unavailable
 from services.rpc.requests import check_request
@@ -201,7 +201,7 @@ async def _receive(
     Raises:
         Invalid: too few bytes came before the next image, or a chunk or image is too large.
     """
-    if image.size > MAX_IMAGE_BYTES:
+    if image.size > MAX_BYTES:
         raise Invalid.of("size", "images above 4 GiB are refused; use smaller images")
     while spool.size < image.size:
         request = await anext(requests, None)

@@ -1,5 +1,6 @@
 """`cartouche import`: a dataset on disk, sent to a server."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +9,23 @@ import typer
 from services.formats.registry import IMPORTED_FORMATS
 
 
+class OnBroken(StrEnum):
+    """What becomes of an image whose file ends before the picture does."""
+
+    skip = "skip"
+    take = "take"
+
+
 def import_dataset(
     dataset: Annotated[str, typer.Option(help="Name of the dataset; made if it is missing.")],
-    format: Annotated[str, typer.Option(help=f"One of {', '.join(IMPORTED_FORMATS)}.")],
     images: Annotated[Path, typer.Option(help="Folder of the image files.")],
-    annotations: Annotated[Path, typer.Option(help="Annotation file or folder.")],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(help="Annotation file or folder.", show_default="the folder of the images"),
+    ] = None,
+    format: Annotated[
+        str, typer.Option(help=f"One of {', '.join(IMPORTED_FORMATS)}; auto: recognise it.")
+    ] = "auto",
     status: Annotated[
         str | None,
         typer.Option(
@@ -20,17 +33,32 @@ def import_dataset(
             show_default="what the source says, else new",
         ),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split of all images: train, val or test.", show_default="what the source says"
+        ),
+    ] = None,
     split_from: Annotated[
         Path | None,
         typer.Option(help="Folder with train.txt, val.txt, test.txt, or a file of path,split."),
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split of all images: train, val or test.",
-            show_default="what the source says",
-        ),
+    prefix: Annotated[
+        str, typer.Option(help="Folder in the dataset that all images get, to keep two sets apart.")
+    ] = "",
+    on_broken: Annotated[
+        OnBroken, typer.Option(help="What to do with an image whose file breaks off.")
+    ] = OnBroken.skip,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="File for everything that is left out or repaired, as JSON lines."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say all of it, send nothing.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Send nothing where anything would be left out.")
+    ] = False,
     server: Annotated[
         str, typer.Option(envvar="CARTOUCHE_SERVER", help="gRPC address of the server.")
     ] = "127.0.0.1:50051",
@@ -38,19 +66,33 @@ def import_dataset(
         str, typer.Option(envvar="CARTOUCHE_API_KEY", help="API key of role member or above.")
     ] = "",
 ) -> None:
-    """Import images and annotations into a dataset. Running it again changes nothing."""
-    from services.importing.command import run_import
+    """Import images and annotations into a dataset. Running it again changes nothing.
+
+    Ends with 0 where every image and annotation is in, 3 where some were left out, 1 where none
+    is in, and 2 for wrong usage.
+    """
+    from services.importing.command import ImportCall, run_import
+    from services.importing.dataset import ImportOptions
 
     raise typer.Exit(
         run_import(
-            dataset=dataset,
-            format=format,
-            images=images,
-            annotations=annotations,
-            status=status,
-            split_from=split_from,
-            split=split,
-            server=server,
-            api_key=api_key,
+            ImportCall(
+                dataset=dataset,
+                format=format,
+                images=images,
+                annotations=annotations or images,
+                options=ImportOptions(
+                    status=status,
+                    split_from=split_from,
+                    split=split,
+                    prefix=prefix,
+                    takes_broken=on_broken is OnBroken.take,
+                ),
+                server=server,
+                api_key=api_key,
+                report=report,
+                is_dry=dry_run,
+                is_strict=strict,
+            )
         )
     )

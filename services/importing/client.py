@@ -26,7 +26,8 @@ from services.errors import (
 )
 from services.formats.common.source import ImportIssue
 from services.importing.dataset import ImportItem
-from services.importing.upload import ImportSummary, Sent, Upload
+from services.importing.summary import ImportSummary
+from services.importing.upload import Sent, Upload
 
 CHUNK = 256 * 1024
 #: Images on their way at the same time; no more than these are in memory.
@@ -100,7 +101,7 @@ def import_dataset(
                 for response in call:
                     attempt = 0
                     upload.settle(response)
-                    on_progress(upload.summary.finished)
+                    on_progress(upload.finished)
             except grpc.RpcError:
                 # What broke the stream on our side is the cause, and the status its effect.
                 upload.raise_failure()
@@ -118,7 +119,7 @@ def import_dataset(
             else:
                 upload.raise_failure()
                 if upload.is_finished:
-                    on_progress(upload.summary.finished)
+                    on_progress(upload.finished)
                     return upload.summary
                 raise Unavailable(
                     "STREAM_ENDED", f"{server} ended the stream early; run the import again."

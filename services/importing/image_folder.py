@@ -6,12 +6,18 @@ from pathlib import Path
 from posixpath import splitext
 
 from services.catalog.names import IMAGE_EXTENSIONS
-from services.catalog.pictures.measure import Unreadable, measure
+from services.catalog.pictures.measure import (
+    MAX_BYTES,
+    Picture,
+    Unreadable,
+    check_whole,
+    measure,
+)
 from services.formats.common.finder import SourceFolder
 from services.formats.common.name_finder import NameFinder
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.importing.folders import DiskFolder
-from services.importing.walk import Surroundings, files_below
+from services.importing.walk import Surroundings, files_below, regular
 
 #: Extensions of pictures that are not read: named for that, where other files are passed over.
 _NOT_READ = frozenset((
@@ -142,11 +148,32 @@ class ImageFolder:
         None: the file is no image that can be read.
         """
         try:
-            with self.file(path).open("rb") as file:
-                picture = measure(file)
+            picture = self.picture(path)
         except (OSError, Unreadable):
             return None
         return picture.width, picture.height
+
+    def picture(self, path: str, *, whole: bool = False) -> Picture:
+        """What the header of one of `paths` says.
+
+        Args:
+            path: the image.
+            whole: see to it that the file goes on to the end of the picture, too.
+
+        Raises:
+            OSError: the file cannot be read.
+            BreaksOff: it ends before the picture does.
+            Unreadable: it is no picture that is read.
+        """
+        file = self.file(path)
+        size = regular(file).st_size
+        if size > MAX_BYTES:
+            raise Unreadable(f"has {size:,} bytes; images of up to 4 GiB are taken")
+        with file.open("rb") as opened:
+            picture = measure(opened)
+            if whole:
+                check_whole(opened)
+            return picture
 
 
 def _stem(path: str) -> str:

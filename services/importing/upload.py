@@ -2,50 +2,26 @@
 
 import hashlib
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import orjson
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
-from services.catalog.limits import excess
 from services.formats.common.source import ImportIssue
 from services.importing.dataset import ImportItem
+from services.importing.summary import ImportSummary
 
 #: Bytes of the annotations of one image, below the server's limit for a message.
 MAX_ANNOTATIONS = 31 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class ImportSummary:
-    """What became of the images of an import."""
-
-    created: int = 0
-    updated: int = 0
-    #: Whose path held other bytes before.
-    replaced: int = 0
-    unchanged: int = 0
-    #: Refused by the server.
-    rejected: int = 0
-    first_rejection: ImportIssue | None = None
-    #: Not sent, since they could not be.
-    skipped: int = 0
-    #: Of the images that are now in the dataset.
-    annotation_count: int = 0
-    #: Issues by reason, those of single annotations too.
-    issues: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def stored(self) -> int:
-        """Images that are now in the dataset as the source has them."""
-        return self.created + self.updated + self.replaced + self.unchanged
-
-    @property
-    def finished(self) -> int:
-        """Images that nothing more happens to."""
-        return self.stored + self.rejected + self.skipped
+def too_large(annotations: bytes) -> str | None:
+    """What to say where the annotations of an image take more than a message."""
+    if len(annotations) <= MAX_ANNOTATIONS:
+        return None
+    return f"its annotations take more than {MAX_ANNOTATIONS // 2**20} MiB; skipped"
 
 
 @dataclass(slots=True)
@@ -67,6 +43,8 @@ class Upload:
         self, items: Iterator[ImportItem], on_issue: Callable[[ImportIssue], None], window: int
     ) -> None:
         self.summary = ImportSummary()
+        #: Images that nothing more happens to.
+        self.finished = 0
         self.changed = threading.Condition(threading.RLock())
         self._items = items
         self._on_issue = on_issue
@@ -139,58 +117,56 @@ class Upload:
             return None
         for issue in item.issues:
             self._name(issue)
+        if item.is_left_out:
+            self.finished += 1
+            return None
         try:
             with item.file.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256")
         except OSError as error:
-            self._skip(item, "FILE_UNREADABLE", f"{item.file}: {error.strerror}; skipped")
+            self._skip(item, "FILE_UNREADABLE", f"cannot be read ({error.strerror}); skipped")
             return None
-        annotations = orjson.dumps(list(self._within_limits(item)))
-        if len(annotations) > MAX_ANNOTATIONS:
-            limit = MAX_ANNOTATIONS // 2**20
-            self._skip(item, "ANNOTATIONS_TOO_LARGE", f"they take more than {limit} MiB; skipped")
+        annotations = orjson.dumps(item.annotations)
+        if problem := too_large(annotations):
+            self._skip(item, "ANNOTATIONS_TOO_LARGE", problem)
             return None
         return Sent(item, annotations, digest.hexdigest())
 
-    def _within_limits(self, item: ImportItem) -> Iterator[dict[str, Any]]:
-        for annotation in item.annotations:
-            problem = excess(annotation)
-            if problem is None:
-                yield annotation
-            else:
-                name = f"{item.path}, annotation {annotation.get('id')}"
-                message = f"{problem}; skipped"
-                self._name(ImportIssue(name, "ANNOTATION_TOO_LARGE", message, annotations=1))
-
     def _skip(self, item: ImportItem, reason: str, message: str) -> None:
-        self.summary.skipped += 1
-        self._name(ImportIssue(item.path, reason, message))
+        self.finished += 1
+        self._name(ImportIssue(item.path, reason, message, 1, len(item.annotations)))
 
     def _name(self, issue: ImportIssue) -> None:
-        self.summary.issues[issue.reason] += 1
+        self.summary.name(issue)
         self._on_issue(issue)
 
     def _count(self, sent: Sent, response: pb.PutImagesResponse) -> None:
         summary = self.summary
+        self.finished += 1
         match response.result:
             case pb.PUT_IMAGE_RESULT_CREATED:
-                summary.created += 1
+                amount = summary.created
             case pb.PUT_IMAGE_RESULT_UPDATED if response.replaced:
-                summary.replaced += 1
-                message = "the dataset had another file of this name, which it replaces"
+                amount = summary.replaced
+                message = "replaces another file of this name in the dataset"
                 self._name(ImportIssue(response.path, "IMAGE_REPLACED", message))
             case pb.PUT_IMAGE_RESULT_UPDATED:
-                summary.updated += 1
+                amount = summary.updated
                 self._name_correction(response)
             case pb.PUT_IMAGE_RESULT_UNCHANGED:
-                summary.unchanged += 1
+                amount = summary.unchanged
             case _:
-                issue = ImportIssue(sent.item.path, response.reason or "REJECTED", response.message)
-                summary.rejected += 1
+                issue = ImportIssue(
+                    sent.item.path,
+                    response.reason or "REJECTED",
+                    response.message,
+                    1,
+                    len(sent.item.annotations),
+                )
                 summary.first_rejection = summary.first_rejection or issue
                 self._name(issue)
                 return
-        summary.annotation_count += response.annotation_count
+        amount.add(1, response.annotation_count)
 
     def _name_correction(self, response: pb.PutImagesResponse) -> None:
         if response.corrected_from_width:

@@ -88,7 +88,7 @@ class Subject:
             items,
             [DatasetClass(f"class {n}") for n in range(10)],
         )
-        assert summary.created == len(files), summary
+        assert summary.created.images == len(files), summary
         dataset = (
             CatalogServiceStub(self._stack.channel)
             .GetDataset(

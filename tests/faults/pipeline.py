@@ -23,7 +23,7 @@ from services.catalog.model import DatasetClass
 from services.doorbell import QUEUE
 from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
-from services.importing.upload import ImportSummary
+from services.importing.summary import ImportSummary
 from services.storage import ObjectStore, StorageConfig
 from tests.stack import CartoucheProcess, Production, Stack
 
@@ -107,7 +107,7 @@ class Pipeline:
             iter(items),
             [DatasetClass("car"), DatasetClass("person")],
         )
-        assert summary.stored == len(images), summary
+        assert summary.taken == len(images), summary
         return summary
 
     def create(self, name: str, dataset: str = DATASET) -> str:

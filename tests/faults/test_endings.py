@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.importing.upload import ImportSummary
+from services.importing.summary import ImportSummary
 from tests.faults.pipeline import RecordedPipeline, draw_noise, wait_until
 
 pytestmark = pytest.mark.timeout(240)
@@ -52,7 +52,7 @@ def test_an_image_that_is_not_what_was_imported(
     wait_until(lambda: on_redis.left_in_store(export_id) == [], "nothing is left in the store")
 
     # What the message advises helps.
-    assert put().unchanged == images
+    assert put().unchanged.images == images
     on_redis.completed(on_redis.create(f"{name}, mended", dataset))
 
 

@@ -1,6 +1,7 @@
 """`cartouche import` against real servers: what it says, stores, refuses and survives."""
 
 import asyncio
+import json
 import subprocess
 import threading
 import time
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import grpc
 import psutil
 import pytest
 
 from services.catalog.limits import MAX_RINGS
 from tests.datasets import Picture, bbox, jpeg, noise_jpeg, polygon, put, put_all, read, unique
-from tests.exports import completed, download, read_json, unzip
+from tests.exports import completed, download, read_json, refused, unzip
 from tests.imports import Outcome, imported, outcome, run_import, words
 from tests.stack import CARTOUCHE, Embedded, Production, Stack
 from tests.unit.importing.dataset_files import write_json, write_text
@@ -181,7 +183,7 @@ def test_images_arrive_and_skips_are_named(embedded: Embedded, tmp_path: Path, f
     paths = set(BOXES) if format == "coco" else {*BOXES, "d.jpg"}
     first = source.run(embedded, dataset)
     assert first.results == {"created": len(paths)}
-    assert first.summary["annotations"] == 3
+    assert first.summary["annotations created"] == 3
     assert sorted(first.named) == sorted(row.format(images=source.images) for row in source.named)
 
     stored = stored_images(embedded, dataset)
@@ -309,26 +311,36 @@ def test_an_image_that_cannot_be_read_is_named(embedded: Embedded, tmp_path: Pat
     source, dataset = write_pictograph(tmp_path), unique("broken")
     (source.images / "a.jpg").write_bytes(b"no image")
     done = run_import(embedded, dataset, source.format, source.images, source.annotations)
-    assert done.code == 1
-    assert done.results == {"created": 3, "rejected": 1}
+    assert done.code == 3
+    assert done.results == {"created": 3}
+    assert done.passed_over == (2, 3)
     (line,) = [line for line in done.named if " a.jpg: " in line]
-    assert "is text" in line
-    assert done.summary[line.split(" ", 1)[0]] == 1
+    assert line == "IMAGE_UNREADABLE a.jpg: is text; skipped with 2 annotations"
+    assert done.summary["IMAGE_UNREADABLE"] == 1
     assert stored_images(embedded, dataset).keys() == {*BOXES, "d.jpg"} - {"a.jpg"}
+
+
+OPTIONS = ("status", "split", "split-from", "prefix", "report")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"role": "viewer"}, "role member or higher"),
-        ({"key": "pk_live_" + "0" * 32}, "API key"),
+        ({"role": "viewer", "code": 1}, "role member or higher"),
+        ({"key": "pk_live_" + "0" * 32, "code": 1}, "API key"),
         ({"key": ""}, "--api-key or CARTOUCHE_API_KEY"),
         ({"format": "voc"}, "use pictograph, coco, yolo, pascal_voc"),
         ({"images": "nowhere"}, "nowhere is no folder"),
+        ({"status": "done"}, "use new, annotate, review, complete"),
+        ({"split": "other"}, "use train, val, test"),
+        ({"split": "val", "split-from": "lists"}, "not both"),
+        ({"prefix": "a/../b"}, "is no folder"),
+        ({"report": "nowhere/file"}, "cannot be written"),
+        ({"format": "auto", "images": "json", "code": 1}, "holds no image"),
     ],
 )
 def test_refusals_are_one_line(
-    embedded: Embedded, tmp_path: Path, change: dict[str, str], said: str
+    embedded: Embedded, tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     source, dataset = write_pictograph(tmp_path), unique("refused")
     done = run_import(
@@ -338,12 +350,92 @@ def test_refusals_are_one_line(
         tmp_path / change.get("images", "images"),
         source.annotations,
         *(("--api-key", change["key"]) if "key" in change else ()),
+        *(word for name in OPTIONS if name in change for word in (f"--{name}", change[name])),
         role=change.get("role", "member"),
     )
-    assert (done.code, done.summary) == (1, {})
+    assert (done.code, done.summary) == (change.get("code", 2), {})
     (line,) = done.errors
     assert line.startswith("cartouche: ")
     assert said in line
+
+
+def test_a_dry_run_says_what_an_import_says(embedded: Embedded, tmp_path: Path) -> None:
+    source, dataset = write_coco(tmp_path), unique("dry")
+    report = tmp_path / "issues.jsonl"
+    # Not even a key is needed.
+    dry = source.run(embedded, dataset, "--dry-run", "--report", report, "--api-key", "")
+    assert dry.results == {"to send": len(BOXES)}
+    rows = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [f"{row['reason']} {row['item']}: {row['message']}" for row in rows] == dry.named
+    with refused(grpc.StatusCode.NOT_FOUND, "DATASET_NOT_FOUND"):
+        read(embedded, dataset)
+
+    wet = source.run(embedded, dataset)
+    assert sorted(wet.named) == sorted(dry.named)
+    assert wet.passed_over == dry.passed_over == (2, 1)
+    for row in ("images", "annotations"):
+        assert wet.summary[f"{row} created"] == dry.summary[f"{row} to send"]
+    assert sum(row["images"] for row in rows) == 2
+    assert sum(row["annotations"] for row in rows) == 1
+
+
+def test_a_strict_import_is_whole_or_not_at_all(embedded: Embedded, tmp_path: Path) -> None:
+    source, dataset = write_coco(tmp_path), unique("strict")
+    images = source.images, source.annotations
+    stopped = run_import(embedded, dataset, "coco", *images, "--strict")
+    assert (stopped.code, stopped.passed_over) == (1, (2, 1))
+    with refused(grpc.StatusCode.NOT_FOUND, "DATASET_NOT_FOUND"):
+        read(embedded, dataset)
+    document = json.loads(source.annotations.read_text())
+    (source.images / "d.jpg").unlink()
+    document["images"].pop()
+    document["annotations"].pop()
+    write_json(source.annotations, document)
+    done = source.run(embedded, dataset, "--strict")
+    assert (done.code, done.results, done.named) == (0, {"created": len(BOXES)}, [])
+
+
+def test_a_picture_that_breaks_off_is_left_out_or_taken(embedded: Embedded, tmp_path: Path) -> None:
+    source, dataset = write_pictograph(tmp_path), unique("cut")
+    data = (source.images / "a.jpg").read_bytes()
+    (source.images / "a.jpg").write_bytes(data[:-20])
+    done = source.run(embedded, dataset)
+    assert done.results == {"created": 3}
+    said = "IMAGE_BREAKS_OFF a.jpg: breaks off inside its pixels"
+    assert f"{said}; skipped with 2 annotations" in done.named
+    done = source.run(embedded, dataset, "--on-broken", "take")
+    assert done.results == {"created": 1, "unchanged": 3}
+    assert f"{said}; taken" in done.named
+
+
+def test_a_prefix_keeps_two_sets_apart(embedded: Embedded, tmp_path: Path) -> None:
+    dataset, results = unique("prefix"), []
+    for number, name in enumerate(("train", "val", "val")):
+        root = tmp_path / str(number)
+        (root / "images").mkdir(parents=True)
+        (root / "images" / "1.jpg").write_bytes(jpeg(seed=number))
+        write_json(root / "json" / "1.jpg.json", [bbox("car", x=number)])
+        source = Source("pictograph", root / "images", root / "json", ())
+        done = source.run(embedded, dataset, "--prefix", f"{name}/", "--split", name)
+        results.append(done.results)
+    assert results == [{"created": 1}, {"created": 1}, {"replaced": 1}]
+    assert done.named == [
+        "IMAGE_REPLACED val/1.jpg: replaces another file of this name in the dataset"
+    ]
+    stored = stored_images(embedded, dataset)
+    assert {path: (value["image"]["split"], boxes_of(value)) for path, value in stored.items()} == {
+        "train/1.jpg": ("train", [("car", (0, 5, 20, 10))]),
+        "val/1.jpg": ("val", [("car", (2, 5, 20, 10))]),
+    }
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_the_format_is_recognised(embedded: Embedded, tmp_path: Path, format: str) -> None:
+    source = WRITERS[format](tmp_path)
+    arguments = words(unique("auto"), "auto", source.images, source.annotations, "--dry-run")
+    done = embedded.command(*arguments, check=False)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.startswith(f"taken for {format}: ")
 
 
 def test_splits_come_from_beside_the_dataset(embedded: Embedded, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from services.catalog.model import DatasetClass
 from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
+from services.importing.summary import Amount
 from tests.parts import ObjectStore, PostgreSQL, Redis
 from tests.stack import Production
 
@@ -76,7 +77,7 @@ def test_memory_does_not_grow_with_the_dataset(plain_stack: Production, tmp_path
         [DatasetClass("dot")],
         on_progress=watch,
     )
-    assert summary.created == summary.annotation_count == IMAGES
+    assert summary.created == Amount(IMAGES, IMAGES)
     assert memory[-1] - memory[1] < 32 * MIB
 
     exports = ExportServiceStub(plain_stack.channel)

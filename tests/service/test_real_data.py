@@ -161,7 +161,7 @@ def bccd(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     source = ("pascal_voc", root / "JPEGImages", root / "Annotations")
     first = imported(stack, name, *source, "--split-from", root / "ImageSets" / "Main")
     assert first.results == {"created": 364}
-    assert first.summary["annotations"] == 4886
+    assert first.summary["annotations created"] == 4886
     skipped = [
         f"{image}, object {number}"
         for image, rows in bccd_boxes().items()
@@ -293,7 +293,7 @@ def photos(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> str:
         write_json(folder / f"{path}.json", {"image": image, "annotations": annotations})
     done = imported(embedded, name, "pictograph", root / "images", folder)
     assert done.results == {"created": 53}
-    assert done.summary["annotations"] == 369
+    assert done.summary["annotations created"] == 369
     assert done.reasons == {"NO_ANNOTATION_FILE": 1}
     return name
 
@@ -410,7 +410,7 @@ def test_joints_come_out_as_they_are(embedded: Embedded, folder: str, file: str)
 def test_oriented_boxes_come_out_as_they_are(embedded: Embedded) -> None:
     root, name = shared("hituav"), unique("hituav")
     done = imported(embedded, name, "pascal_voc", root / "images", root / "rotate_xml")
-    assert (done.results, done.summary["annotations"]) == ({"created": 96}, 734)
+    assert (done.results, done.summary["annotations created"]) == ({"created": 96}, 734)
     assert done.named == []
 
     document = json.loads((root / "rotate_val_subset.json").read_text())

@@ -22,6 +22,8 @@ MEASURE = 1
 #: What OpenCV opens at most, and so most readers, beside `MAX_SIDE`. Masks of as many pixels are
 #: counted in 32 bits.
 MAX_PIXELS = 2**30
+#: A ZIP entry that needs no ZIP64 fields of its own.
+MAX_BYTES = 2**32 - 2
 
 _HEAD = 512
 
@@ -34,6 +36,8 @@ class Picture:
     container: str
     width: int
     height: int
+    #: What it was turned by to be displayed, as in EXIF, 1 to 8.
+    orientation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ def measure(file: IO[bytes]) -> Picture:
     """
     source = Source(file)
     container = _container(source)
-    width, height = container.measure(source).displayed
+    measured = container.measure(source)
+    width, height = measured.displayed
     if min(width, height) < 1:
         raise Unreadable(f"is {container.name} of {width} x {height} pixels")
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
@@ -98,7 +103,7 @@ def measure(file: IO[bytes]) -> Picture:
             f"says that it has {width:,} x {height:,} pixels; at most {MAX_SIDE:,} on a side and "
             f"{MAX_PIXELS:,} in all are read"
         )
-    return Picture(container.name, width, height)
+    return Picture(container.name, width, height, measured.orientation)
 
 
 def check_whole(file: IO[bytes]) -> None:

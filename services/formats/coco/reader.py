@@ -28,6 +28,7 @@ from services.formats.common.annotations import (
     number_of,
     polygon,
 )
+from services.formats.common.declared_size import declared
 from services.formats.common.finder import Annotations, ImageFinder
 from services.formats.common.geometry import Box, Point, bounds
 from services.formats.common.plain_values import is_storable, shown
@@ -106,6 +107,7 @@ class _Reader:
             split=self._image.split,
             annotations=annotations,
             issues=self._issues,
+            declared=declared(self._image.width, self._image.height),
         )
 
     def _name(self, reason: str, message: str, annotations: int = 0) -> None:

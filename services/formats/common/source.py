@@ -57,6 +57,8 @@ class SourceImage:
     #: In the Pictograph wire form.
     annotations: list[dict[str, Any]] = field(default_factory=list)
     issues: list[ImportIssue] = field(default_factory=list)
+    #: Width and height that the annotations speak of, where the source says them.
+    declared: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

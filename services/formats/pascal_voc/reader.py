@@ -25,6 +25,7 @@ from services.formats.common.annotations import (
     oriented_bbox,
 )
 from services.formats.common.class_list import checked_names, class_color, is_class_name
+from services.formats.common.declared_size import declared
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
 from services.formats.common.plain_values import shown
 from services.formats.common.source import (
@@ -190,7 +191,7 @@ def _image(path: str, file: SourceFile) -> SourceImage:
         except Skipped as skipped:
             image.issues.append(skipped.issue(f"{path}, object {index}"))
         image.issues.extend(_named_losses(path, index, thing))
-    return image
+    return replace(image, declared=declared(_text(root, "size/width"), _text(root, "size/height")))
 
 
 def _named_losses(path: str, index: int, thing: ElementTree.Element) -> Iterator[ImportIssue]:

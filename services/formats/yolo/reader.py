@@ -181,7 +181,7 @@ class _Reader:
         size = self._images.size(path)
         if size is None:
             problem = "its size cannot be read, so that its labels were left out"
-            return [], [ImportIssue(path, "IMAGE_UNREADABLE", problem)]
+            return [], [ImportIssue(path, "IMAGE_UNREADABLE", problem, annotations=len(lines))]
         annotations: list[dict[str, Any]] = []
         issues: list[ImportIssue] = []
         for number, words in lines:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from services.formats.common.source import ImportFailed
-from services.importing.dataset import read_dataset
+from services.importing.dataset import ImportOptions, read_dataset
 from tests.unit.importing.dataset_files import (
     box,
     read_all,
@@ -129,9 +129,11 @@ def test_an_unreadable_file_is_a_clear_error(tmp_path: Path, text: str) -> None:
 def test_bccd() -> None:
     root = shared("bccd")
     source = read_dataset(
-        "pascal_voc", root / "JPEGImages", root / "Annotations", "complete",
-        root / "ImageSets" / "Main",
-    )  # fmt: skip
+        "pascal_voc",
+        root / "JPEGImages",
+        root / "Annotations",
+        ImportOptions(status="complete", split_from=root / "ImageSets" / "Main"),
+    )
     items = read_all(source)
     assert len(items) == 364
     assert sum(len(item.annotations) for item in items) == 4886

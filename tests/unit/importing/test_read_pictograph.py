@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.formats.common.source import ImportFailed
-from services.importing.dataset import read_dataset
+from services.importing.dataset import ImportOptions, read_dataset
 from tests.unit.importing.dataset_files import (
     read_all,
     reasons,
@@ -48,7 +48,7 @@ def test_an_export_comes_back(tmp_path: Path) -> None:
         {key: value for key, value in row.items() if key != "id"} for row in CLASSES
     ]
     assert not reasons(source, [item])
-    again = read_dataset("pictograph", tmp_path, tmp_path, status="complete")
+    again = read_dataset("pictograph", tmp_path, tmp_path, ImportOptions(status="complete"))
     (item,) = read_all(again)
     assert (item.path, item.status) == ("A/x.jpg", "complete")
 

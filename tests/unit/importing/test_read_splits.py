@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.formats.common.source import ImportFailed
-from services.importing.dataset import read_dataset
+from services.importing.dataset import ImportOptions, read_dataset
 from tests.unit.importing.dataset_files import (
     read_all,
     reasons,
@@ -27,7 +27,7 @@ def _dataset(root: Path) -> tuple[Path, Path]:
 
 def _splits(root: Path, source: Path) -> dict[str, str | None]:
     images, labels = _dataset(root)
-    read = read_dataset("yolo", images, labels, split_from=source)
+    read = read_dataset("yolo", images, labels, ImportOptions(split_from=source))
     return {item.path: item.split for item in read_all(read)}
 
 
@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         tmp_path / "s.csv",
         "one,train\na/two.jpg,train\na/two.jpg,val\na/two,test\ngone.jpg,test\n",
     )
-    read = read_dataset("yolo", images, labels, split_from=source)
+    read = read_dataset("yolo", images, labels, ImportOptions(split_from=source))
     items = read_all(read)
     assert reasons(read, items) == {"SPLIT_WITHOUT_IMAGE": 2, "SPLIT_TWICE": 2}
     assert [item.split for item in items if item.path == "a/two.jpg"] == ["train"]
@@ -106,7 +106,7 @@ def test_what_all_readers_refuse(tmp_path: Path) -> None:
     with pytest.raises(ImportFailed, match="pictograph, coco, yolo, pascal_voc"):
         read_dataset("kitti", images, labels)
     with pytest.raises(ImportFailed, match="new, annotate, review, complete"):
-        read_dataset("yolo", images, labels, status="done")
+        read_dataset("yolo", images, labels, ImportOptions(status="done"))
     with pytest.raises(ImportFailed, match="is no folder"):
         read_dataset("yolo", tmp_path / "nowhere", labels)
     with pytest.raises(ImportFailed, match="holds no image"):
@@ -139,11 +139,12 @@ def test_one_split_for_all_images(tmp_path: Path, word: str, split: str) -> None
         tmp_path / "train" / "_annotations.coco.json",
         {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 1, "name": "a"}]},
     )
-    source = read_dataset("coco", tmp_path, tmp_path / "train", split=word)
+    source = read_dataset("coco", tmp_path, tmp_path / "train", ImportOptions(split=word))
     assert [item.split for item in read_all(source)] == [split]
 
 
 @pytest.mark.parametrize(("word", "lists"), [("dev", False), ("", False), ("train", True)])
 def test_what_is_no_one_split_is_refused(tmp_path: Path, word: str, lists: bool) -> None:
-    with pytest.raises(ImportFailed, match="split"):
-        read_dataset("coco", tmp_path, tmp_path, split_from=tmp_path if lists else None, split=word)
+    options = ImportOptions(split=word, split_from=tmp_path if lists else None)
+    with pytest.raises(ImportFailed, match=r"[Ss]plit"):
+        read_dataset("coco", tmp_path, tmp_path, options)

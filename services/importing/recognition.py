@@ -1,0 +1,154 @@
+"""Which format a dataset on disk is in, by a look at some of its annotation files."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import basename, splitext
+
+from services.formats.common.source import ImportFailed
+from services.importing.walk import Surroundings, files_below, regular
+
+#: Says that the format is to be recognised.
+AUTO = "auto"
+
+COCO, PICTOGRAPH, VOC, YOLO = "coco", "pictograph", "pascal_voc", "yolo"
+
+#: Files of one suffix that are looked into.
+_SAMPLE = 20
+#: Bytes of a file that are looked at, from its start and from its end.
+_LOOK = 1024 * 1024
+_SUFFIXES = frozenset((".json", ".xml", ".txt", ".yaml", ".yml"))
+#: A row of a label file: a class and at least four numbers.
+_ROW = re.compile(rb"\s*\d+(?:[ \t]+[-+.\deE]+){4,}[ \t]*(?:\r?\n|$)")
+_NAMES = re.compile(rb"^\s*[\"']?names[\"']?\s*:", re.MULTILINE)
+_ROOT = re.compile(rb"<([A-Za-z]\w*)")
+_ONE_FILE = {".names": YOLO, ".data": YOLO, ".txt": YOLO, ".yaml": YOLO, ".yml": YOLO}
+#: Formats that are not read, with keys of their JSON that no other has together.
+_OTHERS = {
+    "LabelMe": (b'"shapes"', b'"imagePath"'),
+    "Darwin": (b'"item"', b'"annotations"', b'"slots"'),
+    "Datumaro": (b'"items"', b'"categories"', b'"infos"'),
+    "createML": (b'"imagefilename"',),
+    "VGG Image Annotator": (b'"_via_settings"',),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A format, and what it was recognised by."""
+
+    format: str
+    why: str
+
+
+def recognised(annotations: Path) -> Recognised:
+    """The format of a dataset.
+
+    Args:
+        annotations: its annotation file or folder.
+
+    Raises:
+        ImportFailed: nothing is recognised, or more than one format.
+    """
+    if annotations.is_dir():
+        files = [
+            (annotations / where, where)
+            for where in files_below(annotations, _SUFFIXES, Surroundings())
+        ]
+        found = _of_files(files)
+    elif annotations.exists():
+        suffix = annotations.suffix.lower()
+        found = {_ONE_FILE[suffix]: annotations.name} if suffix in _ONE_FILE else {}
+        found = found or _of_files([(annotations, annotations.name)])
+    else:
+        raise ImportFailed(f"{annotations} does not exist; give the annotations of the images.")
+    known = {name: why for name, why in found.items() if name in (COCO, PICTOGRAPH, VOC, YOLO)}
+    if len(known) == 1:
+        ((name, why),) = known.items()
+        return Recognised(name, why)
+    if known:
+        names = " or ".join(f"{name} ({why})" for name, why in known.items())
+        raise ImportFailed(f"{annotations} may be {names}; give --format.")
+    if found:
+        ((name, why), *_) = found.items()
+        raise ImportFailed(f"{annotations} looks like {name} ({why}), which is not read.")
+    raise ImportFailed(
+        f"The format of {annotations} was not recognised; give --format and the folder or file of "
+        "the annotations."
+    )
+
+
+def _of_files(files: list[tuple[Path, str]]) -> dict[str, str]:
+    """What files with their names look like, each format with the first file that does."""
+    found: dict[str, str] = {}
+    looked: Counter[str] = Counter()
+    for file, where in sorted(files, key=lambda row: _rank(row[1])):
+        suffix = splitext(where)[1].lower()
+        if looked[suffix] >= _SAMPLE:
+            continue
+        looked[suffix] += 1
+        try:
+            content = _content(file)
+        except OSError:
+            continue
+        if name := _format_of(suffix, where, content):
+            found.setdefault(name, where)
+    if COCO in found or (PICTOGRAPH in found and basename(found[PICTOGRAPH]) == "dataset.json"):
+        # JSON files of other tools beside the document of all images.
+        found = {name: why for name, why in found.items() if name not in _OTHERS}
+    if COCO in found and PICTOGRAPH in found and basename(found[PICTOGRAPH]) != "dataset.json":
+        del found[PICTOGRAPH]
+    return found
+
+
+def _rank(where: str) -> tuple[bool, str]:
+    """What is about a whole dataset comes before the files of single images."""
+    is_whole = basename(where).startswith(("dataset.", "data.", "_annotations", "instances_"))
+    return not is_whole, where
+
+
+def _content(file: Path) -> bytes:
+    size = regular(file).st_size
+    with file.open("rb") as opened:
+        start = opened.read(_LOOK)
+        if size > 2 * _LOOK:
+            opened.seek(size - _LOOK)
+        return start + opened.read(_LOOK)
+
+
+def _format_of(suffix: str, where: str, content: bytes) -> str | None:
+    if suffix == ".json":
+        return _of_json(where, content)
+    if suffix == ".xml":
+        root = _root(content)
+        if root == b"annotation":
+            return VOC
+        return "CVAT for images" if root == b"annotations" else None
+    if suffix == ".txt":
+        return YOLO if _ROW.match(content) else None
+    return YOLO if _NAMES.search(content) else None
+
+
+def _of_json(where: str, content: bytes) -> str | None:
+    def has(*keys: bytes) -> bool:
+        return all(key in content for key in keys)
+
+    if basename(where) == "manifest.json":
+        return None
+    if basename(where) == "dataset.json" and has(b'"classes"'):
+        return PICTOGRAPH
+    for name, keys in _OTHERS.items():
+        if has(*keys):
+            return name
+    if has(b'"images"') and (has(b'"categories"') or has(b'"annotations"')):
+        return COCO
+    if content.lstrip()[:1] == b"[" or has(b'"annotations"'):
+        return PICTOGRAPH
+    return None
+
+
+def _root(content: bytes) -> bytes | None:
+    """The name of the first element of XML; UTF-16 is read as if it were ASCII."""
+    found = _ROOT.search(content.replace(b"\0", b""))
+    return found[1] if found else None

@@ -1,0 +1,321 @@
+"""What is looked at before an image is sent: its file, its size, its name."""
+
+import json
+import math
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageOps
+
+from services.formats.common.declared_size import FileSize, declared, fitted
+from services.formats.common.source import ImportFailed, ImportIssue
+from services.importing.dataset import ImportItem, ImportOptions, WrongUsage, read_dataset
+from services.importing.issues import FEW, IssueLog
+from services.importing.recognition import recognised
+from services.importing.summary import ImportSummary
+from tests.unit.importing.dataset_files import box, read_all, write_image, write_json, write_text
+
+W, H = 120, 80
+
+
+def jpeg(width: int = W, height: int = H) -> bytes:
+    file = BytesIO()
+    Image.effect_noise((width, height), 60).convert("RGB").save(file, "JPEG")
+    return file.getvalue()
+
+
+def yolo(root: Path, files: dict[str, bytes], rows: int = 2, **options: Any) -> list[ImportItem]:
+    """A dataset of these image files, each with some boxes."""
+    for name, data in files.items():
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        (root / "images" / name).write_bytes(data)
+        write_text(root / "labels" / f"{name.rpartition('.')[0]}.txt", "0 .5 .5 .2 .2\n" * rows)
+    write_text(root / "classes.txt", "car\n")
+    source = read_dataset("yolo", root / "images", root / "labels", ImportOptions(**options))
+    return list(source.items())
+
+
+BROKEN = {
+    "cut.jpg": (jpeg()[:-100], "IMAGE_BREAKS_OFF", "breaks off inside its pixels"),
+    "zero.jpg": (b"", "IMAGE_UNREADABLE", "is empty"),
+    "html.png": (b"<html></html>", "IMAGE_UNREADABLE", "is HTML"),
+    "head.jpg": (jpeg()[:100], "IMAGE_BREAKS_OFF", "breaks off inside its header"),
+    "text.tif": (b"hello", "IMAGE_UNREADABLE", "is text"),
+    "film.heic": (b"\0\0\0\x18ftypmp42", "IMAGE_UNREADABLE", "is a film"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_named_in_one_line_with_its_annotations(tmp_path: Path, name: str) -> None:
+    data, reason, said = BROKEN[name]
+    good, bad = sorted(
+        yolo(tmp_path, {name: data, "whole.jpg": jpeg()}), key=lambda item: item.is_left_out
+    )
+    assert (good.path, len(good.annotations), good.issues) == ("whole.jpg", 2, [])
+    (issue,) = bad.issues
+    assert (issue.item, issue.reason, issue.images, issue.annotations) == (name, reason, 1, 2)
+    assert said in issue.message
+    assert issue.message.endswith("skipped with 2 annotations")
+    assert bad.annotations == []
+
+
+def test_a_picture_that_breaks_off_can_be_taken(tmp_path: Path) -> None:
+    (item,) = yolo(tmp_path, {"a.jpg": jpeg()[:-100]}, takes_broken=True)
+    (issue,) = item.issues
+    assert (item.is_left_out, len(item.annotations), issue.images) == (False, 2, 0)
+    assert issue.message == "breaks off inside its pixels; taken"
+    # What has no size cannot.
+    (item,) = yolo(tmp_path, {"a.jpg": jpeg()[:50]}, takes_broken=True)
+    assert item.is_left_out
+
+
+def test_an_extension_of_another_container_is_a_note(tmp_path: Path) -> None:
+    (item,) = yolo(tmp_path, {"a.png": jpeg()})
+    (issue,) = item.issues
+    assert (issue.reason, issue.images, len(item.annotations)) == ("EXTENSION_OTHER", 0, 2)
+    assert "is JPEG" in issue.message
+
+
+def test_a_prefix_and_one_split(tmp_path: Path) -> None:
+    files = {"a.jpg": jpeg(), "b.jpg": jpeg()}
+    items = yolo(tmp_path, files, prefix="/x/y/", split="valid")
+    assert [(item.path, item.split) for item in items] == [
+        ("x/y/a.jpg", "val"),
+        ("x/y/b.jpg", "val"),
+    ]
+    wrong: list[dict[str, Any]] = [
+        {"prefix": "../x"},
+        {"split": "most"},
+        {"split": "val", "split_from": tmp_path},
+    ]
+    for options in wrong:
+        with pytest.raises(WrongUsage):
+            yolo(tmp_path, files, **options)
+
+
+def test_sizes_as_sources_write_them() -> None:
+    for width, height in ((120, 80), (120.0, 80.0), ("120", " 80 "), ("120.0", "80")):
+        assert declared(width, height) == (120, 80)
+    none: list[Any] = [0, -1, None, "", "n/a", True, math.nan, math.inf, 10**400, [], 0.2]
+    for side in none:
+        assert declared(side, 80) is None
+
+
+ANNOTATIONS: list[dict[str, Any]] = [
+    {"type": "bbox", "bounding_box": {"x": 10.0, "y": 20.0, "w": 30.0, "h": 6.0}},
+    {
+        "type": "polygon",
+        "polygon": {
+            "paths": [[{"x": 1.0, "y": 2.0}, {"x": 30.0, "y": 2.0}, {"x": 9.0, "y": 40.0}]]
+        },
+    },
+    {"type": "polyline", "polyline": {"path": [{"x": 3.0, "y": 4.0}, {"x": 50.0, "y": 6.0}]}},
+    {"type": "keypoint", "keypoint": {"x": 100.0, "y": 70.0}},
+    {
+        "type": "bbox",
+        "bounding_box": {"x": 20.0, "y": 20.0, "w": 40.0, "h": 40.0},
+        "oriented_box": {"cx": 40.0, "cy": 40.0, "w": 30.0, "h": 10.0, "angle": 30.0},
+    },
+]
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_annotations_of_the_stored_picture_are_turned_with_it(orientation: int) -> None:
+    """A mark in the pixels and the point that names it go to the same place."""
+    marked = Image.new("L", (W, H))
+    exif = marked.getexif()
+    exif[0x0112] = orientation
+    marked.putpixel((100, 70), 255)
+    marked.info["exif"] = exif.tobytes()
+    shown = ImageOps.exif_transpose(marked)
+    assert shown.size == (H, W)
+    value = {"type": "keypoint", "keypoint": {"x": 100.5, "y": 70.5}}
+    ((moved,), said) = fitted([value], (W, H), FileSize(H, W, orientation))
+    point = moved["keypoint"]
+    assert shown.getpixel((int(point["x"]), int(point["y"]))) == 255
+    assert said
+    assert "turned as its EXIF says" in said
+    for annotation in fitted(ANNOTATIONS, (W, H), FileSize(H, W, orientation))[0]:
+        points = _points(annotation)
+        assert all(0 <= x <= H and 0 <= y <= W for x, y in points)
+    turned = fitted(ANNOTATIONS, (W, H), FileSize(H, W, orientation))[0]
+    assert (turned[0]["bounding_box"]["w"], turned[0]["bounding_box"]["h"]) == (6, 30)
+    sides = turned[4]["oriented_box"]
+    # A mirror turns the other way.
+    angles = {5: 60.0, 6: 120.0, 7: 240.0, 8: 300.0}
+    assert (sides["w"], sides["h"]) == (30, 10)
+    assert sides["angle"] == pytest.approx(angles[orientation])
+
+
+def _points(value: dict[str, Any]) -> list[tuple[float, float]]:
+    rows = [
+        *(row for ring in value.get("polygon", {}).get("paths", ()) for row in ring),
+        *value.get("polyline", {}).get("path", ()),
+        *([value["keypoint"]] if "keypoint" in value else ()),
+    ]
+    return [(row["x"], row["y"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("size", "file", "factor"),
+    [
+        ((240, 160), FileSize(W, H), 0.5),
+        ((60, 40), FileSize(W, H), 2),
+        # Turned, but the source speaks of the displayed picture.
+        ((160, 240), FileSize(H, W, 6), 0.5),
+        # Rounded to whole pixels.
+        ((1333, 800), FileSize(667, 400), 0.5),
+    ],
+)
+def test_annotations_of_a_scaled_copy_are_scaled(
+    size: tuple[int, int], file: FileSize, factor: float
+) -> None:
+    moved, said = fitted(ANNOTATIONS, size, file)
+    assert said
+    assert "scaled" in said
+    for one, other in zip(ANNOTATIONS, moved, strict=True):
+        if "bounding_box" in one:
+            assert box(other) == pytest.approx([side * factor for side in box(one)], rel=2e-3)
+        assert [c for point in _points(other) for c in point] == pytest.approx(
+            [c * factor for point in _points(one) for c in point], rel=2e-3
+        )
+
+
+def test_a_turned_and_scaled_copy_is_both() -> None:
+    ((moved,), said) = fitted([ANNOTATIONS[0]], (2 * W, 2 * H), FileSize(H, W, 6))
+    assert box(moved) == (H - 13, 5, 3, 15)
+    assert said
+    assert "turned as its EXIF says, and scaled" in said
+
+
+@pytest.mark.parametrize("size", [(W, H + 1), (H, W), (W + 1, H), (300, 80)])
+def test_any_other_size_is_named_and_nothing_moved(size: tuple[int, int]) -> None:
+    moved, said = fitted(ANNOTATIONS, size, FileSize(W, H))
+    assert moved == ANNOTATIONS
+    assert said
+    assert f"{size[0]} x {size[1]}" in said
+    assert "taken as they stand" in said
+
+
+def test_the_size_of_the_file_needs_no_words() -> None:
+    assert fitted(ANNOTATIONS, (H, W), FileSize(H, W, 6)) == (ANNOTATIONS, None)
+
+
+@pytest.mark.parametrize("format", ["coco", "pascal_voc"])
+def test_readers_tell_the_size_that_a_source_declares(tmp_path: Path, format: str) -> None:
+    write_image(tmp_path / "images" / "turned.jpg", W, H, orientation=6)
+    write_image(tmp_path / "images" / "scaled.jpg", W // 2, H // 2)
+    names = ("turned", "scaled")
+    given = tmp_path / "xml"
+    for name in names:
+        write_text(
+            given / f"{name}.xml",
+            f"<annotation><filename>{name}.jpg</filename><size><width>{W}</width>"
+            f"<height>{H}</height></size><object><name>car</name><bndbox><xmin>10</xmin>"
+            "<ymin>20</ymin><xmax>50</xmax><ymax>40</ymax></bndbox></object></annotation>",
+        )
+    if format == "coco":
+        row = {"category_id": 1, "bbox": [10, 20, 40, 20]}
+        images = [
+            {"id": n, "file_name": f"{name}.jpg", "width": W, "height": H}
+            for n, name in enumerate(names)
+        ]
+        document = {
+            "images": images,
+            "categories": [{"id": 1, "name": "car"}],
+            "annotations": [{"id": n, "image_id": n, **row} for n in range(2)],
+        }
+        given = write_json(tmp_path / "c.json", document)
+    items = {i.path: i for i in read_all(read_dataset(format, tmp_path / "images", given))}
+    assert box(items["turned.jpg"].annotations[0]) == (H - 40, 10, 20, 40)
+    assert box(items["scaled.jpg"].annotations[0]) == (5, 10, 20, 10)
+    assert [[i.reason for i in item.issues] for item in items.values()] == [["SIZE_DIFFERS"]] * 2
+
+
+def test_few_issues_of_a_kind_are_shown_and_all_reported() -> None:
+    shown: list[str] = []
+    report = BytesIO()
+    log = IssueLog(shown.append, report)
+    for number in range(FEW + 3):
+        log.take(ImportIssue(f"{number}\udcff", "SOME", "is so", 1, 2))
+    log.take(ImportIssue("x", "OTHER", "is so"))
+    assert len(shown) == FEW + 1
+    assert log.hidden == 3
+    rows = [json.loads(line) for line in report.getvalue().splitlines()]
+    assert len(rows) == FEW + 4
+    assert rows[0] == {
+        "reason": "SOME", "item": "0\\udcff", "message": "is so", "images": 1, "annotations": 2,
+    }  # fmt: skip
+
+
+def test_a_summary_is_complete_where_nothing_is_left_out() -> None:
+    summary = ImportSummary()
+    summary.created.add(2, 5)
+    summary.name(ImportIssue("a", "NOTE", "is so"))
+    assert (summary.is_complete, summary.taken) == (True, 2)
+    summary.name(ImportIssue("a", "LEFT", "is so", annotations=1))
+    assert not summary.is_complete
+    assert summary.reasons == {"NOTE": 1, "LEFT": 1}
+
+
+COCO: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
+XML = "<?xml version='1.0'?>\n<annotation><object/></annotation>"
+LAYOUTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "one document": ("coco", {"c.json": COCO}),
+    "Roboflow COCO": ("coco", {"train/_annotations.coco.json": COCO, "README.txt": "words"}),
+    "a document beside others": ("coco", {"a.json": COCO, "manifest.json": {"annotations": []}}),
+    "VOC": ("pascal_voc", {"Annotations/a.xml": XML, "ImageSets/Main/train.txt": "a\n"}),
+    "UTF-16 VOC": ("pascal_voc", {"a.xml": XML.encode("utf-16")}),
+    "data.yaml": ("yolo", {"data.yaml": "train: x\nnames: [a]\n", "labels/a.txt": ""}),
+    "labels": ("yolo", {"a.txt": "", "b.txt": "0 .5 .5 1e-1 .25\r\n", "classes.txt": "car\n"}),
+    "an export": ("pictograph", {"dataset.json": {"classes": []}, "annotations/a.json": []}),
+    "arrays": ("pictograph", {"a.json": [], "b.json": [{"name": "car"}]}),
+    "objects": ("pictograph", {"a.json": {"image": {}, "annotations": []}}),
+}
+
+
+def _laid_out(root: Path, files: dict[str, Any]) -> Path:
+    for name, content in files.items():
+        if isinstance(content, bytes):
+            (root / name).write_bytes(content)
+        elif isinstance(content, str):
+            write_text(root / name, content)
+        else:
+            write_json(root / name, content)
+    return root
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_are_recognised(tmp_path: Path, layout: str) -> None:
+    format, files = LAYOUTS[layout]
+    found = recognised(_laid_out(tmp_path, files))
+    assert found.format == format
+    assert found.why in files
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "not recognised"),
+        ({"a.txt": "words and words"}, "not recognised"),
+        ({"a.xml": "<annotations/>"}, "CVAT for images"),
+        ({"a.json": {"shapes": [], "imagePath": "a.jpg"}}, "LabelMe"),
+        ({"a.xml": XML, "a.txt": "0 .5 .5 .5 .5"}, r"may be .* or .*; give --format"),
+    ],
+)
+def test_what_is_not_recognised_says_so(tmp_path: Path, files: dict[str, Any], said: str) -> None:
+    with pytest.raises(ImportFailed, match=said):
+        recognised(_laid_out(tmp_path, files))
+    with pytest.raises(ImportFailed, match="does not exist"):
+        recognised(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("c.json", "coco"), ("data.yaml", "yolo"), ("obj.names", "yolo"), ("classes.txt", "yolo")],
+)
+def test_a_file_says_its_format(tmp_path: Path, name: str, format: str) -> None:
+    file = _laid_out(tmp_path, {name: COCO if name == "c.json" else "car\n"}) / name
+    assert recognised(file).format == format
