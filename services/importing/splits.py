@@ -8,6 +8,7 @@ from posixpath import splitext
 
 from services.catalog.model import SPLITS
 from services.formats.common.name_finder import NameFinder
+from services.formats.common.plain_values import shown
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.formats.common.split_names import SPLIT_WORDS, split_named
 
@@ -58,12 +59,17 @@ def read_splits(source: Path) -> Splits:
     try:
         if source.is_dir():
             return Splits(_from_folder(source))
+        if source.exists() and not source.is_file():
+            raise ImportFailed(f"{source} is neither a folder nor a file.")
         text = source.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ImportFailed(f"{source} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ImportFailed(f"{source} is not UTF-8; save it as UTF-8.") from None
-    entries = _from_json(source, text) if source.suffix == ".json" else _from_csv(text)
+    try:
+        entries = _from_json(source, text) if source.suffix == ".json" else _from_csv(text)
+    except csv.Error as error:
+        raise ImportFailed(f"{source} is not CSV: {error}.") from None
     if not entries:
         raise ImportFailed(f"{source} names no image; give rows of path and split.")
     return Splits([(name, _split(source, word)) for name, word in entries])
@@ -106,5 +112,7 @@ def _from_csv(text: str) -> list[tuple[str, str]]:
 def _split(source: Path, word: str) -> str:
     split = split_named(word)
     if split is None:
-        raise ImportFailed(f"{source}: {word!r} is no split; use {', '.join(SPLITS)} or nothing.")
+        raise ImportFailed(
+            f"{source}: {shown(word)} is no split; use {', '.join(SPLITS)} or nothing."
+        )
     return split

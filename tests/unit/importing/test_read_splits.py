@@ -148,3 +148,26 @@ def test_what_is_no_one_split_is_refused(tmp_path: Path, word: str, lists: bool)
     options = ImportOptions(split=word, split_from=tmp_path if lists else None)
     with pytest.raises(ImportFailed, match=r"[Ss]plit"):
         read_dataset("coco", tmp_path, tmp_path, options)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("s.csv", 'a.jpg,"' + "x" * 200_000 + '"', "not CSV"),
+        ("s.csv", f"a.jpg,{'x' * 500}", "no split"),
+        ("s.json", "[" * 100_000, "must be"),
+        ("s.json", f'{{"a.jpg": {"9" * 400}}}', "no split"),
+    ],
+)
+def test_hostile_lists_are_refused_by_name(
+    tmp_path: Path, file: str, text: str, words: str
+) -> None:
+    with pytest.raises(ImportFailed, match=words) as caught:
+        _splits(tmp_path, write_text(tmp_path / file, text))
+    assert len(str(caught.value)) < 400
+
+
+def test_a_pipe_is_no_list(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImportFailed, match="neither a folder nor a file"):
+        _splits(tmp_path, tmp_path / "pipe")
