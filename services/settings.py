@@ -18,6 +18,7 @@ _LEAST = {
     "export_deadline": 1.0,
     "retention": 0.0,
     "retry_window": 0.0,
+    "stall": 1.0,
     "download_url_ttl": 1.0,
 }
 #: S3 signs no link for longer.
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
     )
     lease: Seconds = Field(
         timedelta(seconds=30), description="A worker silent for longer is presumed dead"
+    )
+    stall: Seconds = Field(
+        timedelta(minutes=15),
+        description="A step without progress for longer is presumed dead, whatever its worker says",
     )
     reconcile_interval: Seconds = Field(
         timedelta(seconds=5), description="How often the reconciler looks"

@@ -22,9 +22,10 @@ from services.doorbell import ACTOR, QUEUE
 from services.errors import Unavailable
 from services.exports import bells, claims
 from services.exports.claims import Claim
-from services.exports.model import Lane
+from services.exports.model import Lane, Step
+from workers.alone import run_alone
 from workers.context import WorkerContext
-from workers.running import run_step
+from workers.running import MAX_LOST, run_step
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,10 @@ def take_step(context: WorkerContext, slots: Slots) -> Claim | None:
         logs.request_id.set(claim.request_id)
         # Others begin while this one works.
         pass_on(context)
-        run_step(context, claim)
+        if claim.alone and claim.lost < MAX_LOST and claim.step is not Step.remove:
+            run_alone(context, claim)
+        else:
+            run_step(context, claim)
         return claim
 
 

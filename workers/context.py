@@ -1,13 +1,21 @@
 """What every step of a worker needs, made once per process."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from services.database.engine import Database
-from services.doorbell import Doorbell
 from services.settings import Settings
 from services.storage import ObjectStore
 from workers.fitness import Fitness
 from workers.leases import LeaseKeeper
+
+
+class Bell(Protocol):
+    """What says that there is more to do."""
+
+    def ring(self, lane: str) -> None:
+        """Says so in a lane; returns at once and never fails."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,6 @@ class WorkerContext:
     settings: Settings
     database: Database
     store: ObjectStore
-    doorbell: Doorbell
+    doorbell: Bell
     leases: LeaseKeeper
     fitness: Fitness

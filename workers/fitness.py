@@ -6,41 +6,20 @@ no step then, says why in its log, and looks again every so often.
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable
 
-from services.database.engine import Database
-from services.database.migrate import require_newest
 from services.errors import Unavailable
 from services.settings import SettingsError
-from services.storage import ObjectStore, StorageError, StorageUnavailable
+from services.storage import StorageError, StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between looks whether a worker has become fit.
 _INTERVAL = 10.0
-#: Where a worker tries the store out. No export has such an organization.
-PROBES = "probes/"
-
-
-def examine(database: Database, store: ObjectStore) -> None:
-    """Does once what every step needs.
-
-    Raises:
-        SettingsError: the database has the schema of another version.
-        StorageRefused: the store takes no calls of this process.
-        Unavailable, StorageUnavailable: they are away, which is no fault of this worker.
-    """
-    require_newest(database)
-    store.ready()
-    key = f"{PROBES}{uuid.uuid4()}"
-    store.put(store.exports_bucket, key, b"probe")
-    store.get(store.exports_bucket, key)
-    store.delete(store.exports_bucket, key)
 
 
 class Fitness:
-    """What a worker knows of itself. Fit until a step or `examine` tells otherwise."""
+    """What a worker knows of itself. Fit until a step or its examination tells otherwise."""
 
     def __init__(self, examination: Callable[[], None], interval: float = _INTERVAL) -> None:
         self._examination = examination

@@ -1,18 +1,23 @@
-"""Holding a claim while working: its lease is renewed in the background."""
+"""Holding a claim while working: its lease is renewed in the background, as long as the step
+makes progress and somebody waits for it."""
 
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 from services.database.engine import Database
 from services.errors import Unavailable
 from services.exports import claims
-from services.exports.claims import ExportClaim, SegmentClaim
+from services.exports.claims import Claim
 
 logger = logging.getLogger(__name__)
+
+
+#: Seconds between looks whether somebody still waits for what is being done.
+_LOOK = 2.0
 
 
 class ClaimLost(Exception):
@@ -22,10 +27,10 @@ class ClaimLost(Exception):
 class Held:
     """A claim that is being renewed."""
 
-    def __init__(self, claim: ExportClaim | SegmentClaim, lease: timedelta) -> None:
+    def __init__(self, claim: Claim, lease: timedelta) -> None:
         self.claim = claim
         self.lost = False
-        self.renewed_at = time.monotonic()
+        self.renewed_at = self.moved_at = time.monotonic()
         self._lease = lease.total_seconds()
 
     @property
@@ -34,22 +39,35 @@ class Held:
         return time.monotonic() - self.renewed_at >= self._lease
 
     def check(self) -> None:
-        """To be called often while working.
+        """To be called often while working; to the keeper it is progress.
 
         Raises:
             ClaimLost: the work is for nothing.
         """
+        self.moved_at = time.monotonic()
         # The second is for a process that stood still and goes on before its lease keeper.
         if self.lost or self.is_overdue:
             raise ClaimLost(self.claim.export_id)
 
 
 class LeaseKeeper:
-    """One thread that renews every lease of this process, three times before it runs out."""
+    """One thread that renews every lease of this process, three times before it runs out.
 
-    def __init__(self, database: Database, lease: timedelta) -> None:
+    A step that makes no progress for longer than `stall` loses its lease, so that others can
+    try it, and `on_stall` is called.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lease: timedelta,
+        stall: timedelta,
+        on_stall: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._lease = lease
+        self._stall = stall.total_seconds()
+        self._on_stall = on_stall
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -57,7 +75,7 @@ class LeaseKeeper:
         self._thread.start()
 
     @contextmanager
-    def hold(self, claim: ExportClaim | SegmentClaim) -> Iterator[Held]:
+    def hold(self, claim: Claim) -> Iterator[Held]:
         """Renews the lease of `claim` until the block ends."""
         held = Held(claim, self._lease)
         with self._lock:
@@ -74,14 +92,37 @@ class LeaseKeeper:
         self._thread.join(5)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._lease.total_seconds() / 3):
+        pause = self._lease.total_seconds() / 3
+        while not self._stopped.wait(min(pause, _LOOK)):
             with self._lock:
-                held_now = list(self._held)
+                held_now = [held for held in self._held if not held.lost]
+            self._find_unwanted(held_now)
             for held in held_now:
-                self._renew(held)
+                if time.monotonic() - held.renewed_at >= pause and not held.lost:
+                    self._renew(held)
+
+    def _find_unwanted(self, held_now: list[Held]) -> None:
+        """Exports that are cancelled or deleted keep nobody at work for long."""
+        if not held_now:
+            return
+        try:
+            wanted = claims.wanted(self._database, [held.claim for held in held_now])
+        except Exception as error:
+            logger.warning("nobody said who is waited for", extra={"error": str(error)})
+            return
+        for held in held_now:
+            held.lost = held.claim not in wanted
 
     def _renew(self, held: Held) -> None:
         began_at = time.monotonic()
+        if began_at - held.moved_at > self._stall:
+            held.lost = True
+            logger.error(
+                "a step stands still; its lease is not renewed",
+                extra={"export_id": held.claim.export_id, "segment": held.claim.number},
+            )
+            self._on_stall()
+            return
         try:
             if claims.renew(self._database, held.claim, self._lease):
                 held.renewed_at = began_at

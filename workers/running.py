@@ -51,6 +51,21 @@ def run_step(context: WorkerContext, claim: Claim) -> None:
         _remove(context, claim)
 
 
+def insist(record: Callable[[], T]) -> T | None:
+    """Asks the record or takes something down in it, for a while even if the database is away.
+
+    None: it stayed away; the lease runs out and another worker takes over.
+    """
+    until = time.monotonic() + _INSIST
+    while True:
+        try:
+            return record()
+        except Unavailable:
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.5)
+
+
 def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
     """Freezes an export; builds it at once where it is small."""
     planned = plan.plan(context, held, claim)
@@ -77,7 +92,7 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
 def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
     result = segment.build_segment(context, held, claim)
     # A segment that is built is not built again because the database is away for a moment.
-    counted = _insist(partial(progress.segment_done, context.database, claim, result))
+    counted = insist(partial(progress.segment_done, context.database, claim, result))
     if counted is progress.Counted.lost:
         raise ClaimLost(claim.export_id)
 
@@ -105,13 +120,13 @@ def _remove(context: WorkerContext, claim: ExportClaim) -> None:
     with context.leases.hold(claim) as held:
         try:
             if removal.is_busy(context.database, claim):
-                _insist(partial(claims.wait, context.database, claim, _REMOVAL_PAUSE))
+                insist(partial(claims.wait, context.database, claim, _REMOVAL_PAUSE))
             else:
                 removal.remove_objects(context.database, context.store, claim, held.check)
         except ClaimLost:
             logger.info("claim lost", extra=_about(claim))
         except Interrupt:
-            _insist(partial(claims.release, context.database, claim))
+            insist(partial(claims.release, context.database, claim))
             raise
         except Exception as error:
             # Nothing but time is lost, so it is tried until it succeeds.
@@ -132,12 +147,12 @@ def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held], None])
         except ClaimLost:
             logger.info("claim lost", extra=_about(claim))
             _discard(context, claim)
-            _insist(partial(claims.abandon, context.database, claim))
+            insist(partial(claims.abandon, context.database, claim))
         except UploadNotFound:
             _restart(context, claim)
         except Interrupt:
             # The worker shuts down, or the time limit is over.
-            _insist(partial(claims.release, context.database, claim))
+            insist(partial(claims.release, context.database, claim))
             raise
         except Exception as error:
             _take_down(context, claim, error)
@@ -153,7 +168,7 @@ def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
                 forget = partial(
                     forget_content, context.database, claim.organization_id, error.sha256
                 )
-                _insist(forget)
+                insist(forget)
             _fail(context, claim, Failure(error.code, str(error)))
         case Blame.passing:
             _postpone(context, claim, error)
@@ -161,7 +176,7 @@ def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
             _give_back(context, claim, error)
         case Blame.poison:
             logger.warning("a step found no memory", extra=_about(claim))
-            _insist(partial(claims.count_death, context.database, claim))
+            insist(partial(claims.count_death, context.database, claim))
         case Blame.ours:
             logger.error("a step failed", exc_info=error, extra=_about(claim))
             if claim.errors + 1 >= _MAX_ERRORS:
@@ -169,7 +184,7 @@ def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
             elif isinstance(error, ArchiveDamaged) and _export_of(claim).upload_id is not None:
                 _restart(context, claim, errors=1)
             else:
-                _insist(partial(claims.count_error, context.database, claim))
+                insist(partial(claims.count_error, context.database, claim))
 
 
 def _killed(claim: Claim) -> Failure:
@@ -192,7 +207,7 @@ def _internal(claim: Claim) -> Failure:
 def _give_back(context: WorkerContext, claim: Claim, error: Exception) -> None:
     """Nobody but this worker is to blame: others take the step."""
     context.fitness.lose(error)
-    _insist(partial(claims.release, context.database, claim))
+    insist(partial(claims.release, context.database, claim))
 
 
 def _discard(context: WorkerContext, claim: Claim) -> None:
@@ -208,7 +223,7 @@ def _discard(context: WorkerContext, claim: Claim) -> None:
 
 
 def _postpone(context: WorkerContext, claim: Claim, error: Exception) -> None:
-    pause = _insist(partial(claims.postpone, context.database, claim))
+    pause = insist(partial(claims.postpone, context.database, claim))
     logger.warning(
         "a step is tried again",
         extra={**_about(claim), "error": str(error), "pause_seconds": pause},
@@ -217,9 +232,9 @@ def _postpone(context: WorkerContext, claim: Claim, error: Exception) -> None:
 
 def _fail(context: WorkerContext, claim: Claim, failure: Failure) -> None:
     keeping = Keeping.of(context.settings)
-    failed = _insist(partial(endings.fail_claimed, context.database, claim, failure, keeping))
+    failed = insist(partial(endings.fail_claimed, context.database, claim, failure, keeping))
     if isinstance(claim, SegmentClaim):
-        _insist(partial(claims.abandon, context.database, claim))
+        insist(partial(claims.abandon, context.database, claim))
     if failed:
         logger.warning(
             "export failed",
@@ -244,27 +259,12 @@ def _restart(context: WorkerContext, claim: Claim, *, errors: int = 0) -> None:
         )
         if not restarted:
             context.store.abort_upload(key, upload_id)
-            _insist(partial(claims.abandon, context.database, claim))
+            insist(partial(claims.abandon, context.database, claim))
             return
     except Exception as error:
         _take_down(context, claim, error)
         return
     logger.warning("the archive begins again", extra=_about(claim))
-
-
-def _insist(record: Callable[[], T]) -> T | None:
-    """Asks the record or takes something down in it, for a while even if the database is away.
-
-    None: it stayed away; the lease runs out and another worker takes over.
-    """
-    until = time.monotonic() + _INSIST
-    while True:
-        try:
-            return record()
-        except Unavailable:
-            if time.monotonic() > until:
-                return None
-            time.sleep(0.5)
 
 
 def _export_of(claim: Claim) -> ExportClaim:

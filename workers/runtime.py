@@ -13,7 +13,8 @@ from services.settings import Settings
 from services.storage import ObjectStore
 from workers.actors import Looks, Slots, register
 from workers.context import WorkerContext
-from workers.fitness import Fitness, examine
+from workers.examination import examine
+from workers.fitness import Fitness
 from workers.leases import LeaseKeeper
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class WorkerRuntime:
         broker: dramatiq.Broker,
         doorbell: Doorbell,
     ) -> None:
-        self._leases = LeaseKeeper(database, settings.lease)
+        self._leases = LeaseKeeper(database, settings.lease, settings.stall)
         self._fitness = Fitness(partial(examine, database, store))
         context = WorkerContext(settings, database, store, doorbell, self._leases, self._fitness)
         slots = Slots(settings.worker_threads)

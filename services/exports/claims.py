@@ -268,6 +268,20 @@ def renew(database: Database, claim: Claim, lease: timedelta) -> bool:
         return renewed.rowcount == 1
 
 
+def wanted(database: Database, held: Sequence[Claim]) -> list[Claim]:
+    """Those of the claims that still hold, and for whose results somebody waits.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    with database.read() as connection:
+        return [
+            claim
+            for claim in held
+            if connection.scalar(select(exports.c.id).where(is_held_and_wanted(claim)))
+        ]
+
+
 def release(database: Database, claim: Claim) -> None:
     """Gives a claim back unfinished and blameless (the worker shuts down)."""
     _give_back(database, claim, due_at=now())

@@ -1,10 +1,17 @@
 """Workers that are killed, stand still, or are told to end in the middle of an export."""
 
+import json
+import os
+import signal
 import time
+from contextlib import suppress
 
 import pytest
 
 from tests.faults.pipeline import PART_SIZE, RecordedPipeline, wait_until
+from tests.network import Network
+from tests.parts import ObjectStore
+from tests.stack import CartoucheProcess
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -85,31 +92,113 @@ def test_a_worker_that_is_told_to_end_gives_its_segment_back(
     assert max(change.lost for change in history) == 0
 
 
-def test_a_segment_that_kills_its_workers_ends_the_export(on_rabbitmq: RecordedPipeline) -> None:
-    export_id = ""
+def test_only_the_step_that_kills_is_blamed(on_rabbitmq: RecordedPipeline) -> None:
+    names = ("innocent", "poison", "innocent too")
+    settings = {
+        "CARTOUCHE_PART_SIZE": str(20 * PART_SIZE),
+        "CARTOUCHE_LEASE": "1",
+        "CARTOUCHE_WORKER_THREADS": "8",
+    }
+    with on_rabbitmq.only_worker("crowded", **settings) as worker:
+        ids = {name: on_rabbitmq.create(name) for name in names}
 
-    def claims() -> int:
-        return sum(on_rabbitmq.builds(export_id).values())
+        def held() -> set[str]:
+            return {name for name, found in ids.items() if on_rabbitmq.segments_held(found)}
 
-    def is_over() -> bool:
-        return on_rabbitmq.rows("SELECT stage FROM exports WHERE id = %s", export_id) == [("done",)]
+        wait_until(lambda: held() == set(names), "all of them are being built", pause=0.002)
+        worker.kill()
+        worker.start()
+        worker.wait_ready()
+        killed: set[int] = set()
 
+        def is_over() -> bool:
+            for pid in processes_of(worker, ids["poison"], 1) - killed:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            return on_rabbitmq.rows("SELECT stage FROM exports WHERE id = %s", ids["poison"]) == [
+                ("done",)
+            ]
+
+        wait_until(is_over, "the poison is over", pause=0.005)
+        poisoned = on_rabbitmq.ended(ids["poison"])
+        assert poisoned.error_code == "worker_lost"
+        assert "3 processes died" in poisoned.error_message
+        assert "memory" in poisoned.error_message
+        assert len(killed) == 3
+        for name in names:
+            if name != "poison":
+                on_rabbitmq.completed(ids[name])
+                assert processes_of(worker, ids[name])
+                assert max(change.lost for change in on_rabbitmq.history(ids[name])) == 0
+
+
+def processes_of(worker: CartoucheProcess, export_id: str, segment: int = 0) -> set[int]:
+    """The processes that a worker says it has made for single steps of an export."""
+    lines = [line for line in worker.err.read_bytes().splitlines() if b"runs alone" in line]
+    said = [json.loads(line) for line in lines]
+    return {
+        line["pid"]
+        for line in said
+        if line["export_id"] == export_id and line["segment"] == (segment or line["segment"])
+    }
+
+
+def test_a_step_that_stands_still_is_taken_over(
+    on_rabbitmq: RecordedPipeline, object_store: ObjectStore
+) -> None:
+    """Its worker lives, and renews the leases of its other steps."""
+    port = object_store.port
+    with on_rabbitmq.no_worker(), Network(port) as network:
+        stuck = on_rabbitmq.spawn(
+            "stuck",
+            "worker",
+            CARTOUCHE_S3_ENDPOINT=network.through(object_store.endpoint),
+            CARTOUCHE_PART_SIZE=str(20 * PART_SIZE),
+            CARTOUCHE_LEASE="1",
+            CARTOUCHE_STALL="2",
+        )
+        try:
+            export_id = on_rabbitmq.create("stuck")
+            wait_until(
+                lambda: bool(on_rabbitmq.segments_held(export_id)), "it is built", pause=0.002
+            )
+            with network.dark():
+                wait_until(
+                    lambda: b"stands still" in stuck.err.read_bytes(), "the worker gives it up"
+                )
+                other = on_rabbitmq.spawn("other", "worker")
+                on_rabbitmq.completed(export_id)
+                other.stop()
+        finally:
+            stuck.kill()
+
+
+def test_a_worker_that_the_store_refuses_blames_no_export(on_rabbitmq: RecordedPipeline) -> None:
+    with on_rabbitmq.only_worker("unfit", CARTOUCHE_S3_SECRET_KEY="wrong") as worker:
+        export_id = on_rabbitmq.create("unfit")
+        wait_until(lambda: b"takes no steps" in worker.err.read_bytes(), "the worker says so")
+        time.sleep(3)
+        assert on_rabbitmq.builds(export_id) == {}
+        fit = on_rabbitmq.spawn("fit", "worker")
+        on_rabbitmq.completed(export_id)
+        fit.stop()
+
+
+def test_a_running_export_is_cancelled_within_seconds(on_rabbitmq: RecordedPipeline) -> None:
     with on_rabbitmq.only_worker(
-        "poisoned", CARTOUCHE_PART_SIZE=str(20 * PART_SIZE), CARTOUCHE_LEASE="1"
-    ) as worker:
-        export_id = on_rabbitmq.create("poison")
-        deaths = claimed = 0
-        while True:
-            wait_until(lambda: claims() > claimed or is_over(), "it is claimed", pause=0.002)  # noqa: B023
-            if is_over():
-                break
-            worker.kill()
-            deaths += 1
-            claimed = claims()
-            worker.start()
-            worker.wait_ready()
-        message = on_rabbitmq.failed(export_id)
-    assert 3 <= deaths < 8
-    assert "3 workers died" in message
-    assert "memory" in message
-    wait_until(lambda: on_rabbitmq.left_in_store(export_id) == [], "nothing is left in the store")
+        "cancelled", CARTOUCHE_PART_SIZE=str(20 * PART_SIZE), CARTOUCHE_LEASE="30"
+    ):
+        export_id = on_rabbitmq.create("cancelled")
+        wait_until(
+            lambda: bool(on_rabbitmq.segments_held(export_id)), "it is being built", pause=0.002
+        )
+        asked_at = time.monotonic()
+        answer = on_rabbitmq.stack.http("member").post(
+            f"/api/v1/developer/exports/{export_id}/cancel"
+        )
+        assert answer.json()["error_code"] == "cancelled", answer.text
+        wait_until(lambda: on_rabbitmq.left_in_store(export_id) == [], "nothing is left")
+        assert on_rabbitmq.segments_held(export_id) == []
+        # Long before its lease, which would be renewed only after ten seconds.
+        assert time.monotonic() - asked_at < 10

@@ -134,6 +134,40 @@ def test_a_worker_that_died_gives_its_steps_back_and_is_counted(database: Databa
     assert tenant.running == 1
 
 
+def test_only_deaths_of_steps_that_run_alone_are_counted(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    tenant.create()
+    for deaths in (0, 0, 1, 2):
+        claim = claims.claim_next(database, BOTH, timedelta(seconds=-1), CAP)
+        assert claim is not None
+        assert (claim.alone, claim.lost) == (claim.attempt > 1, deaths)
+        assert claims.free_expired(database) == 1
+    claim = take(database)
+    assert claim is not None
+    # Its process died, and its worker tells.
+    claims.count_death(database, claim)
+    with database.write() as connection:
+        found = connection.execute(select(steps.c.lost, steps.c.held)).one()
+        assert tuple(found) == (4, False)
+    assert take(database) is None
+    assert tenant.running == 0
+
+
+def test_a_keeper_hears_who_is_waited_for(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    ids, held = [], []
+    for _ in range(3):
+        ids.append(tenant.planned(2))
+        held += [claim for _ in range(2) if (claim := take(database))]
+    assert claims.wanted(database, held) == held
+    queries.delete_export(database, tenant.id, ExportAddress(id=ids[0]))
+    assert endings.fail(database, tenant.id, ids[1], FAILURE, KEEPING)
+    left = [claim for claim in held if claim.export_id == ids[2]]
+    assert claims.wanted(database, held) == left
+    claims.release(database, left[0])
+    assert claims.wanted(database, held) == left[1:]
+
+
 @pytest.mark.parametrize("ending", ["delete", "fail"])
 def test_nobody_claims_what_has_ended_and_removal_waits(database: Database, ending: str) -> None:
     tenant = Tenant.make(database, "tenant")

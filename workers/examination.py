@@ -1,0 +1,26 @@
+"""What every step of a worker needs, tried out once."""
+
+import uuid
+
+from services.database.engine import Database
+from services.database.migrate import require_newest
+from services.storage import ObjectStore
+
+#: Where a worker tries the store out. No export has such an organization.
+PROBES = "probes/"
+
+
+def examine(database: Database, store: ObjectStore) -> None:
+    """Does once what every step needs.
+
+    Raises:
+        SettingsError: the database has the schema of another version.
+        StorageRefused: the store takes no calls of this process.
+        Unavailable, StorageUnavailable: they are away, which is no fault of this worker.
+    """
+    require_newest(database)
+    store.ready()
+    key = f"{PROBES}{uuid.uuid4()}"
+    store.put(store.exports_bucket, key, b"probe")
+    store.get(store.exports_bucket, key)
+    store.delete(store.exports_bucket, key)
