@@ -16,7 +16,6 @@ import orjson
 from services.formats.coco.values import identifier, kind
 from services.formats.common.finder import Annotations, SourceFile
 from services.formats.common.source import ImportFailed, ImportIssue
-from services.formats.common.source_files import content_of
 from services.formats.common.split_names import SPLIT_WORDS, split_named
 
 #: Documents that are read at once; more are the files of a format with one for each image.
@@ -59,6 +58,10 @@ class _Refused(Exception):
     """A file that is no COCO document; the message says why, after its name."""
 
 
+class _Unreadable(_Refused):
+    """A file that may be one, and cannot be read."""
+
+
 def read_documents(annotations: Annotations) -> tuple[list[CocoDocument], list[ImportIssue]]:
     """The documents, and the files that are none although they look like it.
 
@@ -67,16 +70,22 @@ def read_documents(annotations: Annotations) -> tuple[list[CocoDocument], list[I
     """
     files = _files(annotations)
     documents: list[CocoDocument] = []
-    refused: list[tuple[SourceFile, str]] = []
+    refused: list[tuple[SourceFile, _Refused]] = []
     for file in files:
         try:
             documents.append(_document(file))
         except _Refused as error:
-            refused.append((file, str(error)))
+            refused.append((file, error))
     if not documents:
         file, why = refused[0]
         raise ImportFailed(f"{file} {why}.")
-    issues = [ImportIssue(file.where, "DOCUMENT_LEFT_OUT", why) for file, why in refused]
+    issues = [
+        # Nobody knows how many annotations are in it: at least one is left out.
+        ImportIssue(file.where, "DOCUMENT_UNREADABLE", str(why), annotations=1)
+        if isinstance(why, _Unreadable)
+        else ImportIssue(file.where, "DOCUMENT_LEFT_OUT", str(why))
+        for file, why in refused
+    ]
     if len(documents) > 1:
         issues += _leave_out_other_tasks(documents)
         _join_poses(documents)
@@ -103,7 +112,10 @@ def _files(annotations: Annotations) -> list[SourceFile]:
 
 
 def _document(file: SourceFile) -> CocoDocument:
-    value = _loaded(content_of(file))
+    try:
+        value = _loaded(file.read())
+    except OSError as error:
+        raise _Unreadable(f"cannot be read: {error.strerror}") from None
     if not isinstance(value, dict):
         raise _Refused(
             f"is no COCO document: it is {kind(value)}, and needs to be an object with "
@@ -125,7 +137,7 @@ def _document(file: SourceFile) -> CocoDocument:
 
 def _loaded(content: bytes) -> Any:
     if not content.strip():
-        raise _Refused("is empty")
+        raise _Unreadable("is empty")
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -136,11 +148,11 @@ def _loaded(content: bytes) -> Any:
         text = content.decode(json.detect_encoding(content))
         return json.loads(text, parse_int=_whole)
     except json.JSONDecodeError as error:
-        raise _Refused(f"is not JSON: {error.msg} in line {error.lineno}") from None
+        raise _Unreadable(f"is not JSON: {error.msg} in line {error.lineno}") from None
     except UnicodeDecodeError:
-        raise _Refused("is not JSON in UTF-8; save it as UTF-8") from None
+        raise _Unreadable("is not JSON in UTF-8; save it as UTF-8") from None
     except RecursionError:
-        raise _Refused("is not read: its lists and objects are nested too deep") from None
+        raise _Unreadable("is not read: its lists and objects are nested too deep") from None
 
 
 def _whole(text: str) -> float:

@@ -66,7 +66,9 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             path = images.find_stem(splitext(where)[0])
             passed_over.update(filter(None, (path,)))
             message = f"{error}; its image is passed over" if path else f"{error}; left out"
-            issues.append(ImportIssue(where, "XML_UNREADABLE", message, images=path is not None))
+            issues.append(
+                ImportIssue(where, "XML_UNREADABLE", message, images=_is_left_out(path, error))
+            )
             continue
         path = _image_of(where, root, images)
         if path is None:
@@ -154,13 +156,22 @@ def _is_mask(path: str) -> bool:
     return not _MASKS.isdisjoint(path.split("/")[:-1])
 
 
+class _NoAnnotation(XmlUnreadable):
+    """A document about something else."""
+
+
+def _is_left_out(path: str | None, error: XmlUnreadable) -> int:
+    """The images that are left out with a file: its own, known or not."""
+    return int(path is not None or not isinstance(error, _NoAnnotation))
+
+
 def _parse(file: SourceFile) -> ElementTree.Element:
     try:
         root = read_xml(file.read())
     except OSError as error:
         raise XmlUnreadable(f"cannot be read: {error.strerror}") from None
     if root.tag != "annotation":
-        raise XmlUnreadable(f"is no VOC annotation: its root is <{root.tag[:60]}>")
+        raise _NoAnnotation(f"is no VOC annotation: its root is <{root.tag[:60]}>")
     return root
 
 

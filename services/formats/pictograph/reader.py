@@ -69,7 +69,9 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             image = _image_of(where, {}, images)
             passed_over.update(filter(None, (image,)))
             message = f"{error}; its image is passed over" if image else f"{error}; left out"
-            issues.append(ImportIssue(where, "JSON_UNREADABLE", message, images=image is not None))
+            issues.append(
+                ImportIssue(where, "JSON_UNREADABLE", message, images=_is_left_out(image, error))
+            )
             continue
         image = _image_of(where, block, images)
         if image is None:
@@ -124,6 +126,15 @@ class _Unreadable(Exception):
     """A file that is not read; the message says why, after its name."""
 
 
+class _NoAnnotations(_Unreadable):
+    """A document about something else."""
+
+
+def _is_left_out(image: str | None, error: _Unreadable) -> int:
+    """The images that are left out with a file: its own, known or not."""
+    return int(image is not None or not isinstance(error, _NoAnnotations))
+
+
 def _check_types(classes: list[DatasetClass]) -> None:
     """Raises:
     TypeError: what must be text is none, or no number.
@@ -155,7 +166,7 @@ def _load(file: SourceFile) -> tuple[dict[str, Any], list[Any]]:
     if isinstance(value, list):
         return {}, value
     if not isinstance(value, dict) or not isinstance(value.get("annotations"), list):
-        raise _Unreadable(
+        raise _NoAnnotations(
             "is no Pictograph file: it needs an array of annotations, alone or as `annotations`"
         )
     block = value.get("image")

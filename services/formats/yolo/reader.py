@@ -149,7 +149,7 @@ def _unused(label: SourceFile, images: ImageFinder) -> ImportIssue:
     try:
         lines = [words for words in _lines(label) if words]
     except ImportFailed as error:
-        return ImportIssue(label.where, "LABELS_UNREADABLE", str(error))
+        return ImportIssue(label.where, "LABELS_UNREADABLE", str(error), images=1)
     if lines and not any(words[0].isdecimal() and len(words) > 4 for words in lines):
         return ImportIssue(label.where, "NO_LABELS", "no line of it is a label; left out")
     return images.missing(label.where, (splitext(label.where)[0],), len(lines), "lines")

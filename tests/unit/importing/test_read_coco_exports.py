@@ -121,7 +121,7 @@ def test_what_is_no_document_is_left_out_and_named(tmp_path: Path) -> None:
     (item,) = read_all(source)
     assert len(item.annotations) == 1
     assert item.split == "train"
-    assert reasons(source, [item]) == {"DOCUMENT_LEFT_OUT": 3}
+    assert reasons(source, [item]) == {"DOCUMENT_LEFT_OUT": 2, "DOCUMENT_UNREADABLE": 1}
 
 
 def test_poses_beside_the_instances_that_they_repeat(tmp_path: Path) -> None:

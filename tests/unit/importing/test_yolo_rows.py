@@ -220,7 +220,7 @@ def test_one_label_file_that_is_no_text_ends_nothing(tmp_path: Path) -> None:
     assert (item.path, len(item.annotations)) == ("0.jpg", 1)
     assert reasons(source, [item]) == {"LABELS_UNREADABLE": 2, "NO_LABELS": 1}
     # The image of the file is passed over: without it, it would come in as one without objects.
-    assert sum(issue.images for issue in source.issues) == 1
+    assert sum(issue.images for issue in source.issues) == 2
 
 
 def test_utf_16_is_read_where_it_says_so(tmp_path: Path) -> None:
