@@ -4,7 +4,7 @@ Format: PASCAL VOC 2012 development kit, 2.5; `robndbox` as roLabelImg writes it
 are taken as they stand, without the shift by one that some readers apply: xmin is the left
 edge, xmax the right one. A rotated box (centre, sides, radians clockwise) becomes an
 oriented box. `difficult`, `truncated` and `occluded` become attributes where they are set,
-`pose` where it is given.
+`pose` where it is given, and any other text of an object.
 """
 
 import math
@@ -37,9 +37,9 @@ from services.formats.common.source import (
 )
 from services.formats.common.source_files import annotation_files, text_of, without_annotations
 from services.formats.common.xml_document import XmlUnreadable, read_xml
+from services.formats.pascal_voc.fields import LeftOutFields, attributes_of
 
 _MASKS = frozenset(("SegmentationClass", "SegmentationObject"))
-_FLAGS = ("difficult", "truncated", "occluded")
 
 
 def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
@@ -56,6 +56,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     issues = list(images.issues)
     found: dict[str, SourceFile] = {}
     passed_over: set[str] = set()
+    fields = LeftOutFields()
     first_problem = ""
     for file in files:
         where = file.where
@@ -82,6 +83,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             issues.append(ImportIssue(where, "IMAGE_LISTED_TWICE", message, annotations=count))
             continue
         found[path] = file
+        fields.add(root)
         for thing in root.iterfind("object"):
             name = _text(thing, "name")
             if is_class_name(name):
@@ -104,7 +106,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             _image(path, found[path]) if path in found else without_annotations(path, "XML"),
             split=splits.get(path),
         ),
-        issues=issues,
+        issues=[*issues, *fields.issues()],
     )
 
 
@@ -225,30 +227,14 @@ def _annotation(path: str, index: int, thing: ElementTree.Element) -> dict[str, 
         cx, cy, w, h, angle = _numbers(rotated, ("cx", "cy", "w", "h", "angle"))
         _check_area((cx, cy, w, h), f"w is {w:g}, h {h:g}")
         return oriented_bbox(
-            identifier, name, (cx, cy), (w, h), math.degrees(angle), _attributes(thing)
+            identifier, name, (cx, cy), (w, h), math.degrees(angle), attributes_of(thing)
         )
     if plain is None:
         raise Skipped("BOX_MISSING", "the object has neither bndbox nor robndbox")
     xmin, ymin, xmax, ymax = _numbers(plain, ("xmin", "ymin", "xmax", "ymax"))
     box = xmin, ymin, xmax - xmin, ymax - ymin
     _check_area(box, f"xmin is {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g}")
-    return bbox(identifier, name, box, _attributes(thing))
-
-
-def _attributes(thing: ElementTree.Element) -> dict[str, str]:
-    attributes = {
-        _text(row, "name"): _text(row, "value")
-        for row in thing.iterfind("attributes/attribute")
-        if _text(row, "name")
-    }
-    pose = _text(thing, "pose")
-    if pose.lower() not in ("", "unspecified"):
-        attributes["pose"] = pose
-    for flag in _FLAGS:
-        value = _text(thing, flag)
-        if value.lower() not in ("", "0", "false"):
-            attributes[flag] = "true" if value == "1" else value
-    return attributes
+    return bbox(identifier, name, box, attributes_of(thing))
 
 
 def _check_area(box: tuple[float, float, float, float], message: str) -> None:

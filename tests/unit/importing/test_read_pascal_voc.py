@@ -174,3 +174,24 @@ def test_hituav_rotated_boxes() -> None:
             x, y, w, h = box(annotation)
             assert (x + w / 2, y + h / 2) == pytest.approx((numbers["cx"], numbers["cy"]))
             assert w + h >= numbers["w"] + numbers["h"] - 1e-9
+
+
+def test_other_text_becomes_attributes_and_the_rest_is_named_once(tmp_path: Path) -> None:
+    more = (
+        "<track_id>7</track_id><note> wet </note><empty/><pose>Left</pose><type>bndbox</type>"
+        "<actions><jumping>1</jumping></actions>"
+        "<attributes><attribute><name>note</name><value>dry</value></attribute></attributes>"
+    )
+    for name in ("a", "b"):
+        write_image(tmp_path / "images" / f"{name}.jpg")
+        body = _object("dog", _bndbox(1, 2, 10, 20), more)
+        text = f"<annotation><weather>rain</weather><owner/><mood/>{body}</annotation>"
+        write_text(tmp_path / "Annotations" / f"{name}.xml", text)
+    source = read_dataset("pascal_voc", tmp_path / "images", tmp_path / "Annotations")
+    items = read_all(source)
+    for item in items:
+        assert item.annotations[0]["attributes"] == {"track_id": "7", "note": "dry", "pose": "Left"}
+    assert [(issue.reason, issue.item, issue.message[:7]) for issue in source.issues] == [
+        ("FIELD_LEFT_OUT", "<actions> of objects", "2 times"),
+        ("FIELD_LEFT_OUT", "<weather> of files", "2 times"),
+    ]
