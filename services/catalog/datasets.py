@@ -256,6 +256,8 @@ def append_classes(
 
 def _completed(item: DatasetClass, given: Mapping[str, DatasetClass]) -> DatasetClass:
     own = given.get(item.name)
+    if own is None and item.skeleton is None:
+        return item
     sources = [own] if own else []
     if item.skeleton:
         sources += [given[node.name] for node in item.skeleton.nodes if node.name in given]
