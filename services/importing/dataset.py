@@ -1,5 +1,6 @@
 """Datasets on disk, by source format."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, TypeAlias
 
 from services.catalog.limits import excess
 from services.catalog.model import IMAGE_STATUSES, SPLITS
+from services.catalog.names import IMAGE_EXTENSIONS
 from services.catalog.pictures.measure import BreaksOff, Picture, Unreadable, is_named_like
 from services.formats.common.declared_size import FileSize, fitted
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
@@ -16,7 +18,10 @@ from services.formats.registry import FORMATS, IMPORTED_FORMATS
 from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
 from services.importing.splits import read_splits
-from services.importing.walk import Surroundings
+from services.importing.walk import Surroundings, files_below
+
+#: Suffixes of files with the annotations of one image.
+_ANNOTATIONS = frozenset((".xml", ".txt", ".json"))
 
 
 class WrongUsage(ImportFailed):
@@ -80,7 +85,7 @@ def read_dataset(
     if not images.is_dir():
         raise WrongUsage(f"{images} is no folder; give the folder of the images.")
     splits = read_splits(options.split_from) if options.split_from else None
-    around = Surroundings()
+    around = Surroundings(_hidden_pairs(images, annotations))
     folder = ImageFolder(images, around)
     source = FORMATS[format_name].reader(folder, annotations_at(annotations, around))
     if not source.paths:
@@ -103,6 +108,19 @@ def read_dataset(
         lambda path: intake.item(source.load(path[start:])),
         [*around.issues, *source.issues, *(splits.issues if splits else ())],
     )
+
+
+def _hidden_pairs(images: Path, annotations: Path) -> frozenset[str]:
+    """The stems of hidden images that have annotation files of their own: these are meant."""
+    stems: list[set[str]] = []
+    for root, suffixes in ((annotations, _ANNOTATIONS), (images, IMAGE_EXTENSIONS)):
+        around = Surroundings()
+        if root.is_dir():
+            deque(files_below(root, suffixes, around), 0)
+        if not around.hidden_stems:
+            return frozenset()
+        stems.append(around.hidden_stems)
+    return frozenset(stems[0] & stems[1])
 
 
 def _checked(options: ImportOptions) -> ImportOptions:

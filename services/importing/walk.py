@@ -34,8 +34,12 @@ _KINDS = (
 class Surroundings:
     """What was passed over while folders were walked, each place once."""
 
-    #: Places of hidden and system files and folders.
+    #: Stems of hidden files that are meant: an image and an annotation file share each.
+    paired: frozenset[str] = frozenset()
+    #: Places of hidden and system files and folders, and the stems of those files among them
+    #: that a person may have named so.
     hidden: set[str] = field(default_factory=set)
+    hidden_stems: set[str] = field(default_factory=set)
     _issues: dict[str, ImportIssue] = field(default_factory=dict)
 
     def add(self, place: str, issue: ImportIssue) -> None:
@@ -112,11 +116,14 @@ def _below(
         return
     for entry in entries:
         at = f"{place}/{entry.name}"
-        if is_hidden(entry.name):
-            around.hidden.add(at)
-            continue
         where = prefix + entry.name
         wanted = splitext(entry.name)[1].lower() in suffixes
+        if is_hidden(entry.name):
+            stems = _stems(entry.name) if wanted else frozenset()
+            if not stems & around.paired:
+                around.hidden.add(at)
+                around.hidden_stems |= stems
+                continue
         try:
             if entry.is_dir():
                 identity = _identity(entry.stat())
@@ -137,6 +144,15 @@ def _below(
         except OSError as error:
             if wanted:
                 around.add(at, _unreadable(where, error))
+
+
+def _stems(name: str) -> frozenset[str]:
+    """What an annotation file and its image share, as in `.a.jpg`, `.a.xml` and `.a.jpg.json`;
+    nothing of a name that only systems give."""
+    if not name.startswith(".") or name.startswith("._"):
+        return frozenset()
+    stem = splitext(name)[0]
+    return frozenset((stem, splitext(stem)[0]))
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

@@ -86,6 +86,21 @@ def test_hidden_copies_never_stand_in_for_files(tmp_path: Path, format: str) -> 
     assert [issue.reason for issue in source.issues] == ["HIDDEN_LEFT_OUT"]
 
 
+@pytest.mark.parametrize(("format", "suffix"), [("yolo", ".txt"), ("pictograph", ".jpg.json")])
+def test_a_hidden_image_with_annotations_of_its_own_is_meant(
+    tmp_path: Path, format: str, suffix: str
+) -> None:
+    for name in ("a", ".meant", "._system", ".alone"):
+        write_image(tmp_path / "images" / f"{name}.jpg")
+        if name != ".alone":
+            write_text(tmp_path / "given" / f"{name}{suffix}", LABEL if format == "yolo" else "[]")
+    write_text(tmp_path / "given" / "classes.txt", "car\n")
+    source = read_dataset(format, tmp_path / "images", tmp_path / "given")
+    assert source.paths == [".meant.jpg", "a.jpg"]
+    (issue,) = source.issues
+    assert issue.message.startswith("3 hidden or system files")
+
+
 def test_links_are_followed_by_the_names_that_lead_there(tmp_path: Path) -> None:
     for name in ("pool/a.jpg", "pool/deep/b.jpg", "set/own/c.jpg"):
         write_text(tmp_path / name, "")
