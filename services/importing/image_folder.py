@@ -28,6 +28,8 @@ _NOT_READ = frozenset((
 ))  # fmt: skip
 #: Paths that a message lists.
 _FEW = 3
+#: Missing images whose nearest name is looked for: each takes a millisecond.
+_NEAREST = 100
 
 
 class ImageFolder:
@@ -70,6 +72,7 @@ class ImageFolder:
         place = self.folder.place
         self._by_name = NameFinder(self.paths, place)
         self._by_stem = NameFinder(self.paths, place, _stem)
+        self._looked_for = 0
         self._others = NameFinder(others, place)
         self._others_by_stem = NameFinder(others, place, _stem)
 
@@ -134,7 +137,10 @@ class ImageFolder:
         for name in names:
             if other := self._others.find(name) or self._others_by_stem.find(name):
                 return "FORMAT_NOT_READ", f"its image {other} is {_not_read(other)}"
-        nearest = next(filter(None, map(self._by_name.nearest, names)), None)
+        nearest = None
+        if self._looked_for < _NEAREST:
+            self._looked_for += 1
+            nearest = next(filter(None, map(self._by_name.nearest, names)), None)
         near = f"; the nearest name is {nearest}" if nearest else ""
         return "IMAGE_FILE_MISSING", f"fits no image below {self.folder}{near}"
 

@@ -5,7 +5,6 @@ held, and turns nothing.
 """
 
 from collections.abc import Iterator
-from struct import error as StructError
 from struct import unpack_from
 
 from services.catalog.pictures.source import BreaksOff, Measured, Source, Unreadable
@@ -37,10 +36,7 @@ def measure(source: Source) -> Measured:
         if name == b"meta":
             source.go(place)
             data = source.take(min(length, _MOST_META))
-            try:
-                return _primary(data)
-            except (StructError, IndexError, ZeroDivisionError):
-                break
+            return _primary(data)
     raise Unreadable("is a HEIF without a size")
 
 

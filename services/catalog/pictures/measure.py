@@ -5,8 +5,10 @@ orientation counts once, in every container: EXIF in JPEG, PNG and WebP, the tag
 turn of a HEIF. What another name than that of its container has is known by its content.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from struct import error as StructError
 from typing import IO
 
 from services.catalog.limits import MAX_SIDE
@@ -94,7 +96,8 @@ def measure(file: IO[bytes]) -> Picture:
     """
     source = Source(file)
     container = _container(source)
-    measured = container.measure(source)
+    with _no_surprise(container):
+        measured = container.measure(source)
     width, height = measured.displayed
     if min(width, height) < 1:
         raise Unreadable(f"is {container.name} of {width} x {height} pixels")
@@ -115,12 +118,23 @@ def check_whole(file: IO[bytes]) -> None:
         OSError: the file cannot be read.
     """
     source = Source(file)
-    _container(source).check_whole(source)
+    container = _container(source)
+    with _no_surprise(container):
+        container.check_whole(source)
 
 
 def is_named_like(container: str, extension: str) -> bool:
     """Whether files of a container have this extension, in lower case with its dot."""
     return any(row.name == container and extension in row.extensions for row in _CONTAINERS)
+
+
+@contextmanager
+def _no_surprise(container: _Container) -> Iterator[None]:
+    """Whatever a damaged file leads to is a refusal of this file alone."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, ValueError, StructError) as error:
+        raise Unreadable(f"is a damaged {container.name}") from error
 
 
 def _container(source: Source) -> _Container:

@@ -28,6 +28,7 @@ from services.formats.common.loss_report import LossReport
 from services.formats.common.objects import Object, objects
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.common.yolo_losses import (
+    IMAGE_EXTENSION,
     IMAGE_IS_GIF,
     IMAGE_TOO_SMALL,
     ROW_FLAT,
@@ -218,3 +219,5 @@ def _report_refused(image: ExportImage, losses: LossReport) -> None:
         losses.add(IMAGE_TOO_SMALL, image.id)
     if image.name.lower().endswith(".gif"):
         losses.add(IMAGE_IS_GIF, image.id)
+    if image.name.lower().endswith((".jfif", ".jpe", ".heif")):
+        losses.add(IMAGE_EXTENSION, image.id)

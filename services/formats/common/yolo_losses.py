@@ -17,9 +17,23 @@ IMAGE_TOO_SMALL = Loss(
     "Ultralytics skips images with a side of less than 10 pixels",
 )
 IMAGE_IS_GIF = Loss("image.gif", Kind.degraded, "Ultralytics takes a GIF for a video")
+IMAGE_EXTENSION = Loss(
+    "image.extension",
+    Kind.degraded,
+    "Ultralytics passes over images whose names end in .jfif, .jpe or .heif",
+)
 
-OF_LAYOUT = (FLATTENED, SPLIT_EMPTY, ROW_TWICE, ROW_FLAT, IMAGE_TOO_SMALL, IMAGE_IS_GIF)
+OF_LAYOUT = (
+    FLATTENED,
+    SPLIT_EMPTY,
+    ROW_TWICE,
+    ROW_FLAT,
+    IMAGE_TOO_SMALL,
+    IMAGE_IS_GIF,
+    IMAGE_EXTENSION,
+)
 NOTE = (
     "Equal rows of a label file, objects too small for its six digits, and images that "
-    "Ultralytics skips (GIFs, sides of less than 10 pixels) are only found by the export."
+    "Ultralytics skips (GIFs, .jfif, .jpe and .heif, sides of less than 10 pixels) are only found "
+    "by the export."
 )
