@@ -58,6 +58,10 @@ def recognised(annotations: Path) -> Recognised:
         ]
         found = _of_files(files)
     elif annotations.exists():
+        try:
+            regular(annotations)
+        except OSError as error:
+            raise ImportFailed(f"{annotations} cannot be read: {error.strerror}.") from None
         suffix = annotations.suffix.lower()
         found = {_ONE_FILE[suffix]: annotations.name} if suffix in _ONE_FILE else {}
         found = found or _of_files([(annotations, annotations.name)])
@@ -141,7 +145,8 @@ def _of_json(where: str, content: bytes) -> str | None:
     for name, keys in _OTHERS.items():
         if has(*keys):
             return name
-    if has(b'"images"') and (has(b'"categories"') or has(b'"annotations"')):
+    # Of a large document only the start and the end are seen.
+    if has(b'"images"') and any(map(has, (b'"categories"', b'"annotations"', b'"file_name"'))):
         return COCO
     if content.lstrip()[:1] == b"[" or has(b'"annotations"'):
         return PICTOGRAPH

@@ -266,6 +266,16 @@ LAYOUTS: dict[str, tuple[str, dict[str, Any]]] = {
     "one document": ("coco", {"c.json": COCO}),
     "Roboflow COCO": ("coco", {"train/_annotations.coco.json": COCO, "README.txt": "words"}),
     "a document beside others": ("coco", {"a.json": COCO, "manifest.json": {"annotations": []}}),
+    "a large document": (
+        "coco",
+        {
+            "c.json": {
+                "images": [{"file_name": "x" * 3_000_000}],
+                "categories": [],
+                "z": "z" * 2**21,
+            }
+        },
+    ),
     "VOC": ("pascal_voc", {"Annotations/a.xml": XML, "ImageSets/Main/train.txt": "a\n"}),
     "UTF-16 VOC": ("pascal_voc", {"a.xml": XML.encode("utf-16")}),
     "data.yaml": ("yolo", {"data.yaml": "train: x\nnames: [a]\n", "labels/a.txt": ""}),
