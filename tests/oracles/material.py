@@ -5,7 +5,7 @@ import json
 import math
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -58,6 +58,16 @@ class Material:
 def made() -> Material:
     """Two dozen small images with every shape, in folders, of every split."""
     return Material("made", tuple(map(_made, range(24))), CLASSES)
+
+
+def folders_like_splits() -> Material:
+    """The same images in folders that are named like splits, and like what those become."""
+    names = ("train", "val", "valid", "test", "default", "train_", "Default")
+    pictures = [
+        replace(picture, path=f"{names[number % len(names)]}/{number % 5}/{number // 7}.jpg")
+        for number, picture in enumerate(made().pictures)
+    ]
+    return Material("folders", tuple(pictures), CLASSES)
 
 
 def long() -> Material:

@@ -11,8 +11,8 @@ import pytest
 
 from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
-from tests.oracles.archives import PART_SIZE, Dataset, Unpacked, unpacked
-from tests.oracles.material import FILTER, SEGMENT_COUNT, SHARED
+from tests.oracles.archives import PART_SIZE, Dataset, Unpacked, put_material, unpacked
+from tests.oracles.material import FILTER, SEGMENT_COUNT, SHARED, folders_like_splits
 from tests.oracles.model import Check, OracleMismatch, SourceImage
 from tests.oracles.table import Table
 
@@ -84,6 +84,20 @@ def _moving(kind: str) -> Callable[[SourceImage], SourceImage]:
 def _renamed(image: SourceImage) -> SourceImage:
     first, *others = image.annotations
     return replace(image, annotations=[{**first, "name": "lane"}, *others])
+
+
+@pytest.mark.parametrize("by_split", [False, True])
+def test_folders_may_be_named_like_splits(folders: Dataset, table: Table, by_split: bool) -> None:
+    """Datumaro takes a folder that is named like a subset for the root of its images."""
+    with unpacked(folders, "coco", by_split=by_split) as found:
+        for reader, check in checks(found.info).items():
+            table.passed("coco", reader, check(found.folder, found.source, found.info))
+
+
+@pytest.fixture(scope="module")
+def folders(datasets: dict[str, Dataset]) -> Dataset:
+    """Images of every split, in folders that are named like splits."""
+    return put_material(datasets["made"].stack, folders_like_splits())
 
 
 #: What a reader must not miss: changes of an image, so that the archive is wrong.

@@ -11,6 +11,7 @@ FORMAT = ExportFormat(
     # 0 is the background for Datumaro and others.
     first_class_id=1,
     text_size=TextSize(10, 0.15, files=0),
+    has_supercategories=True,
     losses=LOSSES,
     is_imported=True,
 )

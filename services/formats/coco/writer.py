@@ -4,10 +4,16 @@ Layout: https://cocodataset.org/#format-data and what pycocotools, Datumaro and 
 read. With splits, each of `train/`, `valid/` and `test/` is a whole COCO dataset with the same
 categories; `file_name` is relative to its `images/`. `person_keypoints_*.json` holds the poses
 alone, as Datumaro wants keypoints on every annotation and category of such a file.
+
+Where a folder `images/<subset>/` is, Datumaro takes that for the root of a subset's images
+(`find_images_dir` in its `coco/base.py`), the subset being what a document is called after. A
+dataset's folder of that name is therefore renamed, and reported.
 """
 
 from collections.abc import Iterator, Sequence
 
+from services.catalog.names import MAX_COMPONENT, folded, split_extension
+from services.formats.coco.losses import FOLDER_RENAMED
 from services.formats.common.coco_document import coco_document, read_coco
 from services.formats.common.coco_plan import CocoPlan
 from services.formats.common.coco_rows import annotation_rows, image_row
@@ -20,7 +26,7 @@ class Coco:
 
     def image_path(self, image: ExportImage, info: ExportInfo) -> str:
         """`images/<name>`, under the split's folder where the export has them."""
-        return f"{image.folder(info)}images/{image.name}"
+        return f"{image.folder(info)}images/{_file_name(image, info)}"
 
     def file_paths(self, image: ExportImage, info: ExportInfo) -> Sequence[str]:
         """None: all text is in documents."""
@@ -55,7 +61,10 @@ class Coco:
         rendered = Rendered.start(image, len(selected))
         rows = annotation_rows(image, selected, plan, rendered.losses)
         rendered.annotation_count = len(rows.annotations)
-        own_row = image_row(image, image.name)
+        file_name = _file_name(image, info)
+        if file_name != image.name == image.path:
+            rendered.losses.add(FOLDER_RENAMED, image.id)
+        own_row = image_row(image, file_name)
         folder = image.folder(info)
         instances = _document_path(folder, "instances")
         rendered.rows[instances, "images"] = [own_row]
@@ -73,7 +82,25 @@ class Coco:
 
 
 def _document_path(folder: str, task: str) -> str:
-    return f"{folder}annotations/{task}_{folder.rstrip('/') or 'default'}.json"
+    return f"{folder}annotations/{task}_{_subset(folder)}.json"
+
+
+def _subset(folder: str) -> str:
+    return folder.rstrip("/") or "default"
+
+
+def _file_name(image: ExportImage, info: ExportInfo) -> str:
+    """The image's name, with a `_` after a first folder that is named like the subset. The file
+    then ends with `~number`, which no other image's does, so that names stay unique."""
+    first, slash, rest = image.name.partition("/")
+    if not slash or folded(first) != _subset(image.folder(info)):
+        return image.name
+    suffix = f"~{image.number}"
+    stem, extension = split_extension(rest)
+    folders, slash, name = stem.removesuffix(suffix).rpartition("/")
+    room = MAX_COMPONENT - len(f"{suffix}{extension}".encode())
+    name = name.encode()[:room].decode(errors="ignore").rstrip(" .")
+    return f"{first}_/{folders}{slash}{name}{suffix}{extension}"
 
 
 WRITER = Coco()

@@ -12,6 +12,7 @@ What has no plain COCO form:
 - a crowd, an annotation whose attribute `iscrowd` says yes, has iscrowd 1, and its outline is a
   mask, as pycocotools wants it;
 - joints of one object become one annotation, with the number of its first joint as id.
+An outline keeps the box that it came with, which need not be the one around it.
 `score` is there where a confidence is not 1.
 """
 
@@ -131,6 +132,8 @@ def _shape_rows(
                 shape = _box(annotation, (x, y, w, h), image, losses)
         elif kind == "polygon":
             shape = _polygon(annotation, image, losses, crowd)
+            if shape is not None and (given := annotation.get("bounding_box")):
+                shape = _given_box(given, width, height) or shape[0], shape[1], shape[2]
         else:
             losses.add(NO_POLYLINES, annotation["id"])
             continue
@@ -189,6 +192,15 @@ def _box(
     if over > TOLERANCE:
         losses.add(CLAMPED, item)
     return (x, y, w, h), area, segmentation
+
+
+def _given_box(given: Mapping[str, float], width: int, height: int) -> Box | None:
+    """The part on the image of the box that an outline came with; None where it has none."""
+    box = given["x"], given["y"], given["w"], given["h"]
+    if not in_reason([box]):
+        return None
+    x, y, w, h = clamp_box(box, width, height)
+    return (x, y, w, h) if w > 0 and h > 0 and x + w > x and y + h > y else None
 
 
 def _polygon(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from pycocotools.coco import COCO
 
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.writer import Rendered
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import (
     CLASSES,
     annotation,
@@ -359,3 +361,52 @@ def test_real_polygons_keep_their_raster_and_only_real_holes_are_masks() -> None
             flat = [float(value) for point in path for value in (point["x"], point["y"])]
             expected ^= coco_mask.decode(coco_mask.frPyObjects([flat], size[1], size[0])[0])
         assert np.array_equal(coco.annToMask(row), expected)
+
+
+@pytest.mark.parametrize(
+    ("split", "organize", "name", "file_name"),
+    [
+        (None, False, "default/a.jpg", "default_/a~1.jpg"),
+        (None, False, "DEFAULT/x/a", "DEFAULT_/x/a~1"),
+        (None, False, "train/a.jpg", "train/a.jpg"),
+        (None, False, "x/default/a.jpg", "x/default/a.jpg"),
+        (None, False, "default", "default"),
+        ("val", True, "valid/a~1.jpg", "valid_/a~1.jpg"),
+        ("val", True, "val/a.jpg", "val/a.jpg"),
+        (None, True, "train/a.jpg", "train_/a~1.jpg"),
+    ],
+)
+def test_no_folder_is_named_like_the_subset(
+    split: str | None, organize: bool, name: str, file_name: str
+) -> None:
+    export = info("coco", organize_by_split=organize)
+    one = image([box("a", 1, 1, 5, 5)], split=split, path=name, name=name)
+    files, rendered = assemble(export, [one])
+    subset = {None: "train", "val": "valid"}[split] if organize else "default"
+    folder = f"{subset}/" if organize else ""
+    document = orjson.loads(files[f"{folder}annotations/instances_{subset}.json"])
+    assert [row["file_name"] for row in document["images"]] == [file_name]
+    assert FORMATS["coco"].writer.image_path(one, export) == f"{folder}images/{file_name}"
+    codes = {loss.code for loss in rendered.losses.losses.get("renamed", {}).values()}
+    assert codes == ({"image.folder_renamed"} if file_name != name else set())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, [10, 10, 20, 20]),
+        ((9.5, 9, 21, 22.25), [9.5, 9, 21, 22.25]),
+        ((-5, 60, 50, 50), [0, 60, 45, 20]),
+        ((200, 0, 5, 5), [10, 10, 20, 20]),
+        ((1e300, 0, 5, 5), [10, 10, 20, 20]),
+    ],
+)
+def test_an_outline_keeps_its_box(given: tuple[float, ...] | None, expected: list[float]) -> None:
+    square = [(10.0, 10.0), (30.0, 10.0), (30.0, 30.0), (10.0, 30.0)]
+    box: dict[str, Any] = {"bounding_box": dict(zip("xywh", given, strict=True))} if given else {}
+    files, rendered = assemble(info("coco"), [image([polygon("a", square, **box)])])
+    document = orjson.loads(files["annotations/instances_default.json"])
+    (row,) = document["annotations"]
+    assert row["bbox"] == expected
+    assert row["area"] == 400
+    assert rendered.losses.total("clamped") == rendered.losses.total("dropped") == 0

@@ -17,7 +17,7 @@ from workers.entry_names import EntryNames, clash
 
 _STEMS = st.one_of(
     st.sampled_from(
-        ["cam", "CAM", "frame", "shot", ".hidden", "a~1", "_annotations.coco", "labels", "é"]
+        ["cam", "CAM", "default", "default_", "shot", ".hidden", "a~1", "_annotations.coco", "é"]
     ),
     st.text("aAb.~12 _é/", min_size=1, max_size=5),
 )
