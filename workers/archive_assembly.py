@@ -13,6 +13,7 @@ from services.formats import manifest
 from services.formats.common.export import ExportInfo
 from services.formats.common.loss_report import LossReport
 from services.formats.common.writer import Document
+from services.formats.registry import FORMATS
 from workers.archive.deflate import (
     DEFLATE_END,
     Fragment,
@@ -106,6 +107,7 @@ class Assembly:
         """The documents, with their ends that only now are known; the manifest's is the last,
         as it reports what the others lose."""
         summary = self.summary
+        FORMATS[self._info.format].report_classes(self._info.selected_classes, summary.losses)
         *others, last = documents(self._info, VERSION)
         found = [other.ended(summary.split_counts, summary.losses) for other in others]
         tail = manifest.tail(summary.image_count, summary.annotation_count, summary.losses)

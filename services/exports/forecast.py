@@ -14,6 +14,7 @@ from services.formats.common.losses import (
     OUTLINES,
     Annotations,
     Archive,
+    Classes,
     ClassNames,
     Images,
     Kind,
@@ -66,7 +67,8 @@ def forecast(
     """What becomes of a selection in a format.
 
     A loss is exact, or the most that there can be. Counts are in annotations (clamped,
-    degraded, dropped) or images (renamed, unannotated; a renamed class counts its annotations).
+    degraded, dropped) or images (renamed, unannotated; a renamed class counts its annotations), or
+    in classes where the sentence speaks of those.
     """
     format_ = FORMATS[format_name]
     taken = [
@@ -74,7 +76,7 @@ def forecast(
         for position, item in enumerate(classes)
         if not selection.class_ids or position in selection.named_class_ids
     ]
-    work = _Work(format_.losses_of(taken), format_.parts_polygons, classes, selection)
+    work = _Work(format_.losses_of(taken), format_.parts_polygons, classes, taken, selection)
     for found in shapes:
         work.add(found)
     work.add_images(images)
@@ -94,6 +96,7 @@ class _Work:
         rows: Sequence[Loss],
         parts_polygons: bool,
         classes: Sequence[DatasetClass],
+        taken: Sequence[DatasetClass],
         selection: Selection,
     ) -> None:
         self.annotation_count = 0
@@ -104,6 +107,7 @@ class _Work:
         self._merged = [row for row in rows if isinstance(row.when, MergedJoints)]
         self._parts_polygons = parts_polygons
         self._classes = classes
+        self._taken = taken
         self._selection = selection
         self._joint_names = {
             node.name for item in classes if item.skeleton for node in item.skeleton.nodes
@@ -157,6 +161,8 @@ class _Work:
         for row in self._rows:
             if isinstance(row.when, Images):
                 self._lose(row, *counts[row.when.which])
+            elif isinstance(row.when, Classes) and images.image_count:
+                self._lose(row, sum(map(row.when.applies, self._taken)), False)
             elif isinstance(row.when, Archive):
                 self._lose(row, row.when.most if images.image_count else 0, True)
 

@@ -79,9 +79,9 @@ class Area:
     def error_of_rectangle(self, ring: Sequence[Sequence[float]], tolerance: float = 0.02) -> float:
         """The largest distance, in pixels, of four corners to this box's, in order.
 
-        Corners around a polygon, or of a rotated box that was cut, are asked to be a
-        rectangle on the image, and around the polygon; `tolerance` pixels are the reader's
-        rounding.
+        Those of a rotated box that was cut are asked to be a rectangle on the image; those
+        of a polygon one around it, which may reach over the image's edge unless it was cut
+        there; `tolerance` pixels are the reader's rounding.
 
         Raises:
             OracleMismatch: they are not.
@@ -89,7 +89,8 @@ class Area:
         corners = np.asarray(ring, dtype=np.float64)
         require(corners.shape == (4, 2), f"{len(corners)} corners")
         require(
-            bool((corners >= -tolerance).all() and (corners <= self._size + tolerance).all()),
+            not self.is_box
+            or bool((corners >= -tolerance).all() and (corners <= self._size + tolerance).all()),
             f"a corner of {self.class_name} is not on the image",
         )
         if self.is_box and self.is_inside:

@@ -14,7 +14,7 @@ from tests.oracles.model import Check, OracleResult, SourceImage, archive_paths,
 from tests.oracles.poses import poses
 
 #: Pixels that a reader's own rounding may add: single precision, two decimals, whole pixels.
-ULTRALYTICS_PX = 0.02
+ULTRALYTICS_PX = 0.001
 DATUMARO_PX = 0.02
 SUPERVISION_PX = 1.0
 
@@ -125,7 +125,10 @@ def _unique(found: Any) -> list[Area]:
     """Without those that are the same to the last digit of a label: they are written once."""
     kept: dict[Any, Area] = {}
     for area in found:
-        parts = [np.round(ring / (area.width, area.height), 6).tobytes() for ring in area.rings]
+        digits = max(6, len(str(15_000 * max(area.width, area.height))))
+        parts = [
+            np.round(ring / (area.width, area.height), digits).tobytes() for ring in area.rings
+        ]
         kept.setdefault((area.class_name, *parts), area)
     return list(kept.values())
 

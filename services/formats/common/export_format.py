@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from services.catalog.model import DatasetClass
-from services.formats.common.losses import OF_IMAGES, Loss
+from services.formats.common.losses import NO_SUPERCATEGORY, OF_IMAGES, Classes, Loss
 
 if TYPE_CHECKING:
     from services.formats.common.finder import Reader
+    from services.formats.common.loss_report import LossReport
     from services.formats.common.writer import Writer
 
 
@@ -45,6 +46,8 @@ class ExportFormat:
     losses: tuple[Loss, ...]
     #: The rings of a polygon may become annotations of their own.
     parts_polygons: bool = False
+    #: The supercategory of a class has a place.
+    has_supercategories: bool = False
     #: A sentence for people: what only the export itself finds out.
     note: str = ""
     #: Whether `cartouche import` reads it.
@@ -65,4 +68,13 @@ class ExportFormat:
     def losses_of(self, classes: Sequence[DatasetClass]) -> tuple[Loss, ...]:
         """The loss table of an archive of these classes."""
         rows = (*self.losses, *OF_IMAGES)
+        if not self.has_supercategories:
+            rows = (*rows, NO_SUPERCATEGORY)
         return tuple(row for row in rows if row.among is None or row.among(classes))
+
+    def report_classes(self, classes: Sequence[DatasetClass], losses: "LossReport") -> None:
+        """Reports what an archive of these classes loses of the classes themselves."""
+        for row in self.losses_of(classes):
+            if isinstance(row.when, Classes):
+                for item in filter(row.when.applies, classes):
+                    losses.add(row, item.name)

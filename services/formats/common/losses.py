@@ -93,8 +93,23 @@ class Archive:
     most: int
 
 
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """A loss of the archive's classes of which this is so; it counts classes."""
+
+    applies: Callable[[DatasetClass], bool]
+
+
 When: TypeAlias = (
-    Annotations | OverEdge | OffImage | MergedJoints | Written | ClassNames | Images | Archive
+    Annotations
+    | OverEdge
+    | OffImage
+    | MergedJoints
+    | Written
+    | ClassNames
+    | Images
+    | Archive
+    | Classes
 )
 
 
@@ -126,6 +141,24 @@ FLATTENED = Loss(
 )
 #: What every format has.
 OF_IMAGES = (RENAMED, UNANNOTATED)
+
+NO_ATTRIBUTES = Loss(
+    "attributes.unsupported", Kind.degraded, "attributes, which the format does not hold", Written()
+)
+NO_SCORES = Loss(
+    "score.unsupported",
+    Kind.degraded,
+    "a confidence other than 1, which the format does not hold",
+    Written(),
+)
+#: Of a format that holds shapes and classes alone.
+SHAPES_ALONE = (NO_ATTRIBUTES, NO_SCORES)
+NO_SUPERCATEGORY = Loss(
+    "class.supercategory",
+    Kind.degraded,
+    "the supercategory of a class, which the format does not hold",
+    Classes(lambda item: bool(item.supercategory)),
+)
 
 CLAMPED = Loss("shape.clamped", Kind.clamped, "reaches over the edge of the image")
 NO_AREA = Loss("shape.no_area", Kind.dropped, "no area on the image")
@@ -208,6 +241,12 @@ POLYGON_AS_RECTANGLE = Loss(
     Kind.degraded,
     "a polygon as the smallest rectangle around it",
     Annotations(OUTLINES),
+)
+RECTANGLE_CUT = Loss(
+    "polygon.rectangle_cut",
+    Kind.clamped,
+    "the smallest rectangle around a polygon reaches over the edge of the image",
+    Annotations(OUTLINES, always=False),
 )
 NO_ORIENTED_BOX = Loss("oriented_box.no_area", Kind.dropped, "no rotated box is left on the image")
 

@@ -9,7 +9,14 @@ from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.keypoints import LoneKeypoint, Numbered, group
 from services.formats.common.keypoints import Pose as JointGroup
 from services.formats.common.loss_report import LossReport
-from services.formats.common.losses import JOINT_ALONE, JOINT_DIFFERS, JOINT_DROPPED, NO_CLASS
+from services.formats.common.losses import (
+    JOINT_ALONE,
+    JOINT_DIFFERS,
+    JOINT_DROPPED,
+    NO_ATTRIBUTES,
+    NO_CLASS,
+    NO_SCORES,
+)
 from services.formats.common.shapes import Joint, Shape, place
 
 
@@ -146,6 +153,16 @@ class _Reader:
             min(annotation.get("confidence", 1.0) for _, annotation in pose.placed),
             any(keypoints[number][2] for number, _ in pose.placed),
         )
+
+
+def report_unheld(item: Object, losses: LossReport, *held: str) -> None:
+    """Reports what a format of shapes alone does not hold of an object that it writes: a
+    confidence, and attributes but for those `held`."""
+    # A crowd is reported as such.
+    if item.attributes and item.attributes.keys() - {*held, "iscrowd"}:
+        losses.add(NO_ATTRIBUTES, item.id)
+    if item.confidence != 1.0:
+        losses.add(NO_SCORES, item.id)
 
 
 def report_dropped_keypoint(keypoint: LoneKeypoint, losses: LossReport) -> None:

@@ -1,7 +1,7 @@
 """Rotated boxes on the image: what YOLO-OBB and DOTA write for boxes and polygons."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from services.formats.common.geometry import (
     ring_area,
 )
 from services.formats.common.loss_report import LossReport
-from services.formats.common.losses import NO_ORIENTED_BOX, POLYGON_AS_RECTANGLE
+from services.formats.common.losses import NO_ORIENTED_BOX, POLYGON_AS_RECTANGLE, RECTANGLE_CUT
 from services.formats.common.objects import Object
 from services.formats.common.shapes import Rectangle, Region, TurnedBox
 
@@ -25,11 +25,17 @@ from services.formats.common.shapes import Rectangle, Region, TurnedBox
 _ROUNDING = 1e-9
 
 
-def oriented_box(item: Object, image: ExportImage, losses: LossReport) -> OrientedBox | None:
-    """The object as a rotated box that lies on the image; None where it has none.
+def oriented_box(
+    item: Object,
+    image: ExportImage,
+    losses: LossReport,
+    is_taken: Callable[[OrientedBox, ExportImage], bool] | None = None,
+) -> OrientedBox | None:
+    """The object as a rotated box; None where it has none on the image.
 
-    A polygon becomes the smallest rectangle around it. A box that reaches over the edge
-    is not moved corner by corner, which would bend it: it becomes the part on the image
+    A polygon becomes the smallest rectangle around it, which may reach over the edge of the
+    image; `is_taken` says whether readers take it so, else it is cut. A box that reaches over
+    the edge is not moved corner by corner, which would bend it: it becomes the part on the image
     where that is a rectangle, the smallest rectangle around that part where that lies on
     the image, or else is shortened along its own sides.
     """
@@ -41,9 +47,10 @@ def oriented_box(item: Object, image: ExportImage, losses: LossReport) -> Orient
         case Region(rings):
             points = [point for ring in rings for point in ring]
             box = min_area_box(points)
-            if not _is_inside(box, image):
-                box = trim_box(box, image.width, image.height) or box
             losses.add(POLYGON_AS_RECTANGLE, item.id)
+            if is_taken is not None and not is_taken(box, image):
+                box = trim_box(box, image.width, image.height)
+                losses.add(RECTANGLE_CUT, item.id)
         case _:
             raise TypeError(f"{item.id} covers no area")
     if box is None or box.w * box.h <= 0:
@@ -79,6 +86,9 @@ def min_area_box(points: Sequence[Point]) -> OrientedBox:
     best = int(np.argmax(sizes <= sizes.min() * (1 + _ROUNDING)))
     step = hull[(best + 1) % len(hull)] - hull[best]
     turn = math.atan2(float(step[1]), float(step[0])) % (math.pi / 2)
+    if math.degrees(turn) >= 90:
+        # The rest of a tiny negative angle is a quarter turn itself.
+        turn = 0.0
     cos, sin = math.cos(turn), math.sin(turn)
     along, across = hull @ (cos, sin), hull @ (-sin, cos)
     u, v = float(along.min() + along.max()) / 2, float(across.min() + across.max()) / 2
@@ -87,7 +97,7 @@ def min_area_box(points: Sequence[Point]) -> OrientedBox:
         u * sin + v * cos,
         float(np.ptp(along)),
         float(np.ptp(across)),
-        math.degrees(turn) % 90,
+        math.degrees(turn),
     )
 
 

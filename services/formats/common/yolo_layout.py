@@ -8,8 +8,8 @@ folders below these, so a dataset's folders become a part of the file names.
 - `data.yaml` has no `path`, which makes its own folder the root. `train` and `val` must name
   folders that exist: a split without images is replaced by one that has some, and reported.
 - A label file pairs with its image by stem; an image without annotations has an empty one.
-- Coordinates are parts of the image's width and height, six digits, from 0 to 1 without
-  exception: readers refuse a whole image for one number beyond.
+- Coordinates are parts of the image's width and height, in so many digits that none is off by
+  a ten-thousandth of a pixel, from 0 to 1: readers refuse a whole image for one number beyond.
 - Ultralytics takes equal rows of a file once, so they are written once.
 """
 
@@ -25,7 +25,7 @@ from services.formats.common.flat_names import flat_name, flat_stem, report_flat
 from services.formats.common.geometry import Box, Point
 from services.formats.common.kinds import AREAS, of_kinds
 from services.formats.common.loss_report import LossReport
-from services.formats.common.objects import Object, objects
+from services.formats.common.objects import Object, objects, report_unheld
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.common.yolo_losses import (
     IMAGE_EXTENSION,
@@ -52,6 +52,8 @@ class YoloLayout(ABC):
 
     #: The types of annotations that have a row.
     kinds: ClassVar[frozenset[str]] = AREAS
+    #: Whether corners of a row may lie off the image.
+    may_leave_image: ClassVar[bool] = False
 
     @abstractmethod
     def row_writer(self, info: ExportInfo) -> RowWriter:
@@ -104,14 +106,16 @@ class YoloLayout(ABC):
         report_flat_name(image, losses)
         _report_refused(image, losses)
         rows: dict[str, None] = {}
-        write = self.row_writer(info)
+        write, digits = self.row_writer(info), digits_of(image)
         for item in objects(image, info, of_kinds(selected, self.kinds, losses), losses):
             numbers = write(item, image, losses)
             if numbers is None:
                 continue
-            row = " ".join([str(item.class_id), *map(_text, numbers)])
+            row = " ".join([str(item.class_id), *(f"{number:.{digits}f}" for number in numbers)])
             if row in rows:
                 losses.add(ROW_TWICE, item.id)
+            else:
+                report_unheld(item, losses)
             rows[row] = None
         rendered.annotation_count = len(rows)
         (path,) = self.file_paths(image, info)
@@ -134,7 +138,7 @@ class YoloLayout(ABC):
             if not 0 <= int(class_id) < class_count:
                 raise ValueError(f"there is no class {class_id.decode()}")
             count += 1
-            if b"-" in line or b"e" in line:
+            if b"e" in line or (b"-" in line and not self.may_leave_image):
                 raise ValueError(f"row {count} has a number that readers refuse")
             check([float(number) for number in numbers])
         return Tally(1, count)
@@ -171,18 +175,26 @@ def box_parts(box: Box, image: ExportImage) -> list[float]:
     return parts([(x + w / 2, y + h / 2), (w, h)], image)
 
 
-def has_extent(numbers: Sequence[float], item: Object, losses: LossReport) -> bool:
+def digits_of(image: ExportImage) -> int:
+    """Digits after the point of a label's numbers: rounding moves no corner of a box, whose
+    centre and sides are rounded, by more than a ten-thousandth of a pixel."""
+    return max(6, len(str(15_000 * max(image.width, image.height))))
+
+
+def has_extent(
+    numbers: Sequence[float], item: Object, image: ExportImage, losses: LossReport
+) -> bool:
     """Whether a ring of parts still has an extent in the digits that are written."""
     sides = [max(axis) - min(axis) for axis in (numbers[::2], numbers[1::2])]
-    if is_flat(sides):
+    if is_flat(sides, image):
         report_flat(item, losses)
         return False
     return True
 
 
-def is_flat(sides: Sequence[float]) -> bool:
+def is_flat(sides: Sequence[float], image: ExportImage) -> bool:
     """Whether a side is less than the last digit that is written."""
-    return min(sides) < 1e-6
+    return min(sides) < 10.0 ** -digits_of(image)
 
 
 def report_flat(item: Object, losses: LossReport) -> None:
@@ -208,10 +220,6 @@ def quoted(text: str) -> str:
 def _folder(split: str | None, info: ExportInfo, kind: str) -> str:
     split = split or "train"
     return f"{SPLIT_FOLDERS[split]}{kind}" if info.organize_by_split else f"{kind}/{split}"
-
-
-def _text(number: float) -> str:
-    return f"{number:.6f}"
 
 
 def _report_refused(image: ExportImage, losses: LossReport) -> None:

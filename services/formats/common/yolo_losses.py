@@ -1,6 +1,6 @@
 """What the YOLO formats of Ultralytics lose, each beside its own."""
 
-from services.formats.common.losses import FLATTENED, Archive, Kind, Loss
+from services.formats.common.losses import FLATTENED, SHAPES_ALONE, Archive, Kind, Loss
 
 SPLIT_EMPTY = Loss(
     "split.empty",
@@ -10,7 +10,7 @@ SPLIT_EMPTY = Loss(
     foreseen="a split without images: data.yaml names those of another",
 )
 ROW_TWICE = Loss("label.duplicate", Kind.dropped, "the same row as another annotation")
-ROW_FLAT = Loss("label.too_small", Kind.dropped, "smaller than the six digits of a label can say")
+ROW_FLAT = Loss("label.too_small", Kind.dropped, "smaller than the last digit of a label can say")
 IMAGE_TOO_SMALL = Loss(
     "image.too_small",
     Kind.degraded,
@@ -24,6 +24,7 @@ IMAGE_EXTENSION = Loss(
 )
 
 OF_LAYOUT = (
+    *SHAPES_ALONE,
     FLATTENED,
     SPLIT_EMPTY,
     ROW_TWICE,
@@ -33,7 +34,7 @@ OF_LAYOUT = (
     IMAGE_EXTENSION,
 )
 NOTE = (
-    "Equal rows of a label file, objects too small for its six digits, and images that "
+    "Equal rows of a label file, objects too small for its digits, and images that "
     "Ultralytics skips (GIFs, .jfif, .jpe and .heif, sides of less than 10 pixels) are only found "
     "by the export."
 )

@@ -8,22 +8,27 @@ what is none. `difficult` is 1 where the attribute of that name says so.
 Readers part lines at blanks, so a category is the class name with `-` for them;
 `categories.json` maps categories to classes. Boxes without an angle, and polygons by the
 smallest rectangle around them, are rotated boxes too; polylines and keypoints have no line.
+Such a rectangle may reach over the image's edge, as boxes do in the tiles of DOTA itself: its
+corners stay where they are, which mmrotate and Datumaro take.
 """
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 import orjson
 
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, flat_stem, report_flat_name
-from services.formats.common.geometry import OrientedBox, clamp_point, flat
+from services.formats.common.geometry import flat
 from services.formats.common.kinds import AREAS, of_kinds
-from services.formats.common.objects import objects
+from services.formats.common.objects import objects, report_unheld
 from services.formats.common.oriented import oriented_box
 from services.formats.common.writer import Document, Rendered, Tally
 
 _CATEGORIES = "categories.json"
+#: Digits after the point, of a pixel.
+_DIGITS = 5
 _YES = frozenset({"true", "1", "yes", "y", "t", "difficult"})
 
 
@@ -71,8 +76,13 @@ class Dota:
         for item in objects(image, info, taken, rendered.losses):
             box = oriented_box(item, image, rendered.losses)
             if box is not None:
-                corners = _corners(box, image)
+                corners = " ".join(
+                    # No zero is negative.
+                    f"{round(value, _DIGITS) + 0.0:.{_DIGITS}f}"
+                    for value in flat(box.corners())
+                )
                 difficult = int(_is_difficult(item.attributes))
+                report_unheld(item, rendered.losses, "difficult")
                 lines.append(f"{corners} {names[item.class_name]} {difficult}\n")
         rendered.annotation_count = len(lines)
         (path,) = self.file_paths(image, info)
@@ -90,8 +100,8 @@ class Dota:
         for line in filter(None, lines):
             count += 1
             *numbers, category, difficult = line.decode().split()
-            if len(numbers) != 8 or min(map(float, numbers)) < 0:
-                raise ValueError(f"line {count} has no four corners on the image")
+            if len(numbers) != 8 or not all(map(isfinite, map(float, numbers))):
+                raise ValueError(f"line {count} has no four corners")
             if category not in known or difficult not in ("0", "1"):
                 raise ValueError(f"line {count} has no category or no difficulty")
         return Tally(1, count)
@@ -119,11 +129,6 @@ def _known(info: ExportInfo) -> frozenset[str]:
 
 def _folder(image: ExportImage, info: ExportInfo) -> str:
     return image.folder(info) or "default/"
-
-
-def _corners(box: OrientedBox, image: ExportImage) -> str:
-    corners = [clamp_point(point, image.width, image.height) for point in box.corners()]
-    return " ".join(f"{value:.4f}" for value in flat(corners))
 
 
 def _is_difficult(attributes: dict[str, Any]) -> bool:

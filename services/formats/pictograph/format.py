@@ -9,6 +9,7 @@ FORMAT = ExportFormat(
     layout_version=1,
     first_class_id=0,
     text_size=TextSize(250, 0.25),
+    has_supercategories=True,
     losses=(),
     is_imported=True,
 )

@@ -11,5 +11,6 @@ FORMAT = ExportFormat(
     # As supervision writes them; RF-DETR counts the categories in the order of their ids.
     first_class_id=1,
     text_size=TextSize(10, 0.15, files=0),
+    has_supercategories=True,
     losses=LOSSES,
 )

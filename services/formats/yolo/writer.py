@@ -61,7 +61,7 @@ def _box_row(item: Object, image: ExportImage, losses: LossReport) -> list[float
     elif isinstance(shape, TurnedBox):
         losses.add(TURNED_AS_BOX, item.id)
     numbers = box_parts(shape.bounds, image)
-    if is_flat(numbers[2:]):
+    if is_flat(numbers[2:], image):
         report_flat(item, losses)
         return None
     return numbers
@@ -95,7 +95,7 @@ def _ring_row(item: Object, image: ExportImage, losses: LossReport) -> list[floa
         ring = [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
         losses.add(BOX_AS_POLYGON, item.id)
     numbers = parts(ring, image)
-    return numbers if has_extent(numbers, item, losses) else None
+    return numbers if has_extent(numbers, item, image, losses) else None
 
 
 WRITER = Yolo()

@@ -4,11 +4,18 @@ Rows: https://docs.ultralytics.com/datasets/obb/. The corners are those of the b
 frame: top-left, top-right, bottom-right, bottom-left before it was turned. Boxes without an
 angle, and polygons by the smallest rectangle around them, are rotated boxes too; polylines
 and keypoints have no row.
+
+The smallest rectangle may reach over the image's edge. Ultralytics asks of a row that the box
+around its corners has its centre on the image and is not larger (`verify_image_label` in
+`ultralytics/data/utils.py`); its own splitter of DOTA writes such corners. A rectangle of which
+that is not so is cut, and reported.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from services.formats.common.export import ExportImage, ExportInfo
+from services.formats.common.geometry import OrientedBox, Point, bounds, flat
 from services.formats.common.loss_report import LossReport
 from services.formats.common.objects import Object
 from services.formats.common.oriented import oriented_box
@@ -16,14 +23,17 @@ from services.formats.common.yolo_layout import (
     RowCheck,
     RowWriter,
     YoloLayout,
+    digits_of,
     has_extent,
-    in_range,
-    parts,
 )
+
+_ROUNDING = 1e-9
 
 
 class YoloObb(YoloLayout):
     """`cls x1 y1 x2 y2 x3 y3 x4 y4`."""
+
+    may_leave_image: ClassVar[bool] = True
 
     def task(self, info: ExportInfo) -> str:
         """Always the same."""
@@ -34,22 +44,38 @@ class YoloObb(YoloLayout):
         return _row
 
     def row_check(self, info: ExportInfo) -> RowCheck:
-        """Four corners on the image."""
+        """Four corners, the box around which Ultralytics takes."""
         return _check
 
 
 def _row(item: Object, image: ExportImage, losses: LossReport) -> list[float] | None:
-    box = oriented_box(item, image, losses)
+    box = oriented_box(item, image, losses, _is_taken)
     if box is None:
         return None
-    numbers = parts(box.corners(), image)
-    return numbers if has_extent(numbers, item, losses) else None
+    digits = digits_of(image)
+    # No zero is negative.
+    numbers = [round(number, digits) + 0.0 for number in flat(_parts(box, image))]
+    return numbers if has_extent(numbers, item, image, losses) else None
+
+
+def _parts(box: OrientedBox, image: ExportImage) -> list[Point]:
+    return [(x / image.width, y / image.height) for x, y in box.corners()]
+
+
+def _is_taken(box: OrientedBox, image: ExportImage) -> bool:
+    return _is_label(_parts(box, image))
+
+
+def _is_label(corners: Sequence[Point]) -> bool:
+    x, y, w, h = bounds([corners])
+    return 0 <= x + w / 2 <= 1 and 0 <= y + h / 2 <= 1 and max(w, h) <= 1 + _ROUNDING
 
 
 def _check(numbers: Sequence[float]) -> None:
-    in_range(numbers)
     if len(numbers) != 8:
         raise ValueError("a rotated box needs four corners")
+    if not _is_label(list(zip(numbers[::2], numbers[1::2], strict=True))):
+        raise ValueError("the box around the corners is not on the image, or larger")
 
 
 WRITER = YoloObb()

@@ -127,6 +127,7 @@ def assemble(
     ended = [
         document.ended(split_counts, rendered_all.losses) for document in format_.documents(export)
     ]
+    FORMATS[export.format].report_classes(export.selected_classes, rendered_all.losses)
     documents = [*ended, manifest.document(export, "1.2.3")]
     for document in documents:
         assert document.path not in files

@@ -20,7 +20,7 @@ from tests.unit.formats.generated import HEIGHT, WIDTH, annotation_lists
 #: What no count of shapes tells; the notes of a preview say so.
 UNFORESEEN = {
     "the same row as another annotation",
-    "smaller than the six digits of a label can say",
+    "smaller than the last digit of a label can say",
     "no rotated box is left on the image",
     "text that a spreadsheet would take for a formula",
 }

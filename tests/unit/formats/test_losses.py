@@ -8,10 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.catalog.model import DatasetClass
+from services.catalog.selection import ImageTotals, Selection
+from services.exports.forecast import forecast
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import Kind, Loss
 from services.formats.registry import DEFAULT_FORMAT, FORMATS
-from tests.unit.formats.archives import assemble, image, info
+from tests.unit.formats.archives import assemble, box, image, info
 from tests.unit.formats.generated import HEIGHT, WIDTH, annotation_lists
 
 CODE = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)+")
@@ -73,6 +76,25 @@ def test_an_archive_reports_rows_of_the_table(
                 and pattern(loss).fullmatch(row["reason"])
                 for loss in table(name)
             ), row
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("filtered", [(), ("car",), ("lane",)])
+def test_supercategories_are_written_or_reported(name: str, filtered: tuple[str, ...]) -> None:
+    classes = (DatasetClass("car", supercategory="vehicle"), DatasetClass("lane"))
+    export = info(name, classes=classes, class_filter=filtered)
+    files, rendered = assemble(export, [image([box("a", 1, 1, 5, 5), box("b", 9, 9, 5, 5)])])
+    written = any(b"vehicle" in text for path, text in files.items() if path != "manifest.json")
+    rows = [row for rows in rendered.losses.to_json().values() for row in rows]
+    lost = [row["ids"] for row in rows if row["code"] == "class.supercategory"]
+    there = filtered != ("lane",)
+    assert written is (there and FORMATS[name].has_supercategories)
+    assert lost == ([["car"]] if there and not FORMATS[name].has_supercategories else [])
+    chosen = Selection("dataset", tuple(i for i, c in enumerate(classes) if c.name in filtered))
+    totals = ImageTotals(1, 0, 0, 0, 2, 100, 100, 10)
+    expected = forecast(name, classes, chosen, totals, [])
+    foreseen = [loss for loss in expected.losses if loss.code == "class.supercategory"]
+    assert [(loss.count, loss.at_most) for loss in foreseen] == [(1, False)] * len(lost)
 
 
 def test_results_without_codes_are_still_read() -> None:

@@ -77,6 +77,59 @@ def test_polygons_are_the_smallest_rectangle_around_them() -> None:
     assert losses(rendered.losses) == {"degraded": ["a"]}
 
 
+def test_the_smallest_rectangle_may_reach_over_the_edge() -> None:
+    trapezium = [(0.0, 10.0), (10.0, 0.0), (60.0, 30.0), (30.0, 60.0)]
+    corners, rendered = export(polygon("a", trapezium))
+    found = sorted(tuple(np.round(point, 3) + 0.0) for point in corners[0])
+    assert found == [(-10, 20), (20, -10), (30, 60), (60, 30)]
+    assert losses(rendered.losses) == {"degraded": ["a"]}
+
+
+def test_a_rectangle_that_ultralytics_refuses_is_cut_and_reported() -> None:
+    # The box around the corners is larger than the image.
+    sliver = [(0.0, 0.0), (100.0, 70.0), (90.0, 80.0)]
+    one = image([polygon("a", sliver)], path="1.jpg", name="1.jpg")
+    files, rendered = assemble(info("yolo_obb"), [one])
+    numbers = [float(n) for n in files["labels/train/1.txt"].split()[1:]]
+    assert numbers
+    assert codes(rendered) == {"polygon.as_rectangle", "polygon.rectangle_cut"}
+    assert losses(rendered.losses)["clamped"] == ["a"]
+    _, kept = assemble(info("dota"), [one])
+    assert codes(kept) == {"polygon.as_rectangle"}
+
+
+def codes(rendered: Rendered) -> set[str]:
+    found = {loss.code for rows in rendered.losses.losses.values() for loss in rows.values()}
+    return found - {"split.empty"}
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, WIDTH), st.floats(0, HEIGHT)), min_size=3, max_size=6, unique=True
+    )
+)
+def test_rows_of_polygons_are_what_ultralytics_takes(points: list[tuple[float, float]]) -> None:
+    one = image([polygon("a", points)], path="1.jpg", name="1.jpg")
+    files, rendered = assemble(info("yolo_obb"), [one])
+    text = files["labels/train/1.txt"]
+    assert FORMATS["yolo_obb"].writer.read(
+        "labels/train/1.txt", iter(text.split(b"\n")), info("yolo_obb")
+    ).annotation_count == len(text.splitlines())
+    for line in text.splitlines():
+        ring = np.reshape([float(n) for n in line.split()[1:]], (4, 2)) * (WIDTH, HEIGHT)
+        across, down = ring[1] - ring[0], ring[3] - ring[0]
+        if (
+            "polygon.rectangle_cut" in codes(rendered)
+            or min(map(np.linalg.norm, (across, down))) < 1
+        ):
+            continue
+        # Around every point of the polygon.
+        for axis in (across, down):
+            along = (np.array(points) - ring[0]) @ (axis / np.linalg.norm(axis))
+            assert along.min() > -0.01
+            assert along.max() < np.linalg.norm(axis) + 0.01
+
+
 @given(
     st.floats(-20, 120),
     st.floats(-20, 100),
@@ -136,9 +189,10 @@ def test_splits_of_dota() -> None:
         ("dota", "1 1 5 1 5 5 1 5 car"),
         ("dota", "1 1 5 1 5 5 1 5 truck 0"),
         ("dota", "1 1 5 1 5 5 1 5 car 2"),
-        ("dota", "1 1 -5 1 5 5 1 5 car 0"),
+        ("dota", "1 1 nan 1 5 5 1 5 car 0"),
         ("yolo_obb", "0 0.1 0.1 0.2 0.1 0.2 0.2"),
-        ("yolo_obb", "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 1.01"),
+        ("yolo_obb", "0 0.1 0.1 1.2 0.1 1.2 0.2 0.1 0.2"),
+        ("yolo_obb", "0 -0.3 0.1 0.2 0.1 0.2 0.2 -0.3 0.2"),
     ],
 )
 def test_lines_that_readers_refuse_do_not_pass(name: str, line: str) -> None:

@@ -94,12 +94,44 @@ def test_what_reaches_over_the_edge_is_cut_and_reported() -> None:
     rows, rendered = export(
         box("over", -10, 70, 30, 30),
         box("off", 200, 0, 10, 10),
-        box("tiny", 10, 10, 1e-5, 5),
+        box("tiny", 10, 10, 1e-6, 5),
         box("rounding", 99, 0, 1.00000000001, 80),
         class_filter=BOXES,
     )
     assert rows == [(0, [0.1, 0.9375, 0.2, 0.125]), (0, [0.995, 0.5, 0.01, 1])]
     assert lost(rendered) == {"clamped": ["over"], "dropped": ["off", "tiny"]}
+
+
+def test_what_a_row_has_no_place_for_is_reported() -> None:
+    unheld = {"attributes": {"colour": "red"}, "confidence": 0.5}
+    _, rendered = export(
+        box("a", 10, 20, 30, 40, **unheld),
+        box("b", 0, 0, 100, 80, attributes=[]),
+        box("twice", 10, 20, 30, 40, **unheld),
+        class_filter=BOXES,
+    )
+    assert lost(rendered) == {"degraded": ["a", "a"], "dropped": ["twice"]}
+    codes = {loss.code for loss in rendered.losses.losses["degraded"].values()}
+    assert codes - {"split.empty"} == {"attributes.unsupported", "score.unsupported"}
+
+
+@given(
+    st.sampled_from([10, 99, 640, 4096, 13_337, 2**20]),
+    st.sampled_from([10, 480, 13_337]),
+    st.floats(0, 0.9),
+    st.floats(0.001, 0.1),
+)
+def test_digits_suffice_for_a_ten_thousandth_of_a_pixel(
+    width: int, height: int, place: float, part: float
+) -> None:
+    x, y, w, h = place * width, place * height, part * width, part * height
+    one = image([box("a", x, y, w, h)], size=(width, height))
+    files, _ = assemble(info("yolo", class_filter=BOXES), [one])
+    (line,) = files["labels/train/día_1~1.txt"].decode().splitlines()
+    _, *numbers = map(float, line.split())
+    cx, cy, bw, bh = np.array(numbers) * (width, height, width, height)
+    found = np.array([cx - bw / 2, cy - bh / 2, cx + bw / 2, cy + bh / 2])
+    assert np.abs(found - (x, y, x + w, y + h)).max() < 1e-4
 
 
 def test_equal_rows_are_written_once() -> None:

@@ -24,8 +24,8 @@ def test_rows_have_one_length_for_all_classes() -> None:
     files, rendered = assemble(export_info, images)
     person, dog = files["labels/train/día_1~1.txt"].decode().splitlines()
     assert person == (
-        "3 0.150000 0.150000 0.100000 0.100000 0.100000 0.200000 2.000000 "
-        "0.200000 0.100000 1.000000 0.000000 0.000000 0.000000"
+        "3 0.1500000 0.1500000 0.1000000 0.1000000 0.1000000 0.2000000 2.0000000 "
+        "0.2000000 0.1000000 1.0000000 0.0000000 0.0000000 0.0000000"
     )
     assert len(dog.split()) == len(person.split())
     assert [float(n) for n in dog.split()[5:]] == [1, 0.5, 2, 0, 0, 0, 0, 0, 0]
