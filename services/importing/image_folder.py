@@ -26,6 +26,8 @@ _NOT_READ = frozenset((
     ".pnm", ".ppm", ".psd", ".raf", ".ras", ".raw", ".rw2", ".sgi", ".svg", ".tga", ".wmf", ".xbm",
     ".xcf",
 ))  # fmt: skip
+#: Bytes read at once while the parts of a picture are walked over.
+_BUFFER = 256 * 1024
 #: Paths that a message lists.
 _FEW = 3
 #: Missing images whose nearest name is looked for: each takes a millisecond.
@@ -58,23 +60,31 @@ class ImageFolder:
             is_read = splitext(where)[1].lower() in IMAGE_EXTENSIONS
             (self.paths if is_read else others).append(self._path(where))
         self.paths.sort()
-        self.issues += [
-            ImportIssue(path, "FORMAT_NOT_READ", f"is {_not_read(path)}; skipped", images=1)
-            for path in sorted(others)
-        ]
+        self._around = around
+        #: Why images that are there are none of `paths`, by path.
+        self._passed_over = {
+            **{issue.item: issue for issue in around.issues if issue.images},
+            **{
+                path: ImportIssue(path, "FORMAT_NOT_READ", f"is {_not_read(path)}; skipped", 1)
+                for path in sorted(others)
+            },
+        }
+        self.issues += [self._passed_over[path] for path in others]
         if not self.paths:
             known = " ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
-            other = f"; it has {others[0]}, which is {_not_read(others[0])}" if others else ""
+            first = next(iter(self._passed_over.values()), None)
+            other = f" {first.item} {first.message}." if first else ""
             raise ImportFailed(
-                f"{root} holds no image ({known}){other}; give the folder of the images."
+                f"{root} holds no image ({known}); give the folder of the images.{other}"
             )
         self._known = frozenset(self.paths)
         place = self.folder.place
         self._by_name = NameFinder(self.paths, place)
         self._by_stem = NameFinder(self.paths, place, _stem)
         self._looked_for = 0
-        self._others = NameFinder(others, place)
-        self._others_by_stem = NameFinder(others, place, _stem)
+        passed_over = sorted(self._passed_over)
+        self._others = NameFinder(passed_over, place)
+        self._others_by_stem = NameFinder(passed_over, place, _stem)
 
     def _path(self, where: str) -> str:
         try:
@@ -136,7 +146,10 @@ class ImageFolder:
                 return "IMAGE_LISTED_TWICE", f"is of {found[0]}, which has another"
         for name in names:
             if other := self._others.find(name) or self._others_by_stem.find(name):
-                return "FORMAT_NOT_READ", f"its image {other} is {_not_read(other)}"
+                issue = self._passed_over[other]
+                return issue.reason, f"its image {other} {issue.message.removesuffix('; skipped')}"
+            if f"{self.folder.place}/{name}" in self._around.hidden:
+                return "HIDDEN_LEFT_OUT", f"its image {name} is a hidden or system file"
         nearest = None
         if self._looked_for < _NEAREST:
             self._looked_for += 1
@@ -175,7 +188,7 @@ class ImageFolder:
         size = regular(file).st_size
         if size > MAX_BYTES:
             raise Unreadable(f"has {size:,} bytes; images of up to 4 GiB are taken")
-        with file.open("rb") as opened:
+        with file.open("rb", buffering=_BUFFER) as opened:
             picture = measure(opened)
             if whole:
                 check_whole(opened)

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from struct import Struct
 
 from services.catalog.pictures.exif import turned
 from services.catalog.pictures.source import BreaksOff, Measured, Source, Unreadable
@@ -11,6 +12,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: More than 4 GiB in the smallest chunks that encoders write.
 _MOST_CHUNKS = 2_000_000
 _MOST_EXIF = 1024 * 1024
+_HEAD = Struct(">I4s")
 _AFTER_LENGTH_AND_NAME = 8
 _CRC = 4
 
@@ -54,11 +56,10 @@ def _chunks(source: Source) -> Iterator[tuple[int, int, bytes]]:
     """Where the content of each whole chunk begins, its length and its name."""
     place = len(SIGNATURE)
     for _ in range(_MOST_CHUNKS):
-        source.go(place)
-        head = source.some(_AFTER_LENGTH_AND_NAME)
+        head = source.at(place, _AFTER_LENGTH_AND_NAME)
         if len(head) < _AFTER_LENGTH_AND_NAME:
             return
-        length, name = int.from_bytes(head[:4]), head[4:]
+        length, name = _HEAD.unpack(head)
         begin = place + _AFTER_LENGTH_AND_NAME
         place = begin + length + _CRC
         if place > source.size:

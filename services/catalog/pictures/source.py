@@ -50,6 +50,11 @@ class Source:
         """Goes to a place, or to the end where it lies beyond: no number of a file moves far."""
         self._file.seek(min(place, self.size))
 
+    def at(self, place: int, count: int) -> bytes:
+        """The bytes at a place, at most so many."""
+        self._file.seek(place if place < self.size else self.size)
+        return self._file.read(count)
+
     def some(self, count: int) -> bytes:
         """The next bytes, at most so many."""
         return self._file.read(count)

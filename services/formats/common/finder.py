@@ -118,8 +118,8 @@ class ImageFinder(Protocol):
         """Says why there is no one image for something that speaks of one.
 
         `IMAGE_AMBIGUOUS`: its names fit several; `IMAGE_LISTED_TWICE`: the image is another's;
-        `FORMAT_NOT_READ`: it is there in a format that is not read; `IMAGE_FILE_MISSING`: they
-        fit none, and the image is left out too.
+        `FORMAT_NOT_READ`, `FILE_UNREADABLE`, `HIDDEN_LEFT_OUT`: it is there, but passed over;
+        `IMAGE_FILE_MISSING`: they fit none, and the image is left out too.
 
         Args:
             item: what speaks of the image.

@@ -145,6 +145,8 @@ def test_pipes_and_devices_are_named_and_never_opened(tmp_path: Path, suffix: st
     write_text(tmp_path / "data.yaml", "names: [car]\ntrain: images\ntest: /dev/zero\n")
     source = read_dataset("yolo", tmp_path / "images", tmp_path / "labels")
     named = {i.item: i.message for i in source.issues if i.reason == "FILE_UNREADABLE"}
+    if suffix == "jpg":
+        assert named.pop("b.txt") == "its image b.jpg is a pipe; skipped with 1 lines"
     assert named == {
         f"b.{suffix}": "is a pipe; skipped",
         f"zero.{suffix}": "is a device; skipped",
@@ -196,6 +198,32 @@ def test_pictures_of_other_formats_are_named_for_that(tmp_path: Path) -> None:
     assert {issue.reason for issue in source.issues} == {"FORMAT_NOT_READ"}
     assert sum(issue.images for issue in source.issues if issue.item.startswith("b.")) == 1
     assert sum(issue.annotations for issue in source.issues) == 3
+
+
+def test_an_image_that_is_passed_over_is_never_said_to_be_missing(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.jpg")
+    os.mkfifo(tmp_path / "images" / "pipe.jpg")
+    (tmp_path / "images" / "link.jpg").symlink_to("nowhere")
+    write_image(tmp_path / "images" / ".dot.jpg")
+    write_text(tmp_path / "images" / "raw.dng", "")
+    names = ["a.jpg", "pipe.jpg", "x/link.jpg", ".dot.jpg", "raw.dng"]
+    document = {
+        "images": [{"id": n, "file_name": name} for n, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "car"}],
+        "annotations": [],
+    }
+    file = write_json(tmp_path / "c.json", document)
+    source = read_dataset("coco", tmp_path / "images", file)
+    assert source.paths == ["a.jpg"]
+    said = [(i.item, i.reason) for i in source.issues if i.message.startswith("its image ")]
+    assert sorted(said) == [
+        (".dot.jpg", "HIDDEN_LEFT_OUT"),
+        ("pipe.jpg", "FILE_UNREADABLE"),
+        ("raw.dng", "FORMAT_NOT_READ"),
+        ("x/link.jpg", "FILE_UNREADABLE"),
+    ]
+    # Each image once.
+    assert sum(issue.images for issue in source.issues) == 3
 
 
 def test_a_split_holds_for_the_path_as_given(tmp_path: Path) -> None:
