@@ -20,6 +20,7 @@ from typing import ClassVar, TypeAlias
 import orjson
 import yaml
 
+from services.catalog.names import split_extension
 from services.formats.common.export import SPLIT_FOLDERS, ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, flat_stem, report_flat_name
 from services.formats.common.geometry import Box, Point
@@ -39,6 +40,10 @@ from services.formats.common.yolo_losses import (
 DATA_PATH = "data.yaml"
 #: Ultralytics refuses images with a shorter side, in pixels.
 _LEAST_SIDE = 10
+#: What names must end in for all its versions (`IMG_FORMATS` in `ultralytics/data/utils.py`).
+_EXTENSIONS = frozenset(
+    (".bmp", ".dng", ".heic", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
+)
 
 
 #: Makes the numbers of an object's row, after its class id; None where it has no row.
@@ -225,7 +230,8 @@ def _folder(split: str | None, info: ExportInfo, kind: str) -> str:
 def _report_refused(image: ExportImage, losses: LossReport) -> None:
     if min(image.width, image.height) < _LEAST_SIDE:
         losses.add(IMAGE_TOO_SMALL, image.id)
-    if image.name.lower().endswith(".gif"):
+    extension = split_extension(image.name)[1].lower()
+    if extension == ".gif":
         losses.add(IMAGE_IS_GIF, image.id)
-    if image.name.lower().endswith((".jfif", ".jpe", ".heif")):
+    elif extension not in _EXTENSIONS:
         losses.add(IMAGE_EXTENSION, image.id)

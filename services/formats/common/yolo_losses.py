@@ -20,7 +20,7 @@ IMAGE_IS_GIF = Loss("image.gif", Kind.degraded, "Ultralytics takes a GIF for a v
 IMAGE_EXTENSION = Loss(
     "image.extension",
     Kind.degraded,
-    "Ultralytics passes over images whose names end in .jfif, .jpe or .heif",
+    "Ultralytics passes over images whose names have no extension that it knows",
 )
 
 OF_LAYOUT = (
@@ -35,6 +35,6 @@ OF_LAYOUT = (
 )
 NOTE = (
     "Equal rows of a label file, objects too small for its digits, and images that "
-    "Ultralytics skips (GIFs, .jfif, .jpe and .heif, sides of less than 10 pixels) are only found "
-    "by the export."
+    "Ultralytics skips (GIFs, names without an extension or in .jfif, .jpe and .heif, sides of "
+    "less than 10 pixels) are only found by the export."
 )

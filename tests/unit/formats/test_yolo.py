@@ -237,9 +237,18 @@ def test_images_that_ultralytics_refuses_are_reported() -> None:
     images = [
         image(number=1, size=(9, 20), path="a.png", name="a.png"),
         image(number=2, path="b.GIF", name="b.GIF"),
+        image(number=3, path="cam/frame", name="cam/frame"),
+        image(number=4, path="c.jfif", name="c.jfif"),
+        image(number=5, path="d.JPEG", name="d.JPEG"),
     ]
     _, rendered = assemble(info("yolo"), images)
-    assert losses(rendered.losses)["degraded"] == ["data.yaml", "image-1", "image-2"]
+    reported = {loss.code: loss.ids for loss in rendered.losses.losses["degraded"].values()}
+    assert reported.pop("split.empty") == ["data.yaml"]
+    assert reported == {
+        "image.too_small": ["image-1"],
+        "image.gif": ["image-2"],
+        "image.extension": ["image-3", "image-4"],
+    }
 
 
 @pytest.mark.parametrize(
