@@ -179,15 +179,19 @@ def _parse(file: SourceFile) -> ElementTree.Element:
 
 def _image_of(where: str, root: ElementTree.Element, images: ImageFinder) -> str | None:
     """The image of a file: of its own folder and stem and the name in it, of its own stem,
-    or the one that it names."""
+    or the one that it names, alone, with its folder, or with its whole path."""
     named = _text(root, "filename").replace("\\", "/")
     sibling = posixpath.join(posixpath.dirname(where), posixpath.basename(named))
     if sibling in images and splitext(sibling)[0] == splitext(where)[0]:
         return sibling
-    found = images.find_stem(splitext(where)[0])
-    if found is None and named:
-        found = images.find(named) or images.find_stem(named)
-    return found
+    if found := images.find_stem(splitext(where)[0]):
+        return found
+    # The bare name first; where several folders have it, the others may say which.
+    options = [named, posixpath.join(_text(root, "folder"), named), _text(root, "path")]
+    for option in filter(None, options if named else options[2:]):
+        if found := images.find(option) or images.find_stem(option):
+            return found
+    return None
 
 
 def _image(path: str, file: SourceFile) -> SourceImage:

@@ -144,6 +144,30 @@ def test_every_reader_finds_images_alike(tmp_path: Path, format: str) -> None:
     assert source.issues == []
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "<folder>a</folder>",
+        "<folder>images\\a</folder>",
+        "<path>C:\\data\\a\\1.jpg</path>",
+        "<folder>JPEGImages</folder><path>/home/me/set/a/1.jpg</path>",
+    ],
+)
+def test_a_voc_file_says_its_folder_in_several_places(tmp_path: Path, more: str) -> None:
+    for path in ("a/1.jpg", "b/1.jpg"):
+        write_image(tmp_path / "images" / path)
+    write_text(
+        tmp_path / "xml" / "one.xml",
+        f"<annotation>{more}<filename>1.jpg</filename><object><name>car</name><bndbox>"
+        "<xmin>1</xmin><ymin>1</ymin><xmax>6</xmax><ymax>6</ymax></bndbox></object></annotation>",
+    )
+    items = read_all(read_dataset("pascal_voc", tmp_path / "images", tmp_path / "xml"))
+    assert [(item.path, len(item.annotations)) for item in items] == [
+        ("a/1.jpg", 1),
+        ("b/1.jpg", 0),
+    ]
+
+
 def test_what_fits_nothing_says_what_is_near(tmp_path: Path) -> None:
     for path in ("a/1.jpg", "b/1.jpg", "scene.jpg"):
         write_image(tmp_path / path)
