@@ -18,6 +18,8 @@ from services.catalog.names import folded
 _FEW = 100
 #: Neighbours in the alphabet that are compared with a name that fits nothing.
 _NEIGHBOURS = 40
+#: Paths among which a near one is looked for.
+_MANY = 200_000
 _PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
 
 
@@ -52,6 +54,28 @@ def common_parts(name: str, path: str) -> int:
     return count
 
 
+class _Groups:
+    """Paths by a text that several may share. Most do not, and then take no list."""
+
+    def __init__(self, rows: Iterable[tuple[str, str]]) -> None:
+        self._found: dict[str, str | list[str]] = {}
+        for text, path in rows:
+            # Where they are equal, one of them is enough.
+            key = path if text == path else text
+            known = self._found.get(key)
+            if known is None:
+                self._found[key] = path
+            elif isinstance(known, list):
+                known.append(path)
+            else:
+                self._found[key] = [known, path]
+
+    def of(self, text: str) -> list[str]:
+        """The paths of a text, in order; none of another."""
+        found = self._found.get(text, [])
+        return [found] if isinstance(found, str) else found
+
+
 class NameFinder:
     """Finds paths by name. Each look-up costs the same for any number of paths."""
 
@@ -69,7 +93,7 @@ class NameFinder:
         self._paths = paths
         self._root = root
         self._called = called
-        self._endings: dict[int, dict[str, list[str]]] = {}
+        self._endings: dict[int, _Groups] = {}
 
     def find(self, name: str, beside: str | None = None) -> str | None:
         """The one path that the name means; None: it means none, or several.
@@ -90,7 +114,10 @@ class NameFinder:
         return []
 
     def nearest(self, name: str) -> str | None:
-        """The path whose last part looks most like the name's."""
+        """The path whose last part looks most like the name's; None: none does, or there are
+        too many to keep them in the order of the alphabet for it."""
+        if len(self._paths) > _MANY:
+            return None
         last = folded((parts_of(name) or [""])[-1])
         near: set[str] = set()
         for words, word in ((self._forward, last), (self._backward, last[::-1])):
@@ -104,12 +131,11 @@ class NameFinder:
     def _fitting(self, name: str, beside: str | None) -> list[str]:
         if beside is not None and (path := self._at(join(beside, name.replace("\\", "/")))):
             return [path]
-        if name in self._exact:
-            return self._exact[name]
+        if found := self._exact.of(name):
+            return found
         parts = parts_of(name)
         for count in range(min(len(parts), self._depth), 0, -1):
-            found = self._ending(count).get(folded("/".join(parts[-count:])))
-            if found:
+            if found := self._ending(count).of(folded("/".join(parts[-count:]))):
                 return self._best(found, parts, count)
         return []
 
@@ -119,7 +145,7 @@ class NameFinder:
         if not self._root or not place.startswith(root):
             return None
         relative = place.removeprefix(root)
-        found = self._exact.get(relative) or self._whole.get(folded(relative)) or []
+        found = self._exact.of(relative) or self._whole.of(folded(relative))
         return found[0] if len(found) == 1 else None
 
     def _best(self, found: list[str], parts: list[str], count: int) -> list[str]:
@@ -142,21 +168,21 @@ class NameFinder:
         return [path for path in found if score(path) == best]
 
     @cached_property
-    def _exact(self) -> dict[str, list[str]]:
-        return _grouped((self._called(path), path) for path in self._paths)
+    def _exact(self) -> _Groups:
+        return _Groups((self._called(path), path) for path in self._paths)
 
     @cached_property
-    def _whole(self) -> dict[str, list[str]]:
-        return _grouped((folded(self._called(path)), path) for path in self._paths)
+    def _whole(self) -> _Groups:
+        return _Groups((folded(self._called(path)), path) for path in self._paths)
 
     @cached_property
     def _depth(self) -> int:
         return max((path.count("/") + 1 for path in self._paths), default=0)
 
-    def _ending(self, count: int) -> dict[str, list[str]]:
+    def _ending(self, count: int) -> _Groups:
         """Paths by their last parts."""
         if count not in self._endings:
-            self._endings[count] = _grouped(
+            self._endings[count] = _Groups(
                 (folded("/".join(parts[-count:])), path)
                 for path in self._paths
                 if len(parts := self._called(path).split("/")) >= count
@@ -170,10 +196,3 @@ class NameFinder:
     @cached_property
     def _backward(self) -> list[tuple[str, str]]:
         return sorted((name[::-1], path) for name, path in self._forward)
-
-
-def _grouped(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for key, path in rows:
-        found.setdefault(key, []).append(path)
-    return found

@@ -448,7 +448,8 @@ class PutImage(_message.Message):
     """The key of an object in the images bucket, under "<organization id>/"."""
     sha256: _builtins.str
     """Lower-case hexadecimal SHA-256 of bytes the organization has stored
-    before; unknown ones are answered with CONTENT_NEEDED.
+    before; unknown ones, and those that an older version measured, are
+    answered with CONTENT_NEEDED.
     """
     def __init__(
         self,
