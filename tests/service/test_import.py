@@ -548,3 +548,42 @@ def export(stack: Stack, dataset: str, folder: Path) -> Exported:
         del value["image"]["id"], value["image"]["file"]
         images[row["path"]] = value, archive.read(row["file"])
     return Exported(read_json(archive, "dataset.json")["classes"], images)
+
+
+def test_what_a_source_carries_goes_through_to_the_archives(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    """Crowds, supercategories, and attributes that no class declares."""
+    (tmp_path / "a.jpg").write_bytes(jpeg(WIDTH, HEIGHT))
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "categories": [{"id": 3, "name": "dog", "supercategory": "animal"}],
+        "annotations": [
+            {
+                **{"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 1, "bbox": [1, 0, 2, 5]},
+                "segmentation": {"size": [HEIGHT, WIDTH], "counts": [48, 5, 43, 5, 2971]},
+            },
+            {"id": 2, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "track_id": 7},
+        ],
+    }
+    name = unique("carried")
+    source = write_json(tmp_path / "c.json", document)
+    assert not imported(embedded, name, "coco", tmp_path, source).named
+
+    files = unzip(download(embedded, completed(embedded, name, format="coco").id))
+    found = read_json(files, "annotations/instances_default.json")
+    assert found["categories"][0]["supercategory"] == "animal"
+    assert [row["iscrowd"] for row in found["annotations"]] == [1, 0]
+    assert [row["area"] for row in found["annotations"]] == [10, 12]
+    assert [row["attributes"] for row in found["annotations"]] == [{}, {"track_id": 7}]
+
+    done = completed(embedded, name, format="cvat")
+    archive = unzip(download(embedded, done.id))
+    codes = {
+        row["code"]
+        for rows in read_json(archive, "manifest.json")["losses"].values()
+        for row in rows
+    }
+    # CVAT keeps what a class declares, and an import declares what it meets.
+    assert codes == {"crowd.as_object"}
+    assert b"<name>track_id</name>" in archive.read("annotations.xml")
