@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from services.exports import progress
 from services.exports.claims import ExportClaim
@@ -75,11 +74,11 @@ def build_small(
     """
     info = export_info(claim)
     staging = MemoryStaging()
-    result: dict[str, Any] = build_text(held, blocks, info, staging, "")
+    results = build_text(held, blocks, info, staging, "")
     if info.include_images:
         images = (planned for block in blocks for planned in block)
-        stage_images(ImageEntries(context.store, images, info, held), staging, result)
-    assembly = Assembly(info, [result], staging)
+        stage_images(ImageEntries(context.store, images, info, held), staging, results[0])
+    assembly = Assembly(info, results, staging)
     data = b"".join(assembly)
     key = archive_key(claim.organization_id, claim.export_id)
     held.check()

@@ -23,7 +23,14 @@ from workers.export_info import VERSION, export_info
 from workers.failures import PermanentFailure
 from workers.image_entries import image_entry_size
 from workers.leases import Held
-from workers.segment_manifest import Block, ManifestWriter, PlannedImage, blocks, planned_image
+from workers.segment_manifest import (
+    Block,
+    ManifestWriter,
+    PlannedImage,
+    blocks,
+    manifest_key,
+    planned_image,
+)
 from workers.segment_text import documents
 from workers.staging import StoreStaging, stage_of
 
@@ -31,6 +38,8 @@ from workers.staging import StoreStaging, stage_of
 TEXT_LIMIT = 32 * 1024 * 1024
 #: Images that an export has at most to be built in memory, however small they are.
 SMALL_IMAGES = 5_000
+#: Bytes of a deflated manifest that the plan keeps in memory before it stages them.
+MANIFEST_PIECE = 8 * 1024 * 1024
 #: Seconds until the database gives the next images of a selection, which it may have to sort.
 _PATIENCE = 600.0
 
@@ -169,15 +178,22 @@ def _write_manifests(
 ) -> list[PlannedSegment]:
     staging = StoreStaging(context.store, staging_prefix(claim.organization_id, claim.export_id))
     segments: list[PlannedSegment] = []
-    writer, size, work = ManifestWriter(), 0, 0
+    writer, pieces, size, work = ManifestWriter(), 0, 0, 0
+
+    def end_piece(*, is_last: bool) -> None:
+        nonlocal writer, pieces
+        base = f"{stage_of(claim)}{len(segments) + 1}"
+        key = base if is_last and pieces == 0 else f"{base}.{pieces}"
+        staging.put(key, writer.finish())
+        writer, pieces = ManifestWriter(), pieces + 1
 
     def end_segment() -> None:
-        nonlocal writer, size, work
+        nonlocal pieces, size, work
+        end_piece(is_last=True)
         number = len(segments) + 1
-        key = f"{stage_of(claim)}{number}"
-        staging.put(key, writer.finish())
+        key = manifest_key(f"{stage_of(claim)}{number}", pieces)
         segments.append(PlannedSegment(number, key, size, work))
-        writer, size, work = ManifestWriter(), 0, 0
+        pieces, size, work = 0, 0, 0
 
     for block in blocks(images, info.include_images):
         held.check()
@@ -187,6 +203,8 @@ def _write_manifests(
         if info.include_images:
             size += sum(image_entry_size(planned, info) for planned in block)
         work += image_bytes + text_bytes + 1
+        if writer.held_bytes >= MANIFEST_PIECE:
+            end_piece(is_last=False)
         if cutter.add(image_bytes, text_bytes):
             end_segment()
     if work:

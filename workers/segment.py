@@ -11,9 +11,12 @@ from workers.context import WorkerContext
 from workers.export_info import VERSION, check_deflate, export_info
 from workers.image_entries import ImageEntries
 from workers.leases import Held
-from workers.segment_manifest import Block, read_blocks
+from workers.segment_manifest import Block, manifest_objects, read_blocks
 from workers.segment_text import SegmentText
 from workers.staging import Staging, StoreStaging, stage_of
+
+#: Bytes of deflated text that a segment keeps in memory before it stages them.
+TEXT_PIECE = 8 * 1024 * 1024
 
 
 def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> dict[str, Any]:
@@ -32,16 +35,11 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     store = context.store
 
     def blocks() -> Iterator[Block]:
-        key = prefix + claim.manifest_key
-        return read_blocks(store.stream(store.exports_bucket, key))
+        for key in manifest_objects(claim.manifest_key):
+            yield from read_blocks(store.stream(store.exports_bucket, prefix + key))
 
-    result = build_text(
-        held,
-        blocks(),
-        info,
-        StoreStaging(store, prefix),
-        stage_of(claim),
-    )
+    first, *more = build_text(held, blocks(), info, StoreStaging(store, prefix), stage_of(claim))
+    result = {**first, "more": more} if more else first
     if not info.include_images:
         return result
     images = (planned for block in blocks() for planned in block)
@@ -70,16 +68,31 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
 
 def build_text(
     held: Held, blocks: Iterable[Block], info: ExportInfo, staging: Staging, stage: str
-) -> dict[str, Any]:
-    """Renders and stages the text of a segment, under keys that begin with `stage`."""
+) -> list[dict[str, Any]]:
+    """Renders and stages the text of a segment, under keys that begin with `stage`.
+
+    One result for each run of about TEXT_PIECE bytes, so that memory does not grow with the
+    annotations. Where a run ends changes no byte of the archive.
+    """
+    results: list[dict[str, Any]] = []
+
+    def end_run() -> None:
+        run = f"{stage}{len(results)}-"
+        staged, result = text.pieces()
+        for key, data in staged.items():
+            staging.put(run + key, data)
+        results.append({**result, "stage": run})
+
     text = SegmentText(info, VERSION)
     for block in blocks:
         held.check()
         text.add(block)
-    staged, result = text.pieces()
-    for key, data in staged.items():
-        staging.put(stage + key, data)
-    return {**result, "stage": stage}
+        if text.held_bytes >= TEXT_PIECE:
+            end_run()
+            text = SegmentText(info, VERSION)
+    if text.image_count or not results:
+        end_run()
+    return results
 
 
 def stage_images(entries: ImageEntries, staging: Staging, result: dict[str, Any]) -> None:

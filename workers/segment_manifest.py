@@ -61,13 +61,25 @@ def blocks(images: Iterable[PlannedImage], include_images: bool) -> Iterator[Blo
         yield block
 
 
+def manifest_key(base: str, pieces: int) -> str:
+    """What the record calls a manifest that lies in so many objects."""
+    return base if pieces == 1 else f"{base}x{pieces}"
+
+
+def manifest_objects(key: str) -> list[str]:
+    """The objects of a manifest, in order."""
+    base, _, pieces = key.partition("x")
+    return [f"{base}.{number}" for number in range(int(pieces))] if pieces else [key]
+
+
 class ManifestWriter:
-    """Writes one manifest; only deflated bytes are kept."""
+    """Writes one manifest, or a piece of one; only deflated bytes are kept."""
 
     def __init__(self) -> None:
         self._deflated: list[bytes] = []
         self._plain: list[bytes] = []
         self._waiting = 0
+        self._held = 0
 
     def add(self, block: Block) -> None:
         """Appends a block."""
@@ -80,6 +92,11 @@ class ManifestWriter:
         if self._waiting >= _FLUSH:
             self._flush()
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that are kept until `finish` gives them out."""
+        return self._held
+
     def finish(self) -> bytes:
         """The whole manifest."""
         self._flush()
@@ -88,6 +105,7 @@ class ManifestWriter:
     def _flush(self) -> None:
         body, _ = deflate(b"".join(self._plain))
         self._deflated.append(body)
+        self._held += len(body)
         self._plain, self._waiting = [], 0
 
 

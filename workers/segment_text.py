@@ -77,6 +77,12 @@ class SegmentText:
                 separator = self._documents[place[0]].separator
                 self._rows.setdefault(place, _Rows()).append(separator, separator.join(found))
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that are kept until `pieces` gives them out."""
+        rows = sum(rows.known.compressed_size for rows in self._rows.values())
+        return self._files_size + rows
+
     def _add_file(self, path: str, content: bytes) -> None:
         body, known = deflated_file(content)
         entry = Entry(path, known.crc32, known.size, known.compressed_size, Method.DEFLATED)

@@ -12,6 +12,8 @@ from services.catalog.shapes import Shape
 from services.database.tables import annotation_totals, class_set_members, image_totals, images
 
 _BATCH = 500
+#: Bytes of annotations that come with such a batch; those of an image that has more come alone.
+_STREAMED = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +209,15 @@ def _condition(selection: Selection) -> ColumnElement[bool]:
     return and_(*parts)
 
 
+def _annotations(connection: Connection, image_id: str) -> bytes:
+    query = select(images.c.annotations).where(images.c.id == image_id)
+    return bytes(connection.execute(query).scalar_one())
+
+
 def selected_images(connection: Connection, selection: Selection) -> Iterator[SelectedImage]:
-    """The images of a selection by path, streamed: memory does not grow with the dataset."""
+    """The images of a selection by path, streamed: memory grows neither with the dataset nor
+    with the annotations of an image, of which one at a time comes that has many."""
+    size = func.length(images.c.annotations)
     query = (
         select(
             images.c.id,
@@ -224,7 +233,7 @@ def selected_images(connection: Connection, selection: Selection) -> Iterator[Se
             images.c.crc32,
             images.c.sha256,
             images.c.annotation_count,
-            images.c.annotations,
+            case((size <= _STREAMED, images.c.annotations)).label("annotations"),
             images.c.collides,
         )
         .where(_condition(selection))
@@ -249,5 +258,9 @@ def selected_images(connection: Connection, selection: Selection) -> Iterator[Se
             crc32=row.crc32,
             sha256=row.sha256,
             annotation_count=row.annotation_count,
-            annotations=bytes(row.annotations),
+            annotations=(
+                _annotations(connection, row.id)
+                if row.annotations is None
+                else bytes(row.annotations)
+            ),
         )

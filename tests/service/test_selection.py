@@ -160,7 +160,7 @@ def test_an_empty_selection_fails_and_says_so(
     export = failed(stack, scenes, **fields)
     assert said in export.error_message
     assert "widen the filters" in export.error_message
-    for unknown in ("image_count", "annotation_count", "file_size", "completed_at", "expires_at"):
+    for unknown in ("image_count", "annotation_count", "file_size", "completed_at"):
         assert not export.HasField(unknown)
     body = stack.http("viewer").get(f"{EXPORTS}{export.id}").json()
     assert body["status"] == "failed"
