@@ -80,6 +80,8 @@ def is_union(rings: Sequence[Ring], width: int, height: int) -> bool:
 
 def union_area(rings: Sequence[Ring], width: int, height: int) -> int:
     """Pixels that the union of the rings covers, which is how COCO reads a list of rings."""
+    if len(rings) == 1:
+        return int(coco_mask.area(coco_mask.frPyObjects([flat(rings[0])], height, width)[0]))
     return _union(_ring_edges(rings, width, height), width * height)
 
 
@@ -128,16 +130,13 @@ def _edges(counts: bytes) -> NDArray[np.int64]:
     top bit of the last as sign; from the fourth on as the difference to the run two before
     (`rleToString` in cocodataset/cocoapi, common/maskApi.c).
     """
-    runs: list[int] = []
-    value = shift = 0
-    for char in counts:
-        bits = char - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    return np.cumsum(runs, dtype=np.int64)
+    bits = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero((bits & 0x20) == 0)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    shifts = 5 * (np.arange(len(bits)) - np.repeat(starts, lengths))
+    runs: NDArray[np.int64] = np.add.reduceat((bits & 0x1F) << shifts, starts)
+    runs -= np.where(bits[ends] & 0x10, 1 << 5 * lengths, 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return np.cumsum(runs)
