@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from services.formats.common.attributes import attributes_of
+from services.formats.common.attributes import attributes_of, take_flag
 from services.formats.common.coco_losses import KEYPOINT_AS_BOX
 from services.formats.common.coco_plan import CocoPlan
 from services.formats.common.export import ExportImage
@@ -119,6 +119,7 @@ def _object_row(
     places: Mapping[int, Point],
     attributes: dict[str, Any],
 ) -> dict[str, Any]:
+    attributes, crowd = take_flag(attributes, "iscrowd")
     box = trainable_box([places[number] for number, _ in placed], image.width, image.height)
     row: dict[str, Any] = {
         "id": min(number for number, _ in placed),
@@ -127,7 +128,7 @@ def _object_row(
         "bbox": box,
         "area": box[2] * box[3],
         "segmentation": [],
-        "iscrowd": 0,
+        "iscrowd": int(crowd),
         "attributes": attributes,
     }
     confidence = min(annotation.get("confidence", 1.0) for _, annotation in placed)

@@ -68,6 +68,15 @@ def test_no_joint_is_a_crowd() -> None:
     assert not rendered.losses.losses
 
 
+def test_joints_of_a_crowd_are_one_in_coco() -> None:
+    joints = [
+        annotation("keypoint", name, name, keypoint={"x": 1, "y": 2}, instance_id=1, attributes=YES)
+        for name in ("nose", "left eye")
+    ]
+    rows, _ = _rows("coco", *joints)
+    assert [(row["iscrowd"], row["attributes"]) for row in rows] == [(1, {"age": 3})]
+
+
 def test_supercategories() -> None:
     classes = (
         DatasetClass("dog", supercategory="animal"),
