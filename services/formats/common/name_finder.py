@@ -7,7 +7,7 @@ which is meant: the longest end that fits one path alone.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from posixpath import basename, join, normpath
@@ -42,6 +42,19 @@ def percent_decoded(name: str) -> str:
         return _PERCENT.sub(lambda found: bytes([int(found[1], 16)]), name.encode()).decode()
     except UnicodeError:
         return name
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """The name as it stands, then as what an address or a line of text would mean by it."""
+    yield name
+    decoded = percent_decoded(name)
+    yield decoded
+    yield decoded.strip()
+    path, _, query = decoded.partition("?")
+    if query:
+        # Label Studio serves local files as `/data/local-files/?d=folder/1.jpg`.
+        yield query.removeprefix("d=")
+        yield path
 
 
 def common_parts(name: str, path: str) -> int:
@@ -108,7 +121,7 @@ class NameFinder:
     def fitting(self, name: str, beside: str | None = None) -> list[str]:
         """Every path that the name may mean: seen from the file that it is written in, as it
         stands, or with as many of its last parts as fit any."""
-        for text in dict.fromkeys((name, percent_decoded(name))):
+        for text in dict.fromkeys(_spellings(name)):
             if found := self._fitting(text, beside):
                 return found
         return []
