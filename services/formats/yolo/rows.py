@@ -53,6 +53,8 @@ class Rows:
         #: Of rows of 6 numbers: those that may be a box with two more, and the others.
         self._six_boxes = 0
         self._triangles = 0
+        #: Of the others: those that may be a box with a track id before its confidence.
+        self._swapped = 0
         #: Of longer rows by the count of numbers: all, those that look like a box and joints
         #: with visibility or without, and those that end like a confidence and a track id.
         self._long: Counter[int] = Counter()
@@ -89,6 +91,7 @@ class Rows:
             sixth.append(words[6])
         else:
             self._triangles += 1
+            self._swapped += _may_be_swapped(words, numbers)
         self._sixes[words[0]] += 1
 
     def _add_long(self, words: Sequence[str]) -> None:
@@ -169,6 +172,16 @@ class Rows:
         may_be_box = _is_box(numbers) and 0 <= numbers[4] <= 1 and _WHOLE.fullmatch(words[6])
         if may_be_box and numbers[5] > 1:
             return Row.sure_tracked_box
+        if (
+            _may_be_swapped(words, numbers)
+            and self._swapped == self._triangles
+            and not self._outline_counts
+        ):
+            raise Skipped(
+                "LINE_UNREADABLE",
+                "6 numbers after the class, of which the fifth is a whole number, may be three "
+                "points, or a box with a track id and a confidence",
+            )
         if not may_be_box or (self._are_triangles and not self._sixth.has_ids):
             return Row.points
         if self._are_triangles:
@@ -261,6 +274,11 @@ def _is_box(numbers: Sequence[float]) -> bool:
         and x + w / 2 <= 1 + _SLACK
         and y + h / 2 <= 1 + _SLACK
     )
+
+
+def _may_be_swapped(words: Sequence[str], numbers: Sequence[float]) -> bool:
+    wholes = [bool(_BARE_WHOLE.fullmatch(word)) for word in words[1:]]
+    return wholes == [False] * 4 + [True, False] and _is_box(numbers) and 0 <= numbers[5] <= 1
 
 
 def _has_joints(numbers: Sequence[float], step: int) -> bool:

@@ -170,6 +170,9 @@ def test_poses_without_visibility_are_refused(tmp_path: Path, joints: int) -> No
         "0 .1 .1 .9 .1 .5 .9 .75 3",
         "0 .1 .1 .9 .1 .9 .9 .1 .9 .75 12",
         "0 .1 .1 .9 .1 .5 .9 .75 1\n0 .1 .2 .9 .1 .5 .9 .75 0",
+        # A box with a track id before its confidence.
+        "0 .5 .5 .2 .2 7 .91",
+        "0 .5 .5 .2 .2 1 .91",
         # A box and one joint.
         "0 .5 .5 .2 .2 .5 .5 2",
         # Points on a line.
