@@ -81,9 +81,27 @@ def test_threads_make_the_same_bytes(name: str) -> None:
     assert len(made) == 1
 
 
+def print_digests() -> None:
+    """Prints the digests that threads of a process find, each with other memory in use."""
+    found: set[str] = set()
+
+    def look(number: int) -> None:
+        # Moves what the thread allocates next.
+        kept = bytearray(number * 7919)
+        found.add(str(digests()))
+        kept.clear()
+
+    threads = [threading.Thread(target=look, args=(number,)) for number in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(*found)
+
+
 def test_processes_make_the_same_bytes() -> None:
     """Each has other addresses."""
-    words = [sys.executable, "-c", f"from {__name__} import digests; print(digests())"]
+    words = [sys.executable, "-c", f"from {__name__} import print_digests; print_digests()"]
     running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     printed = {process.communicate()[0] for process in running}
     assert printed == {f"{digests()}\n"}
