@@ -56,10 +56,12 @@ class Rows:
         #: Of the others: those that may be a box with a track id before its confidence.
         self._swapped = 0
         #: Of longer rows by the count of numbers: all, those that look like a box and joints
-        #: with visibility or without, and those that end like a confidence and a track id.
+        #: with visibility, without, or with a confidence each, those of them that cross
+        #: themselves when taken for outlines, and those that end like a confidence and a track id.
         self._long: Counter[int] = Counter()
         self._seen_poses: Counter[int] = Counter()
         self._flat_poses: Counter[int] = Counter()
+        self._scored_poses: Counter[int] = Counter()
         self._crossing: Counter[int] = Counter()
         self._tailed = 0
         self._tailed_for_sure = False
@@ -100,9 +102,11 @@ class Rows:
         self._long[count] += 1
         numbers = [number_of(word) for word in words[1:]]
         if _is_box(numbers):
-            self._seen_poses[count] += _has_joints(numbers, 3)
-            if _has_joints(numbers, 2):
-                self._flat_poses[count] += 1
+            self._seen_poses[count] += _has_visible_joints(numbers)
+            flat, scored = _has_joints(numbers, 2), _has_joints(numbers, 3)
+            self._flat_poses[count] += flat
+            self._scored_poses[count] += scored
+            if count % 2 == 0 and (flat or scored):
                 points = list(zip(numbers[::2], numbers[1::2], strict=True))
                 self._crossing[count] += may_cross_itself(points)
         if count % 2 == 0 and _WHOLE.fullmatch(words[-1]) and 0 <= numbers[-2] <= 1:
@@ -209,12 +213,11 @@ class Rows:
         rows = self._long[count]
         if count >= 10 and self._seen_poses[count] == rows:
             return f"{(count - 4) // 3} keypoints with visibility"
-        if (
-            count >= 8
-            and self._flat_poses[count] == rows == self._long.total()
-            and self._crossing[count] >= rows * _CROSSING
-        ):
-            return f"{(count - 4) // 2} keypoints"
+        if rows == self._long.total() and self._crossing[count] >= rows * _CROSSING:
+            if count >= 8 and self._flat_poses[count] == rows:
+                return f"{(count - 4) // 2} keypoints"
+            if count >= 10 and self._scored_poses[count] == rows:
+                return f"{(count - 4) // 3} keypoints with confidence"
         return ""
 
 
@@ -281,15 +284,16 @@ def _may_be_swapped(words: Sequence[str], numbers: Sequence[float]) -> bool:
     return wholes == [False] * 4 + [True, False] and _is_box(numbers) and 0 <= numbers[5] <= 1
 
 
+def _has_visible_joints(numbers: Sequence[float]) -> bool:
+    """Whether all after the box is joints, each with one of COCO's flags of visibility."""
+    return len(numbers) % 3 == 1 and all(seen in (0, 1, 2) for seen in numbers[6::3])
+
+
 def _has_joints(numbers: Sequence[float], step: int) -> bool:
     """Whether all after the box is joints of `step` numbers each: in the box, or absent."""
     x, y, w, h = numbers[:4]
     joints = numbers[4:]
-    if len(joints) % step:
-        return False
-    if step == 3:
-        return all(seen in (0, 1, 2) for seen in joints[2::3])
-    return all(
+    return len(joints) % step == 0 and all(
         (a == 0 and b == 0) or (abs(a - x) <= w / 2 + _SLACK and abs(b - y) <= h / 2 + _SLACK)
-        for a, b in zip(joints[::2], joints[1::2], strict=True)
+        for a, b in zip(joints[::step], joints[1::step], strict=True)
     )

@@ -148,13 +148,20 @@ def test_poses_with_visibility_are_refused(tmp_path: Path, joints: int, rows: in
     assert all(issue.annotations == 1 for issue in item.issues)
 
 
-@pytest.mark.parametrize("joints", [4, 5, 6, 17])
-def test_poses_without_visibility_are_refused(tmp_path: Path, joints: int) -> None:
+@pytest.mark.parametrize("joints", [4, 5, 6, 16, 17])
+@pytest.mark.parametrize("scored", [False, True])
+def test_poses_without_visibility_are_refused(tmp_path: Path, joints: int, scored: bool) -> None:
     rng = random.Random(joints)
-    labels = ["\n".join(_pose(rng, joints, str) for _ in range(5)) for _ in range(3)]
+
+    def seen() -> str:
+        return f"{rng.random():.4f}" if scored else ""
+
+    labels = ["\n".join(_pose(rng, joints, seen) for _ in range(5)) for _ in range(3)]
     _, items = _read(tmp_path, *labels)
     assert not any(item.annotations for item in items)
-    assert {issue.reason for item in items for issue in item.issues} == {"LINE_OF_POSE"}
+    # An odd count is refused for that.
+    expected = "LINE_UNREADABLE" if scored and joints % 2 else "LINE_OF_POSE"
+    assert {issue.reason for item in items for issue in item.issues} == {expected}
 
 
 @pytest.mark.parametrize(
