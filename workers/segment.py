@@ -85,8 +85,7 @@ def build_text(
 
     text = SegmentText(info, VERSION)
     for block in blocks:
-        held.check()
-        text.add(block)
+        text.add(block, held.check)
         if text.held_bytes >= TEXT_PIECE:
             end_run()
             text = SegmentText(info, VERSION)

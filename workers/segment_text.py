@@ -1,7 +1,7 @@
 """The text of a segment: per-image files as entries, rows of documents as fragments."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,11 +55,13 @@ class SegmentText:
         self.split_counts: Counter[str] = Counter()
         self.losses = LossReport()
 
-    def add(self, block: Block) -> None:
-        """Renders the images of a block."""
+    def add(self, block: Block, check: Callable[[], None] = lambda: None) -> None:
+        """Renders the images of a block; `check` is called before each, as one may take a
+        second."""
         rows: dict[Section, list[bytes]] = {}
         manifest_section = (len(self._documents) - 1, manifest.SECTION)
         for planned in block:
+            check()
             rendered = self._format.render(planned.image, self._info)
             for path, content in rendered.files:
                 self._add_file(path, content)
