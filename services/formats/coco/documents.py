@@ -7,6 +7,7 @@ Layouts: `annotations/instances_<split>.json` (cocodataset.org, Datumaro, CVAT),
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from posixpath import basename, splitext
 from typing import Any
@@ -68,17 +69,21 @@ def read_documents(annotations: Annotations) -> tuple[list[CocoDocument], list[I
     Raises:
         ImportFailed: there is no document, or the only one cannot be read.
     """
-    files = _files(annotations)
     documents: list[CocoDocument] = []
     refused: list[tuple[SourceFile, _Refused]] = []
-    for file in files:
-        try:
-            documents.append(_document(file))
-        except _Refused as error:
-            refused.append((file, error))
-    if not documents:
+    for files in _places(annotations):
+        for file in files:
+            try:
+                documents.append(_document(file))
+            except _Refused as error:
+                refused.append((file, error))
+        if documents:
+            break
+    if not documents and refused:
         file, why = refused[0]
         raise ImportFailed(f"{file} {why}.")
+    if not documents:
+        raise _not_found(annotations, 0)
     issues = [
         # Nobody knows how many annotations are in it: at least one is left out.
         ImportIssue(file.where, "DOCUMENT_UNREADABLE", str(why), annotations=1)
@@ -93,22 +98,30 @@ def read_documents(annotations: Annotations) -> tuple[list[CocoDocument], list[I
     return documents, issues
 
 
-def _files(annotations: Annotations) -> list[SourceFile]:
+def _places(annotations: Annotations) -> Iterator[list[SourceFile]]:
+    """The files that may be documents: those of the folder, and, where none of them is, all
+    below it."""
     if annotations.file:
-        return [annotations.file]
-    folder = annotations.folder
-    files = folder.files(".json")
-    files = [file for file in files if basename(file.where) not in _OTHERS]
-    files = files or [
-        file for file in folder.files_below(".json") if basename(file.where) not in _OTHERS
-    ]
-    if not files or len(files) > _MOST:
-        count = f"{len(files):,}" if files else "none"
-        raise ImportFailed(
-            f"{annotations} must hold a COCO document, or one for each split; "
-            f"JSON files found: {count}. Give the file itself."
-        )
-    return files
+        yield [annotations.file]
+        return
+    tried: set[str] = set()
+    for find in (annotations.folder.files, annotations.folder.files_below):
+        files = [
+            file
+            for file in find(".json")
+            if basename(file.where) not in _OTHERS and file.where not in tried
+        ]
+        if len(files) > _MOST:
+            raise _not_found(annotations, len(files))
+        tried.update(file.where for file in files)
+        yield files
+
+
+def _not_found(annotations: Annotations, count: int) -> ImportFailed:
+    return ImportFailed(
+        f"{annotations} must hold a COCO document, or one for each split; "
+        f"JSON files found: {count or 'none'}. Give the file itself."
+    )
 
 
 def _document(file: SourceFile) -> CocoDocument:

@@ -124,6 +124,16 @@ def test_what_is_no_document_is_left_out_and_named(tmp_path: Path) -> None:
     assert reasons(source, [item]) == {"DOCUMENT_LEFT_OUT": 2, "DOCUMENT_UNREADABLE": 1}
 
 
+def test_other_files_above_the_documents(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.jpg")
+    write_json(tmp_path / "dataset-metadata.json", {"title": "pets"})
+    write_json(tmp_path / "annotations" / "instances_val.json", _document("a.jpg", {}))
+    source = read_dataset("coco", tmp_path, tmp_path)
+    (item,) = read_all(source)
+    assert (len(item.annotations), item.split) == (1, "val")
+    assert reasons(source, [item]) == {"DOCUMENT_LEFT_OUT": 1}
+
+
 def test_poses_beside_the_instances_that_they_repeat(tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "a.jpg")
     pose = {"category_id": 1, "keypoints": [1, 2, 2, 3, 4, 2], "bbox": [1, 2, 2, 2]}
