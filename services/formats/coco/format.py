@@ -13,5 +13,9 @@ FORMAT = ExportFormat(
     text_size=TextSize(10, 0.15, files=0),
     has_supercategories=True,
     losses=LOSSES,
+    note=(
+        "A folder that is named like its split, or `default` without splits, is renamed, which "
+        "only the export finds."
+    ),
     is_imported=True,
 )
