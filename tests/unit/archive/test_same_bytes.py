@@ -20,7 +20,7 @@ from workers.failures import Blame, OtherDeflate, blame
 from workers.segment_manifest import ManifestWriter, PlannedImage
 
 #: Threads that live at once: each has another place in memory for what it deflates.
-AT_ONCE, ROUNDS = 50, 40
+AT_ONCE, ROUNDS = 50, 20
 
 
 def text() -> bytes:
