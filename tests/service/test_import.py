@@ -1,12 +1,14 @@
 """`cartouche import` against real servers: what it says, stores, refuses and survives."""
 
 import asyncio
+import hashlib
 import json
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 import grpc
 import psutil
 import pytest
+from PIL import Image
 
 from services.catalog.limits import MAX_RINGS
 from tests.datasets import Picture, bbox, jpeg, noise_jpeg, polygon, put, put_all, read, unique
@@ -406,6 +409,39 @@ def test_a_picture_that_breaks_off_is_left_out_or_taken(embedded: Embedded, tmp_
     done = source.run(embedded, dataset, "--on-broken", "take")
     assert done.results == {"created": 1, "unchanged": 3}
     assert f"{said}; taken" in done.named
+
+
+def test_a_size_that_an_older_version_measured_is_corrected(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    dataset, file = unique("measure"), tmp_path / "images" / "a.tif"
+    file.parent.mkdir()
+    picture, exif = Image.effect_noise((45, 10), 60), Image.Exif()
+    exif[0x0112] = 6
+    picture.save(file, exif=exif)
+    write_json(tmp_path / "json" / "a.tif.json", [bbox("car", 1, 2, 3, 4)])
+    source = Source("pictograph", tmp_path / "images", tmp_path / "json", ())
+    assert source.run(embedded, dataset).results == {"created": 1}
+
+    def size() -> tuple[int, int]:
+        image = stored_images(embedded, dataset)["a.tif"]["image"]
+        return image["width"], image["height"]
+
+    assert size() == (10, 45)
+    # As the version before this one left it.
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    with closing(sqlite3.connect(embedded.folder / "home" / "cartouche.db", timeout=30)) as record:
+        for table, more in (("images", ""), ("contents", ", measure = 0")):
+            change = f"UPDATE {table} SET width = 45, height = 10{more} WHERE sha256 = ?"
+            record.execute(change, (sha256,))
+        record.commit()
+    assert size() == (45, 10)
+    done = source.run(embedded, dataset)
+    assert done.results == {"updated": 1}
+    (line,) = done.named
+    assert line.startswith("SIZE_CORRECTED a.tif: was measured as 45 x 10 pixels")
+    assert size() == (10, 45)
+    assert source.run(embedded, dataset).results == {"unchanged": 1}
 
 
 def test_a_prefix_keeps_two_sets_apart(embedded: Embedded, tmp_path: Path) -> None:
