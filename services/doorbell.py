@@ -71,6 +71,14 @@ def connect_broker(url: str) -> dramatiq.Broker:
     return broker
 
 
+def reach(broker: dramatiq.Broker) -> None:
+    """Returns when the broker answers; raises what its client raises where it does not."""
+    if isinstance(broker, RabbitmqBroker):
+        broker.connection.process_data_events()
+    elif isinstance(broker, RedisBroker):
+        broker.client.ping()
+
+
 def _with_bounds(url: str) -> str:
     parts = urlsplit(url)
     options = {**_RABBITMQ_BOUNDS, **dict(parse_qsl(parts.query))}

@@ -1,13 +1,8 @@
 """What every step of a worker needs, tried out once."""
 
-import uuid
-
 from services.database.engine import Database
 from services.database.migrate import require_newest
 from services.storage import ObjectStore
-
-#: Where a worker tries the store out. No export has such an organization.
-PROBES = "probes/"
 
 
 def examine(database: Database, store: ObjectStore) -> None:
@@ -19,8 +14,4 @@ def examine(database: Database, store: ObjectStore) -> None:
         Unavailable, StorageUnavailable: they are away, which is no fault of this worker.
     """
     require_newest(database)
-    store.ready()
-    key = f"{PROBES}{uuid.uuid4()}"
-    store.put(store.exports_bucket, key, b"probe")
-    store.get(store.exports_bucket, key)
-    store.delete(store.exports_bucket, key)
+    store.try_out()

@@ -6,7 +6,7 @@ do the sweep. It changes nothing that a claim protects.
 
 import logging
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 
 from sqlalchemy import select
@@ -19,6 +19,7 @@ from services.doorbell import Doorbell
 from services.errors import Unavailable
 from services.exports import claims, endings, queries
 from services.exports.creation import IDEMPOTENCY_SECONDS
+from services.exports.inventory import take_inventory
 from services.exports.model import ErrorCode, Lane, Stage
 from services.settings import Settings
 from services.storage import ObjectStore, StorageError
@@ -27,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: Exports that one sweep ends at most, of each kind.
 _A_SWEEP = 1_000
-_STALE_UPLOAD = timedelta(days=2)
 _HOUSEKEEPING = timedelta(hours=1)
+_INVENTORY = timedelta(hours=12)
 #: Seconds for a statement on as many rows as there are.
 _PATIENCE = 120.0
 
@@ -61,7 +62,9 @@ class Reconciler:
                 if take_turn(self._database, "sweep", 0.9 * interval):
                     sweep(self._database, self._doorbell, self._settings)
                 if take_turn(self._database, "housekeeping", _HOUSEKEEPING.total_seconds()):
-                    keep_house(self._database, self._store)
+                    keep_house(self._database)
+                if take_turn(self._database, "inventory", _INVENTORY.total_seconds()):
+                    take_inventory(self._database, self._store, removes=True)
             except (Unavailable, StorageError) as error:
                 logger.warning("the reconciler will try again", extra={"error": str(error)})
             except Exception:
@@ -80,23 +83,14 @@ def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
             doorbell.ring(lane)
 
 
-def keep_house(database: Database, store: ObjectStore) -> None:
-    """Removes what no export needs: old uploads in the store, old idempotency keys."""
+def keep_house(database: Database) -> None:
+    """Removes old idempotency keys."""
     with database.write(_PATIENCE) as connection:
         connection.execute(
             idempotency_keys.delete().where(
                 idempotency_keys.c.created_at < now_once() - IDEMPOTENCY_SECONDS
             )
         )
-    for upload in store.list_uploads():
-        if datetime.now(UTC) - upload.started_at < _STALE_UPLOAD:
-            continue
-        with database.read() as connection:
-            if connection.scalar(
-                select(exports.c.id).where(exports.c.upload_id == upload.upload_id)
-            ):
-                continue
-        store.abort_upload(upload.key, upload.upload_id)
 
 
 def _fail_overdue(database: Database, deadline: timedelta, keeping: endings.Keeping) -> None:

@@ -1,5 +1,6 @@
 """The verbs of the object store: what callers see."""
 
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,10 @@ class ObjectInfo:
     size: int
     etag: str
     modified_at: datetime
+
+
+#: Where the store is tried out. No organization has such an id.
+PROBES = "probes/"
 
 
 class ObjectStore:
@@ -85,6 +90,18 @@ class ObjectStore:
                 exists = self._clients().control.bucket_exists(bucket)
             if not exists:
                 raise failure(404, "NoSuchBucket", "no such bucket", bucket)
+
+    def try_out(self) -> None:
+        """Stores, reads and deletes a small object, and sees to it that both buckets are there.
+
+        Raises StorageUnavailable, or StorageRefused, which says what is wrong more exactly than
+        `ready` does: the answer to a HEAD has no code.
+        """
+        key = f"{PROBES}{uuid.uuid4()}"
+        self.put(self.exports_bucket, key, b"probe")
+        self.get(self.exports_bucket, key)
+        self.delete(self.exports_bucket, key)
+        self.ready()
 
     # Whole objects
 

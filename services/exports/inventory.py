@@ -1,0 +1,185 @@
+"""The inventory: what the store holds against what the record knows, in both directions.
+
+Only what is below the id of one of this record's organizations is looked at: another Cartouche
+may share the bucket. Each organization is read in pages, in the order of keys, so that memory does
+not grow with the bucket.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TypeVar
+
+from sqlalchemy import select
+
+from services.database.engine import Database
+from services.database.tables import exports, organizations
+from services.exports.model import Status, archive_key, export_prefix
+from services.storage import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+#: Objects of an export that the record does not know may be a moment older than its row, or
+#: younger than its deletion: longer than the longest call, and than a worker's last words.
+MARGIN = timedelta(days=1)
+_PAGE = 500
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Inventory:
+    """What does not fit."""
+
+    #: Exports below whose prefix objects lie, and which the record does not know.
+    orphans: list[str] = field(default_factory=list)
+    orphan_objects: int = 0
+    orphan_bytes: int = 0
+    #: Ids of completed exports whose archive is not in the store.
+    missing: list[str] = field(default_factory=list)
+    #: Keys of unfinished uploads that no export waits for.
+    uploads: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether all fits."""
+        return not (self.orphans or self.missing or self.uploads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the store holds of an export."""
+
+    export_id: str
+    objects: int
+    size: int
+    newest: datetime
+    has_archive: bool
+
+
+def take_inventory(
+    database: Database,
+    store: ObjectStore,
+    *,
+    margin: timedelta = MARGIN,
+    removes: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> Inventory:
+    """Compares bucket and record; with `removes` clears away what no export needs.
+
+    Only what is older than `margin` counts. `check` is called between pages, and may raise.
+
+    Raises:
+        StorageError: as the store says.
+        Unavailable: the database is away.
+    """
+    found = Inventory()
+    before = datetime.now(UTC) - margin
+    with database.read() as connection:
+        owners = list(connection.scalars(select(organizations.c.id).order_by(organizations.c.id)))
+    for organization_id in owners:
+        check()
+        _compare(database, store, organization_id, before, removes, found)
+    _compare_uploads(database, store, set(owners), before, removes, found)
+    return found
+
+
+def _compare(
+    database: Database,
+    store: ObjectStore,
+    organization_id: str,
+    before: datetime,
+    removes: bool,
+    found: Inventory,
+) -> None:
+    with_archive: set[str] = set()
+    for page in _pages(_stored(store, organization_id)):
+        with_archive.update(stored.export_id for stored in page if stored.has_archive)
+        known = _known(database, [stored.export_id for stored in page])
+        for stored in page:
+            if stored.export_id in known or stored.newest >= before:
+                continue
+            found.orphans.append(stored.export_id)
+            found.orphan_objects += stored.objects
+            found.orphan_bytes += stored.size
+            if removes:
+                prefix = export_prefix(organization_id, stored.export_id)
+                store.delete_prefix(store.exports_bucket, prefix)
+                logger.warning("objects of no export were removed", extra={"prefix": prefix})
+    completed = select(exports.c.id).where(
+        exports.c.organization_id == organization_id,
+        exports.c.status == Status.completed,
+        ~exports.c.deleted,
+        exports.c.completed_at < before.timestamp(),
+    )
+    with database.read() as connection:
+        candidates = [
+            export_id
+            for export_id in connection.scalars(completed)
+            if export_id not in with_archive
+        ]
+    for export_id in candidates:
+        # It may have come since the list was made.
+        if store.stat(store.exports_bucket, archive_key(organization_id, export_id)) is None:
+            found.missing.append(export_id)
+            logger.error("an archive is missing", extra={"export_id": export_id})
+
+
+def _compare_uploads(
+    database: Database,
+    store: ObjectStore,
+    owners: set[str],
+    before: datetime,
+    removes: bool,
+    found: Inventory,
+) -> None:
+    uploads = (
+        upload
+        for upload in store.list_uploads()
+        if upload.key.split("/", 1)[0] in owners and upload.started_at < before
+    )
+    for page in _pages(uploads):
+        query = select(exports.c.upload_id).where(
+            exports.c.upload_id.in_([upload.upload_id for upload in page])
+        )
+        with database.read() as connection:
+            known = set(connection.scalars(query))
+        for upload in page:
+            if upload.upload_id in known:
+                continue
+            found.uploads.append(upload.key)
+            if removes:
+                store.abort_upload(upload.key, upload.upload_id)
+
+
+def _stored(store: ObjectStore, organization_id: str) -> Iterator[_Stored]:
+    """What the store holds of an organization's exports, by export, in the order of keys."""
+    prefix = f"{organization_id}/"
+    listed = store.list(store.exports_bucket, prefix)
+    for export_id, objects in groupby(listed, lambda info: info.key.split("/")[1]):
+        count, size, newest, has_archive = 0, 0, datetime.min.replace(tzinfo=UTC), False
+        archive = archive_key(organization_id, export_id)
+        for info in objects:
+            count += 1
+            size += info.size
+            newest = max(newest, info.modified_at)
+            has_archive = has_archive or info.key == archive
+        yield _Stored(export_id, count, size, newest, has_archive)
+
+
+def _known(database: Database, export_ids: list[str]) -> set[str]:
+    with database.read() as connection:
+        return set(connection.scalars(select(exports.c.id).where(exports.c.id.in_(export_ids))))
+
+
+def _pages(items: Iterator[T]) -> Iterator[list[T]]:
+    page: list[T] = []
+    for item in items:
+        page.append(item)
+        if len(page) == _PAGE:
+            yield page
+            page = []
+    if page:
+        yield page

@@ -1,0 +1,102 @@
+"""Whether what Cartouche stands on is in order: one line for each part."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from services.database.clock import now
+from services.database.engine import Database
+from services.database.migrate import require_newest
+from services.doorbell import connect_broker, reach
+from services.exports.inventory import take_inventory
+from services.process.configured import open_database, shared_broker, storage_config
+from services.settings import Settings
+from services.storage import ObjectStore
+
+#: Seconds by which a clock may differ: S3 refuses signatures that are older than 15 minutes, and
+#: links say when they end.
+_CLOCK = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the diagnosis."""
+
+    part: str
+    is_well: bool
+    says: str
+
+
+def diagnose(settings: Settings) -> Iterator[Finding]:
+    """Looks at each part in turn; one that is away keeps no other from being looked at.
+
+    Raises:
+        SettingsError: a setting is missing or malformed.
+    """
+    with (
+        closing(open_database(settings)) as database,
+        closing(ObjectStore(storage_config(settings))) as store,
+    ):
+        broker_url = shared_broker(settings)
+        schema = _look("database", lambda: _schema(database))
+        yield schema
+        if schema.is_well:
+            yield _look("clock", lambda: _clock(database))
+        buckets = _look("object store", lambda: _buckets(store))
+        yield buckets
+        yield _look("broker", lambda: _broker(broker_url))
+        if schema.is_well and buckets.is_well:
+            yield _look("inventory", lambda: _inventory(database, store))
+
+
+class _Unwell(Exception):
+    """Something is wrong; the message says what."""
+
+
+def _look(part: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, True, look())
+    except Exception as error:
+        return Finding(part, False, str(error).strip() or type(error).__name__)
+
+
+def _schema(database: Database) -> str:
+    require_newest(database)
+    return "answers, and has the schema of this version"
+
+
+def _clock(database: Database) -> str:
+    before = time.time()
+    with database.read() as connection:
+        there = connection.scalar(now().select()) or 0.0
+    apart = there - (before + time.time()) / 2
+    if abs(apart) > _CLOCK:
+        raise _Unwell(f"{abs(apart):.0f} seconds from that of the database: set it by NTP")
+    return f"{abs(apart):.2f} seconds from that of the database"
+
+
+def _buckets(store: ObjectStore) -> str:
+    store.try_out()
+    return "has both buckets, and takes, gives and removes objects"
+
+
+def _broker(url: str) -> str:
+    broker = connect_broker(url)
+    try:
+        reach(broker)
+    finally:
+        broker.close()
+    return "answers"
+
+
+def _inventory(database: Database, store: ObjectStore) -> str:
+    found = take_inventory(database, store)
+    if not found.is_clean:
+        raise _Unwell(
+            f"{found.orphan_objects} objects ({found.orphan_bytes} bytes) of {len(found.orphans)} "
+            f"exports that are not known, {len(found.uploads)} uploads that nobody waits for (both "
+            f"are removed in time), {len(found.missing)} archives missing"
+            + "".join(f"; export {export_id}" for export_id in found.missing[:5])
+        )
+    return "nothing is left over, and no archive is missing"
