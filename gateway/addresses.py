@@ -89,7 +89,7 @@ class Target:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The HTTP methods the path answers."""
+        """The HTTP methods the path is documented to answer."""
         match self.form:
             case Form.OUTSIDE:
                 return ()
@@ -99,10 +99,12 @@ class Target:
                 return ("GET", "HEAD", "POST", "OPTIONS")
             case Form.BULK_DELETE | Form.PREVIEW:
                 return ("POST", "OPTIONS")
-        post = ("POST",) if self.action else ()
+        if self.action:
+            # An export of that very name can be read and deleted all the same.
+            return ("POST", "OPTIONS")
         if self.download:
-            return ("GET", "HEAD", *post, "OPTIONS")
-        return ("GET", "HEAD", *post, "DELETE", "OPTIONS")
+            return ("GET", "HEAD", "OPTIONS")
+        return ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
 def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Target:

@@ -117,7 +117,7 @@ async def list_exports(
 async def read_export(request: Request) -> Response:
     """An export, or the link to its archive, as the path says."""
     exchange = exchange_of(request)
-    if "GET" not in exchange.target.methods:
+    if not (exchange.target.action or "GET" in exchange.target.methods):
         raise errors.method_not_allowed(exchange.target.methods)
     not_found: grpc.aio.AioRpcError | None = None
     for reading in exchange.target.readings:
@@ -147,7 +147,7 @@ async def delete_export(request: Request) -> Response:
             not_found = not_found or error
         else:
             return json_response(dialects.other_answer(exchange.dialect, bodies.deleted(answer)))
-    if "DELETE" not in exchange.target.methods:
+    if not (exchange.target.action or "DELETE" in exchange.target.methods):
         raise errors.method_not_allowed(exchange.target.methods)
     raise not_found or errors.unaddressable()
 

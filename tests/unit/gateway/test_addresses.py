@@ -192,3 +192,32 @@ def test_impossible_names_address_nothing(tail: str) -> None:
 )
 def test_methods(tail: str, methods: tuple[str, ...]) -> None:
     assert reads(tail).methods == methods
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+@pytest.mark.parametrize(
+    ("tail", "query", "acted"),
+    [
+        ("ds/exp1", "", [name("ds", "exp1")]),
+        ("ds/a/b", "", [name("ds", "a/b")]),
+        (ID, "", [Reading(ById(ID))]),
+        ("by-name/ds/exp1", "", [name("ds", "exp1")]),
+        ("exp1", "dataset=ds", [name("ds", "exp1")]),
+        # Nothing can ever be there.
+        ("no-id", "", []),
+    ],
+)
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_post_acts_on_what_stands_before_its_verb(
+    action: str, tail: str, query: str, acted: list[Reading], slash: str
+) -> None:
+    target = reads(f"{tail}/{action}{slash}", query)
+    assert (target.action, list(target.acted)) == (action, acted)
+    assert target.methods == ("POST", "OPTIONS")
+    # An export may be called so, too.
+    assert all(not reading.download for reading in target.readings)
+
+
+@pytest.mark.parametrize("tail", ["retry", "bulk-delete/cancel", "preview/retry", "ds/retrying"])
+def test_not_every_path_that_ends_so_acts(tail: str) -> None:
+    assert reads(tail).action == ""
