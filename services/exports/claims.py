@@ -315,10 +315,18 @@ def count_error(database: Database, claim: Claim) -> float:
 
 
 def count_death(database: Database, claim: Claim) -> float:
-    """The same after the process died that had the step alone."""
+    """The same after the process died that had the step, or found no memory for it.
+
+    It runs alone from now on, and counts where it did so already.
+    """
     pause = _backoff(claim.lost)
-    _give_back(database, claim, due_at=now() + pause, alone=True, lost=steps.c.lost + 1)
+    _give_back(database, claim, due_at=now() + pause, alone=True, lost=_deaths())
     return pause
+
+
+def _deaths() -> ColumnElement[int]:
+    """Of a step whose process died: deaths beside other steps may be of their making."""
+    return steps.c.lost + case((steps.c.alone, 1), else_=0)
 
 
 def _backoff(count: int) -> float:
@@ -388,8 +396,7 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
             .where(mine, which)
             .values(
                 held=False,
-                # Whoever held other steps beside it may have died of those.
-                lost=steps.c.lost + case((steps.c.alone, 1), else_=0),
+                lost=_deaths(),
                 alone=True,
                 due_at=due_at,
             )

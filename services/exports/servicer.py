@@ -24,8 +24,19 @@ from services.storage import ObjectStore
 
 MAX_BULK = 1_000
 MAX_FORMATS = 100
+#: Links outlive their archive by no more than this.
+LINK_MARGIN = timedelta(minutes=1)
 _FIRST_LOOK = 0.1
 _SLOWEST_LOOK = 1.0
+
+
+def link_lifetime(url_ttl: timedelta, expires_at: float | None, now: float) -> timedelta:
+    """How long a link works that is signed `now` (seconds since 1970): no longer than its archive
+    is kept, but for a margin of a minute in which it may be removed."""
+    if expires_at is None:
+        return url_ttl
+    left = timedelta(seconds=int(expires_at - now))
+    return min(url_ttl, max(left, timedelta()) + LINK_MARGIN)
 
 
 class ExportServicer(rpc.ExportServiceServicer):
@@ -135,13 +146,14 @@ class ExportServicer(rpc.ExportServiceServicer):
                 f"download. {advice}",
                 {"status": export.status},
             )
-        ends = time.time() + self._url_ttl.total_seconds()
+        now = time.time()
+        lifetime = link_lifetime(self._url_ttl, export.expires_at, now)
         url = self._objects.sign_download(
-            archive_key(export.organization_id, export.id), f"{export.name}.zip", self._url_ttl
+            archive_key(export.organization_id, export.id), f"{export.name}.zip", lifetime
         )
         return pb.GetDownloadUrlResponse(
             download_url=url,
-            expires_at=timestamp(int(ends)),
+            expires_at=timestamp(int(now + lifetime.total_seconds())),
             file_size=export.file_size or 0,
             name=export.name,
             crc32=export.crc32,

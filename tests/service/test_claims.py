@@ -137,7 +137,14 @@ def test_a_worker_that_died_gives_its_steps_back_and_is_counted(database: Databa
 def test_only_deaths_of_steps_that_run_alone_are_counted(database: Database) -> None:
     tenant = Tenant.make(database, "tenant")
     tenant.create()
-    for deaths in (0, 0, 1, 2):
+    # One that found no memory beside others.
+    first = take(database)
+    assert first is not None
+    claims.count_death(database, first)
+    with database.write() as connection:
+        assert connection.scalar(select(steps.c.lost)) == 0
+        connection.execute(steps.update().values(due_at=0))
+    for deaths in (0, 1, 2):
         claim = claims.claim_next(database, BOTH, timedelta(seconds=-1), CAP)
         assert claim is not None
         assert (claim.alone, claim.lost) == (claim.attempt > 1, deaths)
