@@ -59,6 +59,8 @@ api_keys = Table(
     Column("prefix", String(12), nullable=False),
     Column("key_hash", String(64), nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
+    # It is taken until then; null: for ever.
+    Column("expires_at", Double),
 )
 
 datasets = Table(

@@ -8,8 +8,11 @@ import hashlib
 import secrets
 import string
 import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from services.database.clock import now
@@ -81,35 +84,145 @@ def _change(database: Database, organization: str, **values: int | None) -> None
             organizations.update().where(organizations.c.name == organization).values(**values)
         )
         if not changed.rowcount:
-            raise NotFound(
-                "ORGANIZATION_NOT_FOUND",
-                f"There is no organization {organization!r}; `cartouche keys create` makes one.",
-                {"organization": organization},
-            )
+            raise _no_organization(organization)
 
 
-def create_key(database: Database, organization_id: str, role: Role) -> str:
-    """A new key of an organization. This is the only time the key is seen."""
-    key = PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+def create_key(
+    database: Database, organization_id: str, role: Role, lifetime: timedelta | None = None
+) -> str:
+    """A new key of an organization, which is taken for `lifetime`; None: for ever. This is the
+    only time the key is seen."""
     with database.write() as connection:
-        connection.execute(
-            api_keys.insert().values(
-                id=str(uuid.uuid4()),
-                organization_id=organization_id,
-                role=role.name,
-                prefix=key[:12],
-                key_hash=_hash(key),
-                created_at=now(),
-            )
+        return _create(connection, organization_id, role, lifetime)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What may be told of a key. Times are seconds since 1970."""
+
+    id: str
+    #: Its first characters.
+    prefix: str
+    role: Role
+    created_at: float
+    #: None: it does not expire.
+    expires_at: float | None
+    is_expired: bool
+
+
+def list_keys(database: Database, organization: str) -> list[Key]:
+    """The keys of an organization, the oldest first.
+
+    Raises:
+        NotFound: there is no such organization.
+    """
+    with database.read() as connection:
+        owner = _organization_id(connection, organization)
+        rows = connection.execute(
+            select(api_keys, (api_keys.c.expires_at <= now()).label("is_expired"))
+            .where(api_keys.c.organization_id == owner)
+            .order_by(api_keys.c.created_at, api_keys.c.id)
+        ).all()
+    return [
+        Key(
+            row.id, row.prefix, Role[row.role], row.created_at, row.expires_at, bool(row.is_expired)
         )
+        for row in rows
+    ]
+
+
+def revoke_key(database: Database, organization: str, which: str) -> str:
+    """Ends a key at once and for ever; returns its first characters.
+
+    `which` is its id, the key itself, or its first characters where no other key of the
+    organization begins so.
+
+    Raises:
+        NotFound: the organization has no such key, or there is no such organization.
+        Invalid: several keys begin so.
+    """
+    with database.write() as connection:
+        found = _find(connection, organization, which)
+        connection.execute(api_keys.delete().where(api_keys.c.id == found.id))
+    return str(found.prefix)
+
+
+def rotate_key(database: Database, organization: str, which: str, grace: timedelta) -> str:
+    """A new key in place of another, which is taken for as long as `grace` yet.
+
+    Raises: as `revoke_key`.
+    """
+    with database.write() as connection:
+        found = _find(connection, organization, which)
+        ends = now() + grace.total_seconds()
+        connection.execute(
+            api_keys.update()
+            .where(api_keys.c.id == found.id)
+            .where(or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > ends))
+            .values(expires_at=ends)
+        )
+        return _create(connection, found.organization_id, Role[found.role], None)
+
+
+def _create(
+    connection: Connection, organization_id: str, role: Role, lifetime: timedelta | None
+) -> str:
+    key = PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    connection.execute(
+        api_keys.insert().values(
+            id=str(uuid.uuid4()),
+            organization_id=organization_id,
+            role=role.name,
+            prefix=key[:12],
+            key_hash=_hash(key),
+            created_at=now(),
+            expires_at=None if lifetime is None else now() + lifetime.total_seconds(),
+        )
+    )
     return key
+
+
+def _organization_id(connection: Connection, name: str) -> str:
+    found: str | None = connection.scalar(
+        select(organizations.c.id).where(organizations.c.name == name)
+    )
+    if found is None:
+        raise _no_organization(name)
+    return found
+
+
+def _find(connection: Connection, organization: str, which: str) -> Row[Any]:
+    owner = _organization_id(connection, organization)
+    mine = select(api_keys).where(api_keys.c.organization_id == owner)
+    exact = mine.where(or_(api_keys.c.id == which, api_keys.c.key_hash == _hash(which)))
+    found = connection.execute(exact).all()
+    if not found and which.startswith(PREFIX):
+        found = connection.execute(mine.where(api_keys.c.prefix == which)).all()
+    if not found:
+        raise NotFound(
+            "API_KEY_NOT_FOUND",
+            f"Organization {organization!r} has no such key; `cartouche keys list` shows what it "
+            "has.",
+            {"organization": organization},
+        )
+    if len(found) > 1:
+        raise Invalid.of("key", f"{len(found)} keys begin with {which}: give the id of one")
+    return found[0]
+
+
+def _no_organization(name: str) -> NotFound:
+    return NotFound(
+        "ORGANIZATION_NOT_FOUND",
+        f"There is no organization {name!r}; `cartouche keys create` makes one.",
+        {"organization": name},
+    )
 
 
 def authenticate(database: Database, key: str) -> Caller:
     """Who holds `key`.
 
     Raises:
-        Unauthenticated: there is no key, or nobody holds it.
+        Unauthenticated: there is no key, or nobody holds it, or it has expired.
     """
     if not key:
         raise Unauthenticated(
@@ -123,12 +236,16 @@ def authenticate(database: Database, key: str) -> Caller:
             organizations.c.rate_limit,
         )
         .join(organizations, organizations.c.id == api_keys.c.organization_id)
-        .where(api_keys.c.key_hash == _hash(key))
+        .where(
+            api_keys.c.key_hash == _hash(key),
+            or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now()),
+        )
     )
     with database.read() as connection:
         row = connection.execute(query).one_or_none()
     if row is None:
         raise Unauthenticated(
-            "API_KEY_INVALID", "The API key is not valid. Check X-API-Key, or ask for a new key."
+            "API_KEY_INVALID",
+            "The API key is not valid, or has expired. Check X-API-Key, or ask for a new key.",
         )
     return Caller(row.id, row.organization_id, Role[row.role], row.rate_limit)

@@ -6,6 +6,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import typer
@@ -75,6 +76,58 @@ def test_the_first_keys_are_for_their_owner_alone(embedded: Embedded) -> None:
     assert set(KEY.findall(file.read_text())) == {
         embedded.key(role) for role in ("owner", "member", "viewer")
     }
+
+
+def test_the_home_is_for_its_owner_alone(embedded: Embedded) -> None:
+    assert stat.S_IMODE((embedded.folder / "home").stat().st_mode) == 0o700
+
+
+def status(stack: Stack, key: str) -> int:
+    """How a list of exports answers to a key."""
+    headers = {"X-API-Key": key}
+    return httpx.get(
+        f"{stack.base_url}/api/v1/developer/exports/", headers=headers, trust_env=False
+    ).status_code
+
+
+def test_keys_are_listed_revoked_and_rotated(stack: Stack) -> None:
+    organization = unique("rotated")
+
+    def keys(*words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        return stack.command(
+            "keys", *words[:1], "--organization", organization, *words[1:], check=check
+        )
+
+    made = {
+        role: keys("create", "--role", role).stdout.strip()
+        for role in ("viewer", "member", "admin")
+    }
+    short = keys("create", "--role", "viewer", "--expires", "0").stdout.strip()
+    assert {status(stack, key) for key in made.values()} == {200}
+    assert status(stack, short) == 401
+    listed = keys("list").stdout.splitlines()
+    assert len(listed) == 4
+    for role, key in made.items():
+        (line,) = [line for line in listed if f" {key[:12]}…" in line]
+        assert role in line
+        assert "does not expire" in line
+        assert key not in line
+    assert sum("expired 20" in line for line in listed) == 1
+
+    assert made["viewer"][:12] in keys("revoke", made["viewer"][:12]).stdout
+    assert status(stack, made["viewer"]) == 401
+    new = keys("rotate", made["member"], "--grace", "1").stdout.strip()
+    assert KEY.fullmatch(new)
+    assert (status(stack, new), status(stack, made["member"])) == (200, 200)
+    newest = keys("rotate", new, "--grace", "0").stdout.strip()
+    assert (status(stack, newest), status(stack, new)) == (200, 401)
+    # Of another organization, gone, or never there.
+    for which in (made["viewer"], stack.key("viewer"), "pk_live_0000", "no-id"):
+        done = keys("revoke", which, check=False)
+        assert done.returncode == 1
+        assert "has no such key" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert status(stack, stack.key("viewer")) == 200
 
 
 @pytest.mark.parametrize(
