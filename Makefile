@@ -5,12 +5,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles bench protos clean
+.PHONY: help demo run test conformance lint drift parts oracles bench bench-fairness protos clean
 
 VENV := .venv/bin
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/installed ## Import the demo dataset, export it as COCO, download and check the archive
 	@$(VENV)/cartouche demo
@@ -53,6 +53,9 @@ oracles: .venv/installed ## Read archives of every format with the programs they
 
 bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
 	@$(VENV)/python -m tests.bench
+
+bench-fairness: .venv/installed parts ## Measure a small export beside another tenant's long queue
+	@$(VENV)/python -m tests.bench.fairness
 
 clean: ## Remove what make made (.venv, caches, the demo's archive); .cartouche stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip

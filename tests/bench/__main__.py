@@ -7,25 +7,17 @@ archive before it says that the export is completed; the plain script does not.
 """
 
 import argparse
-import os
-import platform
-import random
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
-import psutil
-from PIL import Image
-
 from tests.bench import latency
+from tests.bench.drawing import draw, machine
 from tests.bench.subjects import Run, Subject, subjects
 
 IMAGES = 2_000
-#: Pixels: 100 KB uncompressed, which noise is.
-SIDE = 182
 ROUNDS = 3
 QUICK_IMAGES = 500
 QUICK_ROUNDS = 1
@@ -55,36 +47,6 @@ def main() -> None:
             measured = {subject.title: subject.latencies(calls) for subject in found}
             for line in latency.table(measured):
                 print(line, flush=True)
-
-
-def draw(folder: Path, count: int) -> list[Path]:
-    """Images that nothing compresses, all different."""
-    source = random.Random(2)
-    files = []
-    for number in range(count):
-        file = folder / f"{number}.png"
-        pixels = source.randbytes(SIDE * SIDE * 3)
-        Image.frombytes("RGB", (SIDE, SIDE), pixels).save(file, compress_level=0)
-        files.append(file)
-    return files
-
-
-def machine() -> str:
-    """The machine and the versions that the numbers are of."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    memory = psutil.virtual_memory().total / 2**30
-    return (
-        f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, {platform.platform(terse=True)}, "
-        f"Python {platform.python_version()}, cartouche {version('cartouche')}, "
-        f"obstore {version('obstore')}, minio-py {version('minio')}"
-    )
 
 
 def table(found: list[Subject], rounds: int) -> list[str]:

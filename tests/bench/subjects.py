@@ -169,11 +169,11 @@ class StoreAddress:
 def subjects(files: list[Path]) -> Iterator[list[Subject]]:
     """A production-like Cartouche and an embedded one, both with the images imported."""
     with ExitStack() as running:
-        postgresql = _started(running, PgServerWheel if PostgreSQL.missing() else PostgreSQL)
+        postgresql = started(running, PgServerWheel if PostgreSQL.missing() else PostgreSQL)
         assert isinstance(postgresql, PostgreSQL)
-        broker = _started(running, Redis if RabbitMQ.missing() else RabbitMQ)
+        broker = started(running, Redis if RabbitMQ.missing() else RabbitMQ)
         assert isinstance(broker, RabbitMQ | Redis)
-        store = _started(running, Rclone if MinIO.missing() else MinIO)
+        store = started(running, Rclone if MinIO.missing() else MinIO)
         assert isinstance(store, ObjectStore)
         production = running.enter_context(
             Production(
@@ -208,7 +208,9 @@ def subjects(files: list[Path]) -> Iterator[list[Subject]]:
         yield found
 
 
-def _started(running: ExitStack, kind: type[Part]) -> Part:
+def started(running: ExitStack, kind: type[Part]) -> Part:
+    """A server that runs until the stack of contexts ends; without it there is nothing to
+    measure."""
     if reason := kind.missing():
         sys.exit(f"{kind.title}: {reason}. Install it with: make parts")
     part = kind()
