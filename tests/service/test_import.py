@@ -621,5 +621,5 @@ def test_what_a_source_carries_goes_through_to_the_archives(
         for row in rows
     }
     # CVAT keeps what a class declares, and an import declares what it meets.
-    assert codes == {"crowd.as_object"}
+    assert codes == {"crowd.as_object", "class.supercategory"}
     assert b"<name>track_id</name>" in archive.read("annotations.xml")

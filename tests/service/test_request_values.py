@@ -372,7 +372,7 @@ def test_an_image_of_impossible_size_is_rejected(stack: Stack) -> None:
     header = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(100)
     answer = put(stack, unique("impossible"), [Picture("a.tif", header.ljust(300, b"\0"))])[0]
     assert answer.result == catalog_pb.PUT_IMAGE_RESULT_REJECTED
-    assert answer.message.startswith("image: claims 3000000000 x 1 pixels")
+    assert answer.message.startswith("image: says that it has 3,000,000,000 x 1 pixels")
 
 
 def test_an_error_with_much_to_say_arrives(stack: Stack, scenes: str) -> None:

@@ -60,8 +60,14 @@ def even_odd_crop(rings: Sequence[Ring]) -> Crop:
     left, top, w, h = bounds(rings)
     x0, y0 = math.floor(left), math.floor(top)
     width, height = max(1, math.ceil(left + w) - x0), max(1, math.ceil(top + h) - y0)
-    mirrored = [[(y - y0, x - x0) for x, y in ring] for ring in rings]
+    mirrored = [[(_snapped(y) - y0, _snapped(x) - x0) for x, y in ring] for ring in rings]
     return Crop(x0, y0, width, height, _even_odd_runs(mirrored, height, width))
+
+
+def _snapped(coordinate: float) -> float:
+    """Where pycocotools puts a coordinate: on the next fifth of a pixel (`rleFrPoly` in
+    cocodataset/cocoapi, common/maskApi.c). Moved before that, one half way would go elsewhere."""
+    return math.floor(5 * coordinate + 0.5) / 5
 
 
 def needs_mask(rings: Sequence[Ring], width: int, height: int) -> bool:

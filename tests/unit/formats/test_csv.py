@@ -18,10 +18,14 @@ from tests.unit.formats.samples import TURNED, every_shape
 
 
 def rows_of(text: bytes) -> list[dict[str, str]]:
-    csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(io.StringIO(text.decode(), newline=""), strict=True)
-    assert tuple(next(reader)) == COLUMNS
-    return [dict(zip(COLUMNS, row, strict=True)) for row in reader]
+    # A limit of the whole process, on which other tests rely.
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        reader = csv.reader(io.StringIO(text.decode(), newline=""), strict=True)
+        assert tuple(next(reader)) == COLUMNS
+        return [dict(zip(COLUMNS, row, strict=True)) for row in reader]
+    finally:
+        csv.field_size_limit(limit)
 
 
 def test_every_shape() -> None:
