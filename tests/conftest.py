@@ -3,11 +3,16 @@
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import binaries
 from tests.needs import FALLBACKS, object_store_class, postgresql_class, running
 from tests.parts import PARTS, ObjectStore, PgServerWheel, PostgreSQL, RabbitMQ, Redis
 from tests.stack import Embedded, Production, Stack, running_stacks
+
+# A busy machine is slow, and no failure.
+settings.register_profile("cartouche", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cartouche")
 
 TOOLS = ("unzip", "7z", "bsdtar", "curl", "grpcurl", "ghz")
 

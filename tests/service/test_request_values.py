@@ -15,7 +15,7 @@ from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.datasets import Picture, bbox, jpeg, put, put_all, read, unique
@@ -195,7 +195,7 @@ def test_no_value_breaks_a_call(target: Target, method: MethodDescriptor, path: 
     """Of every field of every request, on PostgreSQL, which refuses more than SQLite."""
     position = 1 if path[0].name in ("image", "chunk") else 0
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=15)
     @given(values(path[-1]), st.booleans())
     def check(value: Any, is_appended: bool) -> None:
         messages = target.request(method)

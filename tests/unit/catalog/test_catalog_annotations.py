@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.annotations import normalise
@@ -87,7 +87,6 @@ def _documents(*annotations: dict[str, Any]) -> list[dict[str, Any]]:
     return value
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ANNOTATIONS, max_size=4))
 def test_every_valid_annotation_is_kept_and_completed(values: list[dict[str, Any]]) -> None:
     values = [value for value in values if excess(value) is None]

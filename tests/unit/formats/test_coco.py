@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -54,7 +54,6 @@ def export(*annotations: dict[str, Any], **fields: Any) -> tuple[list[dict[str, 
     return load(files[INSTANCES]).dataset["annotations"], rendered
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(annotation_lists(), max_size=3))
 def test_every_annotation_is_there_or_reported(lists: list[list[dict[str, Any]]]) -> None:
     images, first = [], 1

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.catalog.selection import ImageTotals, Selection, ShapeTotals
@@ -96,7 +96,7 @@ def unforeseen(losses: LossReport, kind: Kind, outlines: bool) -> int:
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25)
 @given(
     lists=st.lists(annotation_lists().map(importable), min_size=1, max_size=4),
     fields=st.sampled_from(FILTERS),

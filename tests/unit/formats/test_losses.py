@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.catalog.model import DatasetClass
@@ -56,7 +56,7 @@ def test_a_sentence_of_a_format_has_one_code(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25)
 @given(
     lists=st.lists(annotation_lists(), min_size=1, max_size=3),
     filtered=st.sampled_from([(), ("car", "lane"), ("person",)]),

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.catalog.annotations import normalise
@@ -158,7 +158,7 @@ def test_what_comes_in_is_valid_and_the_rest_is_named(
     for name, text in others.items():
         (root / name).write_text(text)
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @settings(max_examples=60)
     @given(contents)
     def check(content: bytes) -> None:
         (root / where).write_bytes(content)
