@@ -100,11 +100,15 @@ class Target:
             case Form.BULK_DELETE | Form.PREVIEW:
                 return ("POST", "OPTIONS")
         if self.action:
-            # An export of that very name can be read and deleted all the same.
             return ("POST", "OPTIONS")
         if self.download:
             return ("GET", "HEAD", "OPTIONS")
         return ("GET", "HEAD", "DELETE", "OPTIONS")
+
+    def answers(self, method: str) -> bool:
+        """Whether the path may answer a method: an export may be called like an action, and is
+        then read and deleted as any other."""
+        return bool(self.action) or method in self.methods
 
 
 def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Target:

@@ -1,6 +1,7 @@
 """What the Exports API does: each handler turns a request into a call of the server, and the
 server's answer into the client's dialect."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -116,40 +117,30 @@ async def list_exports(
 
 async def read_export(request: Request) -> Response:
     """An export, or the link to its archive, as the path says."""
-    exchange = exchange_of(request)
-    if not (exchange.target.action or "GET" in exchange.target.methods):
-        raise errors.method_not_allowed(exchange.target.methods)
-    not_found: grpc.aio.AioRpcError | None = None
-    for reading in exchange.target.readings:
-        try:
-            return await (_download if reading.download else _get)(request, reading)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
-            not_found = not_found or error
-    raise not_found or errors.unaddressable()
+    target = exchange_of(request).target
+    if not target.answers("GET"):
+        raise errors.method_not_allowed(target.methods)
+
+    async def read(reading: Reading) -> Response:
+        return await (_download if reading.download else _get)(request, reading)
+
+    return await _first_found(target.readings, read)
 
 
 async def delete_export(request: Request) -> Response:
     """Delete an export. Requires the role admin or owner."""
     exchange, server = exchange_of(request), _server(request)
-    not_found: grpc.aio.AioRpcError | None = None
-    for reading in exchange.target.readings:
-        if reading.download:
-            continue
-        try:
-            answer = await server.call(
-                server.exports.DeleteExport, pb.DeleteExportRequest(**_address(reading)), exchange
-            )
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
-            not_found = not_found or error
-        else:
-            return json_response(dialects.other_answer(exchange.dialect, bodies.deleted(answer)))
-    if not (exchange.target.action or "DELETE" in exchange.target.methods):
-        raise errors.method_not_allowed(exchange.target.methods)
-    raise not_found or errors.unaddressable()
+    target = exchange.target
+
+    async def delete(reading: Reading) -> Response:
+        answer = await server.call(
+            server.exports.DeleteExport, pb.DeleteExportRequest(**_address(reading)), exchange
+        )
+        return json_response(dialects.other_answer(exchange.dialect, bodies.deleted(answer)))
+
+    refusal = None if target.answers("DELETE") else errors.method_not_allowed(target.methods)
+    exports = [reading for reading in target.readings if not reading.download]
+    return await _first_found(exports, delete, refusal)
 
 
 async def act_on_export(request: Request) -> Response:
@@ -165,17 +156,34 @@ async def act_on_export(request: Request) -> Response:
         if target.action == "retry"
         else _cancel
     )
+
+    async def change(reading: Reading) -> Response:
+        export = await act(request, reading)
+        return json_response(dialects.one_export(exchange.dialect, bodies.export(export)))
+
+    return await _first_found(target.acted, change)
+
+
+async def _first_found(
+    readings: Sequence[Reading],
+    call: Callable[[Reading], Awaitable[Response]],
+    refusal: errors.Problem | None = None,
+) -> Response:
+    """What the likeliest reading gives at which there is something.
+
+    Raises:
+        Problem: `refusal` where nothing is there, or there cannot be.
+        grpc.aio.AioRpcError: the server's error; of several that find nothing, the first.
+    """
     not_found: grpc.aio.AioRpcError | None = None
-    for reading in target.acted:
+    for reading in readings:
         try:
-            export = await act(request, reading)
+            return await call(reading)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.NOT_FOUND:
                 raise
             not_found = not_found or error
-        else:
-            return json_response(dialects.one_export(exchange.dialect, bodies.export(export)))
-    raise not_found or errors.unaddressable()
+    raise refusal or not_found or errors.unaddressable()
 
 
 async def _retry(body: schemas.RetryExport, request: Request, reading: Reading) -> pb.Export:

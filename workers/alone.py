@@ -30,7 +30,7 @@ from workers.context import WorkerContext
 from workers.fitness import Fitness
 from workers.leases import LeaseKeeper
 from workers.memory import limit_to, room_beside_us
-from workers.running import insist, run_step
+from workers.running import about, insist, run_step
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,6 @@ def _run(context: WorkerContext, claim: Claim) -> None:
     task = _Task(
         context.settings, context.database.url, context.store.config, claim, room_beside_us()
     )
-    about = {"export_id": claim.export_id, "segment": claim.number, "attempt": claim.attempt}
     try:
         process = subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     except OSError as error:
@@ -87,7 +86,7 @@ def _run(context: WorkerContext, claim: Claim) -> None:
         context.fitness.lose(error)
         insist(partial(claims.release, context.database, claim))
         return
-    logger.info("a step runs alone", extra={**about, "pid": process.pid})
+    logger.info("a step runs alone", extra={**about(claim), "pid": process.pid})
     # Its standard input stays open as long as this process lives: the other dies with it.
     with process:
         try:
@@ -105,7 +104,7 @@ def _run(context: WorkerContext, claim: Claim) -> None:
         pause = insist(partial(claims.count_death, context.database, claim))
         logger.error(
             "a process died that ran one step alone",
-            extra={**about, "exit_code": process.returncode, "pause_seconds": pause},
+            extra={**about(claim), "exit_code": process.returncode, "pause_seconds": pause},
         )
 
 

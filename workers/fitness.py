@@ -35,11 +35,6 @@ class Fitness:
         """Whether this worker may take steps."""
         return not self._unfit.is_set()
 
-    @property
-    def reason(self) -> str:
-        """Why it may not; empty: it may."""
-        return self._reason
-
     def start(self) -> None:
         """Examines the worker once, and again whenever it is unfit."""
         self._examine()

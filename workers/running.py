@@ -66,6 +66,14 @@ def insist(record: Callable[[], T]) -> T | None:
             time.sleep(0.5)
 
 
+def about(claim: Claim) -> dict[str, Any]:
+    """What a log line says of a claim."""
+    said: dict[str, Any] = {"export_id": claim.export_id, "attempt": claim.attempt}
+    if isinstance(claim, SegmentClaim):
+        said["segment"] = claim.number
+    return said
+
+
 def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
     """Freezes an export; builds it at once where it is small."""
     planned = plan.plan(context, held, claim)
@@ -124,7 +132,7 @@ def _remove(context: WorkerContext, claim: ExportClaim) -> None:
             else:
                 removal.remove_objects(context.database, context.store, claim, held.check)
         except ClaimLost:
-            logger.info("claim lost", extra=_about(claim))
+            logger.info("claim lost", extra=about(claim))
         except Interrupt:
             insist(partial(claims.release, context.database, claim))
             raise
@@ -145,7 +153,7 @@ def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held], None])
         try:
             step(held)
         except ClaimLost:
-            logger.info("claim lost", extra=_about(claim))
+            logger.info("claim lost", extra=about(claim))
             _discard(context, claim)
             insist(partial(claims.abandon, context.database, claim))
         except UploadNotFound:
@@ -175,10 +183,10 @@ def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
         case Blame.unfit_worker:
             _give_back(context, claim, error)
         case Blame.poison:
-            logger.warning("a step found no memory", extra=_about(claim))
+            logger.warning("a step found no memory", extra=about(claim))
             insist(partial(claims.count_death, context.database, claim))
         case Blame.ours:
-            logger.error("a step failed", exc_info=error, extra=_about(claim))
+            logger.error("a step failed", exc_info=error, extra=about(claim))
             if claim.errors + 1 >= _MAX_ERRORS:
                 _fail(context, claim, _internal(claim))
             elif isinstance(error, ArchiveDamaged) and _export_of(claim).upload_id is not None:
@@ -218,7 +226,7 @@ def _discard(context: WorkerContext, claim: Claim) -> None:
             discard_stage(context.store, claim)
     except (StorageError, Unavailable) as error:
         logger.warning(
-            "what a lost claim staged was not removed", extra={**_about(claim), "error": str(error)}
+            "what a lost claim staged was not removed", extra={**about(claim), "error": str(error)}
         )
 
 
@@ -226,7 +234,7 @@ def _postpone(context: WorkerContext, claim: Claim, error: Exception) -> None:
     pause = insist(partial(claims.postpone, context.database, claim))
     logger.warning(
         "a step is tried again",
-        extra={**_about(claim), "error": str(error), "pause_seconds": pause},
+        extra={**about(claim), "error": str(error), "pause_seconds": pause},
     )
 
 
@@ -239,7 +247,7 @@ def _fail(context: WorkerContext, claim: Claim, failure: Failure) -> None:
         logger.warning(
             "export failed",
             extra={
-                **_about(claim),
+                **about(claim),
                 "error_code": failure.code,
                 "error_message": failure.message,
             },
@@ -264,15 +272,8 @@ def _restart(context: WorkerContext, claim: Claim, *, errors: int = 0) -> None:
     except Exception as error:
         _take_down(context, claim, error)
         return
-    logger.warning("the archive begins again", extra=_about(claim))
+    logger.warning("the archive begins again", extra=about(claim))
 
 
 def _export_of(claim: Claim) -> ExportClaim:
     return claim.export if isinstance(claim, SegmentClaim) else claim
-
-
-def _about(claim: Claim) -> dict[str, Any]:
-    about: dict[str, Any] = {"export_id": claim.export_id, "attempt": claim.attempt}
-    if isinstance(claim, SegmentClaim):
-        about["segment"] = claim.number
-    return about

@@ -257,6 +257,13 @@ def count_ended(connection: Connection, organization_id: str, ended: int) -> Non
         )
 
 
+def end_holds(connection: Connection, organization_id: str, which: ColumnElement[bool]) -> None:
+    """Says that those of an organization's steps run no longer which are held: to be called before
+    they are freed, and after the organization was locked."""
+    held = select(func.count()).select_from(steps).where(which, steps.c.held)
+    count_ended(connection, organization_id, connection.scalar(held) or 0)
+
+
 def renew(database: Database, claim: Claim, lease: timedelta) -> bool:
     """Keeps a claim alive; False: it is over (done, taken over, deleted or failed)."""
     with database.write() as connection:
@@ -274,12 +281,13 @@ def wanted(database: Database, held: Sequence[Claim]) -> list[Claim]:
     Raises:
         Unavailable: the database is away.
     """
+    key = (steps.c.export_id, steps.c.number, steps.c.attempt)
+    query = select(*key).where(
+        or_(*(and_(is_held(claim), exists().where(is_wanted(claim))) for claim in held))
+    )
     with database.read() as connection:
-        return [
-            claim
-            for claim in held
-            if connection.scalar(select(exports.c.id).where(is_held_and_wanted(claim)))
-        ]
+        found = {tuple(row) for row in connection.execute(query)}
+    return [claim for claim in held if (claim.export_id, claim.number, claim.attempt) in found]
 
 
 def release(database: Database, claim: Claim) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, case, null, select
+from sqlalchemy import ColumnElement, Connection, and_, case, null
 
 from services.database.clock import now
 from services.database.engine import Database
@@ -13,7 +13,7 @@ from services.exports.claims import (
     OWN,
     Claim,
     ExportClaim,
-    count_ended,
+    end_holds,
     is_held_and_wanted,
     lock_turn,
 )
@@ -186,7 +186,7 @@ def end_work(
         steps.update().where(theirs, steps.c.number != OWN, ~steps.c.held).values(due_at=None)
     )
     own = and_(theirs, steps.c.number == OWN)
-    held = connection.execute(select(steps.c.number).where(own, steps.c.held)).all()
+    end_holds(connection, organization_id, own)
     connection.execute(
         steps.update()
         .where(own)
@@ -200,7 +200,6 @@ def end_work(
             errors=0,
         )
     )
-    count_ended(connection, organization_id, len(held))
 
 
 def restart_archive(
@@ -231,7 +230,7 @@ def restart_archive(
         if result.rowcount == 0:
             return False
         mine = steps.c.export_id == claim.export_id
-        held = connection.execute(select(steps.c.number).where(mine, steps.c.held)).all()
+        end_holds(connection, claim.organization_id, mine)
         connection.execute(
             steps.update()
             .where(mine)
@@ -244,5 +243,4 @@ def restart_archive(
                 due_at=case((steps.c.number == OWN, null()), else_=now()),
             )
         )
-        count_ended(connection, claim.organization_id, len(held))
         return True

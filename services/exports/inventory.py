@@ -6,7 +6,7 @@ not grow with the bucket.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -65,11 +65,10 @@ def take_inventory(
     *,
     margin: timedelta = MARGIN,
     removes: bool = False,
-    check: Callable[[], None] = lambda: None,
 ) -> Inventory:
     """Compares bucket and record; with `removes` clears away what no export needs.
 
-    Only what is older than `margin` counts. `check` is called between pages, and may raise.
+    Only what is older than `margin` counts.
 
     Raises:
         StorageError: as the store says.
@@ -80,7 +79,6 @@ def take_inventory(
     with database.read() as connection:
         owners = list(connection.scalars(select(organizations.c.id).order_by(organizations.c.id)))
     for organization_id in owners:
-        check()
         _compare(database, store, organization_id, before, removes, found)
     _compare_uploads(database, store, set(owners), before, removes, found)
     return found

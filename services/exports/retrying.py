@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, null, select
+from sqlalchemy import Connection, Row, and_, case, func, null, select
 
 from services import logs
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import exports, steps
 from services.errors import Unavailable, WrongState
-from services.exports.claims import OWN, count_ended, lock_turn
+from services.exports.claims import OWN, end_holds, lock_turn
 from services.exports.model import Export, ExportAddress, Lane, Stage, Status, Step
 from services.exports.queries import find_export
 from services.exports.quota import check_quota
@@ -84,12 +84,9 @@ def retry_export(
 
 def _plan_again(connection: Connection, export: Row[Any]) -> None:
     """From a new snapshot. Leftovers of the old one go when the export has ended."""
-    mine = steps.c.export_id == export.id
-    held = connection.execute(
-        select(steps.c.number).where(mine, steps.c.kind == Step.segment, steps.c.held)
-    ).all()
-    connection.execute(steps.delete().where(mine, steps.c.kind == Step.segment))
-    count_ended(connection, export.organization_id, len(held))
+    segments = and_(steps.c.export_id == export.id, steps.c.kind == Step.segment)
+    end_holds(connection, export.organization_id, segments)
+    connection.execute(steps.delete().where(segments))
     _restart_own(connection, export, Step.plan, is_due=True)
     _revive(
         connection,
@@ -109,12 +106,12 @@ def _plan_again(connection: Connection, export: Row[Any]) -> None:
 
 def _go_on(connection: Connection, export: Row[Any]) -> None:
     """From the segments that are done; whoever still holds one of the others is fenced off."""
-    unfinished = (steps.c.export_id == export.id, steps.c.kind == Step.segment, ~steps.c.done)
-    held = connection.execute(select(steps.c.number).where(*unfinished, steps.c.held)).all()
-    left = connection.scalar(select(func.count()).select_from(steps).where(*unfinished))
+    unfinished = and_(steps.c.export_id == export.id, steps.c.kind == Step.segment, ~steps.c.done)
+    end_holds(connection, export.organization_id, unfinished)
+    left = connection.scalar(select(func.count()).select_from(steps).where(unfinished))
     connection.execute(
         steps.update()
-        .where(*unfinished)
+        .where(unfinished)
         .values(
             held=False,
             attempt=steps.c.attempt + case((steps.c.held, 1), else_=0),
@@ -124,7 +121,6 @@ def _go_on(connection: Connection, export: Row[Any]) -> None:
             due_at=now(),
         )
     )
-    count_ended(connection, export.organization_id, len(held))
     _restart_own(connection, export, Step.finish, is_due=not left)
     _revive(
         connection,

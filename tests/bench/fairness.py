@@ -20,8 +20,7 @@ from services.catalog.model import DatasetClass
 from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
 from tests.bench.drawing import SIDE, draw, machine
-from tests.bench.subjects import started
-from tests.parts import MinIO, ObjectStore, PgServerWheel, PostgreSQL, RabbitMQ, Rclone, Redis
+from tests.bench.subjects import servers
 from tests.stack import Production
 
 #: The smallest part that S3 takes: an export of as many segments as possible.
@@ -74,12 +73,7 @@ def main() -> None:
 def stack(workers: int) -> Iterator[Production]:
     """Every part in a process of its own."""
     with ExitStack() as running:
-        postgresql = started(running, PgServerWheel if PostgreSQL.missing() else PostgreSQL)
-        assert isinstance(postgresql, PostgreSQL)
-        broker = started(running, Redis if RabbitMQ.missing() else RabbitMQ)
-        assert isinstance(broker, RabbitMQ | Redis)
-        store = started(running, Rclone if MinIO.missing() else MinIO)
-        assert isinstance(store, ObjectStore)
+        postgresql, broker, store = servers(running)
         yield running.enter_context(
             Production(
                 postgresql.create_database(),

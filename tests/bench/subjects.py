@@ -169,12 +169,7 @@ class StoreAddress:
 def subjects(files: list[Path]) -> Iterator[list[Subject]]:
     """A production-like Cartouche and an embedded one, both with the images imported."""
     with ExitStack() as running:
-        postgresql = started(running, PgServerWheel if PostgreSQL.missing() else PostgreSQL)
-        assert isinstance(postgresql, PostgreSQL)
-        broker = started(running, Redis if RabbitMQ.missing() else RabbitMQ)
-        assert isinstance(broker, RabbitMQ | Redis)
-        store = started(running, Rclone if MinIO.missing() else MinIO)
-        assert isinstance(store, ObjectStore)
+        postgresql, broker, store = servers(running)
         production = running.enter_context(
             Production(
                 postgresql.create_database(), broker.url, store, name="bench-production", workers=1
@@ -208,9 +203,18 @@ def subjects(files: list[Path]) -> Iterator[list[Subject]]:
         yield found
 
 
-def started(running: ExitStack, kind: type[Part]) -> Part:
-    """A server that runs until the stack of contexts ends; without it there is nothing to
-    measure."""
+def servers(running: ExitStack) -> tuple[PostgreSQL, RabbitMQ | Redis, ObjectStore]:
+    """A database, a broker and a store that run until the stack of contexts ends."""
+    postgresql = _started(running, PgServerWheel if PostgreSQL.missing() else PostgreSQL)
+    assert isinstance(postgresql, PostgreSQL)
+    broker = _started(running, Redis if RabbitMQ.missing() else RabbitMQ)
+    assert isinstance(broker, RabbitMQ | Redis)
+    store = _started(running, Rclone if MinIO.missing() else MinIO)
+    assert isinstance(store, ObjectStore)
+    return postgresql, broker, store
+
+
+def _started(running: ExitStack, kind: type[Part]) -> Part:
     if reason := kind.missing():
         sys.exit(f"{kind.title}: {reason}. Install it with: make parts")
     part = kind()

@@ -140,7 +140,7 @@ def processes_of(worker: CartoucheProcess, export_id: str, segment: int = 0) -> 
     return {
         line["pid"]
         for line in said
-        if line["export_id"] == export_id and line["segment"] == (segment or line["segment"])
+        if line["export_id"] == export_id and segment in (0, line.get("segment"))
     }
 
 
