@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 #: The only queue, and the only actor.
 QUEUE = "work"
 ACTOR = "work"
+#: Version of the messages. Whoever hears one of another version looks for work all the same: that
+#: is all that a bell ever says.
+MESSAGE_VERSION = 1
 #: Seconds between signs of life on a connection to RabbitMQ.
 _HEARTBEAT = 10
 #: What ends the waits for RabbitMQ, in seconds, as far as the URL does not say otherwise.
@@ -161,7 +164,11 @@ class Doorbell:
             self._declared = True
         self._broker.enqueue(
             dramatiq.Message(
-                queue_name=QUEUE, actor_name=ACTOR, args=(lane,), kwargs={}, options={}
+                queue_name=QUEUE,
+                actor_name=ACTOR,
+                args=(lane,),
+                kwargs={},
+                options={"version": MESSAGE_VERSION},
             )
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import dramatiq
 from dramatiq.middleware import Shutdown
@@ -72,15 +73,19 @@ def register(broker: dramatiq.Broker, context: WorkerContext, slots: Slots) -> N
     )
 
 
-def work(context: WorkerContext, slots: Slots, lane: str) -> None:
-    """Hears a bell: runs one step, or a minute of short ones, and passes the bell on."""
+def work(context: WorkerContext, slots: Slots, lane: str = "", *_: Any, **__: Any) -> None:
+    """Hears a bell: runs one step, or a minute of short ones, and passes the bell on.
+
+    A bell of another version may name a lane that is not known here, or say more.
+    """
     until = time.monotonic() + _SHORT_STEPS
     try:
-        bells.heard(context.database, Lane(lane))
+        heard = Lane(lane) if lane in set(Lane) else Lane.short
+        bells.heard(context.database, heard)
         if not context.fitness.is_fit:
             # Others may hear it; where there are none, it is not rung without a pause.
             time.sleep(_UNFIT_PAUSE)
-            context.doorbell.ring(lane)
+            context.doorbell.ring(heard)
             return
         while True:
             claim = take_step(context, slots)

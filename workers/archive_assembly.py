@@ -25,7 +25,6 @@ from workers.archive.deflate import (
 )
 from workers.archive.directory import DirectoryWriter
 from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.export_info import VERSION
 from workers.segment_text import documents, fragment, row_key
 from workers.staging import Staging
 
@@ -108,7 +107,7 @@ class Assembly:
         as it reports what the others lose."""
         summary = self.summary
         FORMATS[self._info.format].report_classes(self._info.selected_classes, summary.losses)
-        *others, last = documents(self._info, VERSION)
+        *others, last = documents(self._info)
         found = [other.ended(summary.split_counts, summary.losses) for other in others]
         tail = manifest.tail(summary.image_count, summary.annotation_count, summary.losses)
         return [*found, replace(last, frame=(*last.frame[:-1], tail))]

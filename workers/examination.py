@@ -1,7 +1,7 @@
 """What every step of a worker needs, tried out once."""
 
 from services.database.engine import Database
-from services.database.migrate import require_newest
+from services.database.migrate import require_schema
 from services.storage import ObjectStore
 
 
@@ -13,5 +13,5 @@ def examine(database: Database, store: ObjectStore) -> None:
         StorageRefused: the store takes no calls of this process.
         Unavailable, StorageUnavailable: they are away, which is no fault of this worker.
     """
-    require_newest(database)
+    require_schema(database)
     store.try_out()

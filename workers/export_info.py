@@ -4,11 +4,8 @@ from importlib.metadata import version
 
 from services.exports.claims import ExportClaim
 from services.formats.common.export import ExportInfo
-from workers.archive.deflate import DEFLATE
-from workers.failures import OtherDeflate
 
-#: Cartouche's own; it stands in every manifest.
-VERSION = version("cartouche")
+_VERSION = version("cartouche")
 
 
 def export_info(claim: ExportClaim) -> ExportInfo:
@@ -26,15 +23,5 @@ def export_info(claim: ExportClaim) -> ExportInfo:
         status_filter=claim.status_filter,
         include_unannotated=claim.include_unannotated,
         organize_by_split=claim.organize_by_split,
+        cartouche_version=claim.snapshot.get("cartouche_version", _VERSION),
     )
-
-
-def check_deflate(claim: ExportClaim) -> None:
-    """To be called before text of an export is deflated that another worker may have begun.
-
-    Raises:
-        OtherDeflate: this worker would make other bytes than the one that froze the snapshot.
-    """
-    begun = claim.snapshot.get("deflate", DEFLATE)
-    if begun != DEFLATE:
-        raise OtherDeflate(begun, DEFLATE)

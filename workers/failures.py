@@ -30,12 +30,17 @@ class ImageUnusable(PermanentFailure):
         self.sha256 = sha256
 
 
-class OtherDeflate(Exception):
-    """The export was begun by a worker that deflates in another way: mixed, its bytes would
-    depend on who built what. Such a worker may come, or the export's deadline."""
+class NewerWork(Exception):
+    """Another worker wrote what this version does not know: others take the step."""
 
-    def __init__(self, begun: str, ours: str) -> None:
+
+class OtherMaker(Exception):
+    """The export was begun by a worker that makes other bytes of it: mixed, they would depend on
+    who built what. Such a worker may come; after so many `tries` it is not waited for."""
+
+    def __init__(self, begun: str, ours: str, tries: int) -> None:
         super().__init__(f"the export was begun with {begun}; this worker has {ours}")
+        self.tries = tries
 
 
 class Blame(Enum):
@@ -58,7 +63,7 @@ def blame(error: Exception) -> Blame:
     match error:
         case PermanentFailure():
             return Blame.data
-        case StorageUnavailable() | Unavailable() | OtherDeflate():
+        case StorageUnavailable() | Unavailable() | OtherMaker() | NewerWork():
             return Blame.passing
         case StorageMisconfigured():
             return Blame.unfit_worker

@@ -13,12 +13,13 @@ from workers.archive.segments import MIN_PART
 from workers.archive_assembly import Assembly
 from workers.check import Expected, check
 from workers.context import WorkerContext
-from workers.export_info import check_deflate, export_info
+from workers.export_info import export_info
 from workers.image_entries import ImageEntries
 from workers.leases import ClaimLost, Held
 from workers.segment import build_text, stage_images
 from workers.segment_manifest import Block
 from workers.staging import MemoryStaging, StoreStaging
+from workers.versions import check_maker, check_version
 
 KINDS = ("clamped", "degraded", "dropped", "renamed", "unannotated")
 
@@ -29,14 +30,17 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
     Raises:
         ArchiveDamaged: the archive in the store is not what was built.
         UploadNotFound: the store forgot the upload.
+        OtherMaker, NewerWork: another worker must finish it.
         StorageError, Unavailable: as the store and the database say.
         ClaimLost: the work is for nothing.
     """
     assert claim.upload_id is not None
-    check_deflate(claim)
+    check_maker(claim)
     key = archive_key(claim.organization_id, claim.export_id)
     store = context.store
     results = progress.segment_results(context.database, claim.export_id)
+    for result in results:
+        check_version(result, "a result")
     prefix = staging_prefix(claim.organization_id, claim.export_id)
     assembly = Assembly(export_info(claim), results, StoreStaging(store, prefix))
     parts = [(part["number"], part["etag"]) for result in results if (part := result.get("part"))]

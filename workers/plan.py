@@ -10,16 +10,15 @@ from services.catalog.datasets import classes_of
 from services.catalog.selection import Selection
 from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
-from services.exports.model import ErrorCode, archive_key, staging_prefix
+from services.exports.model import WORK_VERSION, ErrorCode, archive_key, staging_prefix
 from services.exports.progress import PlannedSegment
 from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.registry import FORMATS
-from workers.archive.deflate import DEFLATE
 from workers.archive.segments import SegmentCutter, part_size
 from workers.context import WorkerContext
 from workers.entry_names import EntryNames, clash
-from workers.export_info import VERSION, export_info
+from workers.export_info import export_info
 from workers.failures import PermanentFailure
 from workers.image_entries import image_entry_size
 from workers.leases import Held
@@ -33,6 +32,7 @@ from workers.segment_manifest import (
 )
 from workers.segment_text import documents
 from workers.staging import StoreStaging, stage_of
+from workers.versions import made_with
 
 #: Bytes of annotations a segment holds at most, where the images allow it.
 TEXT_LIMIT = 32 * 1024 * 1024
@@ -110,7 +110,9 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         snapshot={
             "classes": [item.to_json() for item in claim.classes],
             "part_size": size,
-            "deflate": DEFLATE,
+            "version": WORK_VERSION,
+            **made_with(claim.format),
+            "cartouche_version": info.cartouche_version,
         },
         image_count=totals.image_count,
         annotation_count=annotation_count,
@@ -127,7 +129,7 @@ def _images(connection: Transaction, chosen: Selection, info: ExportInfo) -> Ite
 
 def _document_paths(info: ExportInfo) -> Iterator[str]:
     yield manifest.README_PATH
-    for document in documents(info, VERSION):
+    for document in documents(info):
         yield document.path
 
 

@@ -5,7 +5,7 @@ Retries, pauses and ends belong to the record, so nothing here raises for them.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,9 +21,10 @@ from services.storage import StorageError, UploadNotFound
 from workers import finish, plan, segment
 from workers.check import ArchiveDamaged
 from workers.context import WorkerContext
-from workers.failures import Blame, ImageUnusable, PermanentFailure, blame
+from workers.failures import Blame, ImageUnusable, OtherMaker, PermanentFailure, blame
 from workers.leases import ClaimLost, Held
 from workers.staging import discard_stage
+from workers.versions import made_with
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +180,14 @@ def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
                 insist(forget)
             _fail(context, claim, Failure(error.code, str(error)))
         case Blame.passing:
-            _postpone(context, claim, error)
+            if isinstance(error, OtherMaker) and claim.failures >= error.tries:
+                logger.warning(
+                    "nobody is left who builds as before",
+                    extra={**about(claim), "error": str(error)},
+                )
+                _restart(context, claim, maker=made_with(_export_of(claim).format))
+            else:
+                _postpone(context, claim, error)
         case Blame.unfit_worker:
             _give_back(context, claim, error)
         case Blame.poison:
@@ -254,21 +262,34 @@ def _fail(context: WorkerContext, claim: Claim, failure: Failure) -> None:
         )
 
 
-def _restart(context: WorkerContext, claim: Claim, *, errors: int = 0) -> None:
-    """The store forgot the upload or damaged the archive, which begins again; the snapshot
-    stays."""
+def _restart(
+    context: WorkerContext,
+    claim: Claim,
+    *,
+    errors: int = 0,
+    maker: Mapping[str, Any] | None = None,
+) -> None:
+    """The archive begins again, from the same snapshot: the store forgot the upload or damaged the
+    archive, or nobody makes the bytes of its maker any more, and there is another `maker`."""
     export = _export_of(claim)
     assert export.upload_id is not None
     key = archive_key(export.organization_id, export.export_id)
     try:
         upload_id = context.store.create_upload(key)
         restarted = endings.restart_archive(
-            context.database, claim, export.upload_id, upload_id, errors=errors
+            context.database,
+            claim,
+            export.upload_id,
+            upload_id,
+            errors=errors,
+            snapshot={**export.snapshot, **maker} if maker else None,
         )
         if not restarted:
             context.store.abort_upload(key, upload_id)
             insist(partial(claims.abandon, context.database, claim))
             return
+        if maker:
+            context.store.abort_upload(key, export.upload_id)
     except Exception as error:
         _take_down(context, claim, error)
         return

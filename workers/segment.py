@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from services.exports.claims import SegmentClaim
-from services.exports.model import archive_key, staging_prefix
+from services.exports.model import WORK_VERSION, archive_key, staging_prefix
 from services.formats.common.export import ExportInfo
 from workers.archive.segments import MIN_PART
 from workers.context import WorkerContext
-from workers.export_info import VERSION, check_deflate, export_info
+from workers.export_info import export_info
 from workers.image_entries import ImageEntries
 from workers.leases import Held
 from workers.segment_manifest import Block, manifest_objects, read_blocks
 from workers.segment_text import SegmentText
 from workers.staging import Staging, StoreStaging, stage_of
+from workers.versions import check_maker
 
 #: Bytes of deflated text that a segment keeps in memory before it stages them.
 TEXT_PIECE = 8 * 1024 * 1024
@@ -25,11 +26,11 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     Raises:
         ImageUnusable: an image is missing or not what was imported.
         UploadNotFound, StorageError: as the store says.
-        OtherDeflate: another worker must build it.
+        OtherMaker, NewerWork: another worker must build it.
         ClaimLost: the work is for nothing.
     """
     export = claim.export
-    check_deflate(export)
+    check_maker(export)
     prefix = staging_prefix(export.organization_id, export.export_id)
     info = export_info(export)
     store = context.store
@@ -39,7 +40,9 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
             yield from read_blocks(store.stream(store.exports_bucket, prefix + key))
 
     first, *more = build_text(held, blocks(), info, StoreStaging(store, prefix), stage_of(claim))
-    result = {**first, "more": more} if more else first
+    result = {"version": WORK_VERSION, **first}
+    if more:
+        result["more"] = more
     if not info.include_images:
         return result
     images = (planned for block in blocks() for planned in block)
@@ -83,12 +86,12 @@ def build_text(
             staging.put(run + key, data)
         results.append({**result, "stage": run})
 
-    text = SegmentText(info, VERSION)
+    text = SegmentText(info)
     for block in blocks:
         text.add(block, held.check)
         if text.held_bytes >= TEXT_PIECE:
             end_run()
-            text = SegmentText(info, VERSION)
+            text = SegmentText(info)
     if text.image_count or not results:
         end_run()
     return results

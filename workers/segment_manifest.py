@@ -1,8 +1,8 @@
 """Segment manifests: what each segment holds, as the plan froze it.
 
-A manifest is a deflated run of lines, two for each image: its fields as a JSON array, and its
-annotations as they lie in the catalog. An empty line ends a block, the run of images
-whose rows are deflated together.
+A manifest is a deflated run of lines. The first is a JSON object that says its version; then come
+two for each image: its fields as a JSON array, and its annotations as they lie in the catalog.
+An empty line ends a block, the run of images whose rows are deflated together.
 """
 
 import zlib
@@ -13,9 +13,11 @@ from operator import attrgetter
 import orjson
 
 from services.catalog.selection import SelectedImage
+from services.exports.model import WORK_VERSION
 from services.formats.common.export import ExportImage
 from workers.archive.deflate import DEFLATE_END, deflate
 from workers.lines import lines_of
+from workers.versions import check_version
 
 #: A block ends after this many images, or this many bytes of images and text. Both follow
 #: from the snapshot alone, so deflated bytes do not depend on how segments are cut.
@@ -77,7 +79,7 @@ class ManifestWriter:
 
     def __init__(self) -> None:
         self._deflated: list[bytes] = []
-        self._plain: list[bytes] = []
+        self._plain: list[bytes] = [orjson.dumps({"version": WORK_VERSION}), b"\n"]
         self._waiting = 0
         self._held = 0
 
@@ -110,7 +112,11 @@ class ManifestWriter:
 
 
 def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
-    """The blocks of a manifest, from its deflated chunks; memory holds one block."""
+    """The blocks of a manifest, from its deflated chunks; memory holds one block.
+
+    Raises:
+        NewerWork: it is of a version that this worker does not know.
+    """
     block: Block = []
     lines = lines_of(_inflated(manifest))
     for line in lines:
@@ -118,8 +124,12 @@ def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
             yield block
             block = []
             continue
+        if line.startswith(b"{"):
+            check_version(orjson.loads(line), "a segment manifest")
+            continue
         *values, object_key, crc32 = orjson.loads(line)
-        image = ExportImage(**dict(zip(_FIELDS, values, strict=True)), annotations=next(lines))
+        # An older version may have written fewer fields.
+        image = ExportImage(**dict(zip(_FIELDS, values, strict=False)), annotations=next(lines))
         block.append(PlannedImage(image, object_key, crc32))
 
 

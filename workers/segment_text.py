@@ -18,9 +18,9 @@ from workers.segment_manifest import Block
 Section = tuple[int, str]
 
 
-def documents(info: ExportInfo, version: str) -> list[Document]:
+def documents(info: ExportInfo) -> list[Document]:
     """The dataset-wide files of an archive, the manifest last."""
-    return [*FORMATS[info.format].writer.documents(info), manifest.document(info, version)]
+    return [*FORMATS[info.format].writer.documents(info), manifest.document(info)]
 
 
 @dataclass(slots=True)
@@ -41,10 +41,10 @@ class _Rows:
 class SegmentText:
     """Collects the text of a segment block by block."""
 
-    def __init__(self, info: ExportInfo, version: str) -> None:
+    def __init__(self, info: ExportInfo) -> None:
         self._info = info
         self._format = FORMATS[info.format].writer
-        self._documents: Sequence[Document] = documents(info, version)
+        self._documents: Sequence[Document] = documents(info)
         self._position = {doc.path: index for index, doc in enumerate(self._documents)}
         self._rows: dict[Section, _Rows] = {}
         self._files: list[bytes] = []

@@ -124,10 +124,10 @@ def _time(seconds: float) -> str:
 
 
 def _migrated_database() -> "Database":
-    """The record, at the schema of this version."""
-    from services.database.migrate import require_newest
+    """The record, at a schema that this version works with."""
+    from services.database.migrate import require_schema
     from services.process.configured import open_database
 
     database = open_database(load_settings())
-    require_newest(database)
+    require_schema(database)
     return database

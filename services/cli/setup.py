@@ -10,8 +10,10 @@ def migrate() -> None:
     from services.storage import ObjectStore
 
     settings = load_settings()
-    migrate_database(open_database(settings))
-    print("the database is at the newest schema")
+    if migrate_database(open_database(settings)):
+        print("the database is at the newest schema")
+    else:
+        print("the database is at the schema of a newer version, which keeps this one working")
     if not settings.embedded_store:
         ObjectStore(storage_config(settings)).ensure_buckets()
         print("the buckets are there")

@@ -288,6 +288,8 @@ steps = Table(
     Column("errors", Integer, nullable=False, server_default="0"),
     # Its worker died, together with whatever else it held: from then on it runs alone.
     Column("alone", Boolean, nullable=False, server_default=false()),
+    # Whoever claims it must know at least this version of the work (WORK_VERSION).
+    Column("version", Integer, nullable=False, server_default="1"),
     Index(
         "ix_steps_waiting",
         "organization_id",
@@ -327,4 +329,11 @@ leases = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("lease_until", Double, nullable=False),
+)
+
+# One row: the oldest schema whose code works on this one, as its newest migration says.
+compatibility = Table(
+    "compatibility",
+    metadata,
+    Column("oldest_schema", String(32), primary_key=True),
 )

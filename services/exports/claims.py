@@ -34,7 +34,7 @@ from services.catalog.model import DatasetClass
 from services.database.clock import now, now_once
 from services.database.engine import Database
 from services.database.tables import datasets, exports, organizations, steps
-from services.exports.model import Lane, Stage, Status, Step
+from services.exports.model import WORK_VERSION, Lane, Stage, Status, Step
 
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 60.0
@@ -191,7 +191,13 @@ def _has_room(step_cap: int) -> ColumnElement[bool]:
 
 
 def _waits(lane: Lane) -> ColumnElement[bool]:
-    return and_(steps.c.lane == lane, ~steps.c.held, steps.c.due_at.is_not(None))
+    """Of a step: somebody of this version may claim it in the lane, when it is due."""
+    return and_(
+        steps.c.lane == lane,
+        ~steps.c.held,
+        steps.c.due_at.is_not(None),
+        steps.c.version <= WORK_VERSION,
+    )
 
 
 def _claim(

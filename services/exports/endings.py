@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, null
 
@@ -192,6 +193,8 @@ def end_work(
         .where(own)
         .values(
             kind=Step.remove,
+            # Workers of any version can remove what was left.
+            version=1,
             held=False,
             # Whoever holds it is fenced off.
             attempt=steps.c.attempt + case((steps.c.held, 1), else_=0),
@@ -203,11 +206,18 @@ def end_work(
 
 
 def restart_archive(
-    database: Database, claim: Claim, old_upload: str, new_upload: str, *, errors: int = 0
+    database: Database,
+    claim: Claim,
+    old_upload: str,
+    new_upload: str,
+    *,
+    errors: int = 0,
+    snapshot: dict[str, Any] | None = None,
 ) -> bool:
     """Begins the archive again under a new upload, from the same snapshot.
 
-    `errors` counts as so many errors of our own of the export's own step.
+    `errors` counts as so many errors of our own of the export's own step; `snapshot` says anew
+    what the record keeps of it.
 
     False: the claim was lost, since somebody did so before or the archive was finished.
     """
@@ -225,6 +235,7 @@ def restart_archive(
                 crc32=None,
                 updated_at=now(),
                 version=exports.c.version + 1,
+                **({"snapshot": snapshot} if snapshot else {}),
             )
         )
         if result.rowcount == 0:
@@ -238,6 +249,7 @@ def restart_archive(
                 done=False,
                 held=False,
                 attempt=steps.c.attempt + 1,
+                failures=0,
                 errors=steps.c.errors + case((steps.c.number == OWN, errors), else_=0),
                 result=None,
                 due_at=case((steps.c.number == OWN, null()), else_=now()),

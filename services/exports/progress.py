@@ -22,7 +22,7 @@ from services.exports.claims import (
     is_held_and_wanted,
     lock_turn,
 )
-from services.exports.model import Stage, Step
+from services.exports.model import WORK_VERSION, Stage, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,14 @@ def export_planned(
             steps.update()
             .where(is_held(claim))
             .values(
-                kind=Step.finish, held=False, due_at=None, alone=False, lost=0, failures=0, errors=0
+                kind=Step.finish,
+                version=WORK_VERSION,
+                held=False,
+                due_at=None,
+                alone=False,
+                lost=0,
+                failures=0,
+                errors=0,
             )
         )
         count_ended(connection, claim.organization_id, 1)
@@ -87,6 +94,7 @@ def export_planned(
                     "export_id": claim.export_id,
                     "number": segment.number,
                     "kind": Step.segment,
+                    "version": WORK_VERSION,
                     "organization_id": claim.organization_id,
                     "lane": claim.lane,
                     "due_at": due_at,

@@ -87,7 +87,8 @@ def _plan_again(connection: Connection, export: Row[Any]) -> None:
     segments = and_(steps.c.export_id == export.id, steps.c.kind == Step.segment)
     end_holds(connection, export.organization_id, segments)
     connection.execute(steps.delete().where(segments))
-    _restart_own(connection, export, Step.plan, is_due=True)
+    # A plan may be made by workers of any version.
+    _restart_own(connection, export, Step.plan, is_due=True, version=1)
     _revive(
         connection,
         export.id,
@@ -130,8 +131,11 @@ def _go_on(connection: Connection, export: Row[Any]) -> None:
     )
 
 
-def _restart_own(connection: Connection, export: Row[Any], kind: Step, *, is_due: bool) -> None:
+def _restart_own(
+    connection: Connection, export: Row[Any], kind: Step, *, is_due: bool, **more: Any
+) -> None:
     values: dict[str, Any] = {
+        **more,
         "kind": kind,
         "due_at": now() if is_due else null(),
         "lost": 0,

@@ -19,17 +19,14 @@ README_PATH = "README.txt"
 SECTION = "files"
 
 
-def document(info: ExportInfo, version: str) -> Document:
-    """The manifest's beginning and its list of files; `tail` ends it.
-
-    `version` is Cartouche's own.
-    """
+def document(info: ExportInfo) -> Document:
+    """The manifest's beginning and its list of files; `tail` ends it."""
     format_ = FORMATS[info.format]
     positions = {c.name: position for position, c in enumerate(info.classes)}
     head: dict[str, Any] = {
         "format": info.format,
         "layout_version": format_.layout_version,
-        "cartouche_version": version,
+        "cartouche_version": info.cartouche_version,
         "parameters": {
             "dataset_id": info.dataset_id,
             "dataset_name": info.dataset_name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import dramatiq
 
 from services.database.engine import Database
-from services.database.migrate import require_newest
+from services.database.migrate import require_schema
 from services.doorbell import Doorbell, connect_broker
 from services.exports.bells import may_ring
 from services.exports.model import Lane
@@ -57,12 +57,12 @@ def shared_parts(settings: Settings, threads: int) -> Iterator[Parts]:
     has so many threads that use the database.
 
     Raises:
-        SettingsError: the database is not at the schema of this version, or a setting is
+        SettingsError: this version does not work with the database's schema, or a setting is
             missing or malformed.
         Unavailable: the database is away.
     """
     with closing(open_database(settings, threads)) as database:
-        require_newest(database)
+        require_schema(database)
         config, broker_url = storage_config(settings), shared_broker(settings)
         with assembled(settings, database, config, broker_url) as parts:
             yield parts

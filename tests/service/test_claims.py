@@ -18,7 +18,7 @@ from services.errors import QuotaExceeded
 from services.exports import bells, claims, endings, progress, queries
 from services.exports.claims import Claim, SegmentClaim
 from services.exports.endings import Failure, Keeping
-from services.exports.model import ErrorCode, ExportAddress, Lane, Step
+from services.exports.model import WORK_VERSION, ErrorCode, ExportAddress, Lane, Step
 from tests.service.record import BOTH, CAP, LEASE, Tenant, take
 
 FAILURE = Failure(ErrorCode.internal, "enough")
@@ -69,6 +69,23 @@ def test_every_step_is_claimed_once_among_many_claimers(database: Database) -> N
         done = sorted(number for found in pool.map(claimer, range(16)) for number in found)
     assert done == sorted(set(done))
     assert tenant.running == 0
+
+
+def test_steps_of_a_newer_version_are_left_to_its_workers(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    tenant.planned(2)
+    with database.write() as connection:
+        connection.execute(
+            steps.update()
+            .where(steps.c.kind == Step.segment, steps.c.number == 1)
+            .values(version=WORK_VERSION + 1, kind="sweep")
+        )
+    taken = take(database)
+    assert isinstance(taken, SegmentClaim)
+    assert taken.number == 2
+    assert take(database) is None
+    for lane in Lane:
+        assert not claims.is_due(database, lane, CAP)
 
 
 def test_organizations_take_turns(database: Database) -> None:

@@ -16,7 +16,8 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, event, inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, inspect, select, text
 
 from services.catalog.content import Content, known_contents
 from services.catalog.datasets import (
@@ -42,8 +43,8 @@ from services.catalog.selection import (
 )
 from services.database import migrate as migrations
 from services.database.engine import Database
-from services.database.migrate import migrate, require_newest
-from services.database.tables import contents, exports, metadata
+from services.database.migrate import migrate, require_schema
+from services.database.tables import compatibility, contents, exports, metadata
 from services.doorbell import Doorbell, connect_broker
 from services.errors import Unavailable
 from services.exports import claims, creation, endings, progress, queries
@@ -131,11 +132,43 @@ def test_the_migrations_make_the_tables(urls: Callable[[], str]) -> None:
             assert set(wanted) == set(metadata.tables)
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, metadata) == []
-        require_newest(migrated)
+        require_schema(migrated)
         # Again it changes nothing.
         migrate(migrated)
         with pytest.raises(SettingsError, match="cartouche migrate"):
-            require_newest(made)
+            require_schema(made)
+
+
+def test_a_newer_schema_says_which_versions_it_keeps_working(urls: Callable[[], str]) -> None:
+    with opened(urls()) as database:
+        assert migrate(database)
+        with database.write() as connection:
+            mine = MigrationContext.configure(connection).get_current_revision()
+            assert connection.scalar(select(compatibility.c.oldest_schema)) is not None
+            connection.execute(text("UPDATE alembic_version SET version_num = '9998'"))
+            connection.execute(compatibility.update().values(oldest_schema=mine))
+        require_schema(database)
+        assert not migrate(database)
+        with database.write() as connection:
+            connection.execute(compatibility.update().values(oldest_schema="9997"))
+        for look in (require_schema, migrate):
+            with pytest.raises(SettingsError, match="9998 of a newer version"):
+                look(database)
+        with database.read() as connection:
+            assert MigrationContext.configure(connection).get_current_revision() == "9998"
+
+
+def test_every_migration_says_what_it_works_with() -> None:
+    config = Config()
+    folder = Path(migrations.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    found = list(ScriptDirectory.from_config(config).walk_revisions())
+    for script in found:
+        if script.revision > "0005":
+            assert "0006" <= script.module.WORKS_WITH <= script.revision, script.revision
+    assert [script.revision for script in reversed(found)] == [
+        f"{number:04}" for number in range(1, len(found) + 1)
+    ]
 
 
 def test_the_migrations_can_be_undone(urls: Callable[[], str]) -> None:
@@ -150,7 +183,7 @@ def test_the_migrations_can_be_undone(urls: Callable[[], str]) -> None:
         with database.write() as connection:
             assert schema(connection) == {}
         migrate(database)
-        require_newest(database)
+        require_schema(database)
 
 
 def test_a_size_of_an_older_measure_is_measured_again(urls: Callable[[], str]) -> None:

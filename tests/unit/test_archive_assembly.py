@@ -8,7 +8,6 @@ import yaml
 from services.formats.common.export import ExportImage
 from tests.unit.formats.archives import box, image, info
 from workers.archive_assembly import Assembly
-from workers.export_info import VERSION
 from workers.segment_manifest import PlannedImage
 from workers.segment_text import SegmentText
 from workers.staging import MemoryStaging
@@ -19,7 +18,7 @@ def test_splits_of_all_segments_decide_how_data_yaml_ends() -> None:
     staging = MemoryStaging()
     results = []
     for number, split in enumerate(("test", "val", "test"), 1):
-        text = SegmentText(export, VERSION)
+        text = SegmentText(export)
         one: ExportImage = image([box(str(number), 1, 1, 5, 5)], number, number, split=split)
         text.add([PlannedImage(one, "key", 0)])
         staged, result = text.pieces()

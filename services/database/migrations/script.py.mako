@@ -8,6 +8,9 @@ down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
 
+# The oldest schema whose code works on this one: see `services/database/migrate.py`.
+WORKS_WITH = ${repr(down_revision)}
+
 
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}

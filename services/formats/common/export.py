@@ -36,6 +36,8 @@ class ExportInfo:
     status_filter: str = ""
     include_unannotated: bool = False
     organize_by_split: bool = False
+    #: Of the worker that froze the snapshot; it stands in the archive.
+    cartouche_version: str = ""
 
     @cached_property
     def selected_names(self) -> frozenset[str]:

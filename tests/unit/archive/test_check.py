@@ -15,7 +15,6 @@ from workers.archive.deflate import crc32
 from workers.archive.entries import Entry, Method, local_header, pack_record
 from workers.archive_assembly import Assembly
 from workers.check import ArchiveDamaged, Expected, Stream, check
-from workers.export_info import VERSION
 from workers.leases import Held
 from workers.lines import lines_of
 from workers.segment_manifest import PlannedImage
@@ -46,7 +45,7 @@ class InMemory:
 
 def built(export: ExportInfo, names: list[str], photo: bytes = b"photo") -> tuple[bytes, Expected]:
     """An archive of images that lie under these names, and what its check must expect."""
-    staging, text = MemoryStaging(), SegmentText(export, VERSION)
+    staging, text = MemoryStaging(), SegmentText(export)
     images = [image([box(f"{n}", 1, 1, 5, 5)], n, n) for n in range(1, len(names) + 1)]
     text.add([PlannedImage(one, "key", 0) for one in images])
     staged, result = text.pieces()

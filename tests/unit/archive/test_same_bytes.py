@@ -5,18 +5,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
 
-from services.exports.claims import ExportClaim
 from services.formats.common.masks import Crop
 from services.formats.common.png import mask_png
 from workers.archive.deflate import DEFLATE, crc32, crc32_combine, deflate, deflated_file
-from workers.export_info import check_deflate
-from workers.failures import Blame, OtherDeflate, blame
 from workers.segment_manifest import ManifestWriter, PlannedImage
 
 #: Threads that live at once: each has another place in memory for what it deflates.
@@ -110,17 +105,3 @@ def test_processes_make_the_same_bytes() -> None:
 def test_what_deflates_has_a_version() -> None:
     assert DEFLATE.startswith("zlib 1.")
     assert DEFLATE.endswith(" level 1")
-
-
-def test_a_worker_that_deflates_otherwise_gives_the_step_back() -> None:
-    def begun(snapshot: dict[str, str]) -> ExportClaim:
-        return cast(ExportClaim, SimpleNamespace(snapshot=snapshot))
-
-    check_deflate(begun({"deflate": DEFLATE}))
-    # Begun by 0.1, which did not say.
-    check_deflate(begun({}))
-    with pytest.raises(
-        OtherDeflate, match=r"begun with zlib 9; this worker has zlib 1\."
-    ) as raised:
-        check_deflate(begun({"deflate": "zlib 9"}))
-    assert blame(raised.value) is Blame.passing

@@ -36,6 +36,7 @@ def info(format_: str, **fields: Any) -> ExportInfo:
         "dataset_name": "Straßen",
         "format": format_,
         "classes": CLASSES,
+        "cartouche_version": "1.2.3",
     }
     return ExportInfo(**{**values, **fields})
 
@@ -128,7 +129,7 @@ def assemble(
         document.ended(split_counts, rendered_all.losses) for document in format_.documents(export)
     ]
     FORMATS[export.format].report_classes(export.selected_classes, rendered_all.losses)
-    documents = [*ended, manifest.document(export, "1.2.3")]
+    documents = [*ended, manifest.document(export)]
     for document in documents:
         assert document.path not in files
         files[document.path] = _joined(document, rows)
