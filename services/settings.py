@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     grpc_host: str = Field("127.0.0.1", description="Address the gRPC server listens on")
     grpc_port: int = Field(50051, ge=0, le=65535, description="Port of gRPC; 0: any free")
     server: str = Field("127.0.0.1:50051", description="gRPC address the gateway and CLI call")
+    metrics_host: str = Field("127.0.0.1", description="Address of metrics and health")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0: none"
+    )
     api_key: str = Field("", description="API key of the CLI")
     trusted_proxies: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-* the gateway believes"

@@ -70,6 +70,8 @@ class Stack:
         )
         #: Every process by name: `run`, or `serve`, `gateway`, `worker-1`, `worker-2`, …
         self.processes: dict[str, CartoucheProcess] = {}
+        #: Of each of them: where it serves its metrics and its health.
+        self.metrics_ports: dict[str, int] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._http: dict[str, httpx.Client] = {}
         self._channel: grpc.Channel | None = None
@@ -164,10 +166,17 @@ class Stack:
 
     def spawn(self, name: str, *arguments: str) -> CartoucheProcess:
         """Starts `cartouche ARGUMENTS` under `name`; `wait_ready` waits for it."""
-        process = CartoucheProcess(name, list(arguments), self.folder, self.env)
+        port = self.metrics_ports.setdefault(name, free_port())
+        env = self.env | {"CARTOUCHE_METRICS_PORT": str(port)}
+        process = CartoucheProcess(name, list(arguments), self.folder, env)
         self.processes[name] = process
         process.start()
         return process
+
+    def look(self, name: str, path: str) -> httpx.Response:
+        """What the process of that name answers on its metrics port."""
+        url = f"http://127.0.0.1:{self.metrics_ports[name]}{path}"
+        return httpx.get(url, timeout=10, trust_env=False)
 
     def add_worker(self) -> CartoucheProcess:
         """Starts one more worker and waits until it serves."""

@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -34,6 +34,8 @@ _TIME_LIMIT = timedelta(hours=12)
 #: Seconds that a worker spends on the short steps that follow one bell. Brokers want a delivery
 #: acknowledged: RabbitMQ within half an hour.
 _SHORT_STEPS = 60.0
+#: Seconds that a look for work takes at the very most.
+_LOOK = 120.0
 #: Seconds until a worker that can do nothing passes a bell on.
 _UNFIT_PAUSE = 1.0
 
@@ -98,9 +100,11 @@ def work(context: WorkerContext, slots: Slots, lane: str = "", *_: Any, **__: An
         logger.warning("a bell was not followed", extra={"error": str(error)})
 
 
-def take_step(context: WorkerContext, slots: Slots) -> Claim | None:
+def take_step(
+    context: WorkerContext, slots: Slots, on_claim: Callable[[], None] = lambda: None
+) -> Claim | None:
     """Claims the next due step and runs it; None: nothing is due, every slot is taken, or this
-    worker is unfit.
+    worker is unfit. `on_claim` is called when there is a step to run.
 
     Raises:
         Unavailable: the database is away.
@@ -114,6 +118,7 @@ def take_step(context: WorkerContext, slots: Slots) -> Claim | None:
         )
         if claim is None:
             return None
+        on_claim()
         logs.request_id.set(claim.request_id)
         # Others begin while this one works.
         pass_on(context)
@@ -143,8 +148,10 @@ class Looks:
         self._context = context
         self._slots = slots
         self._stopped = threading.Event()
+        #: When each thread looked last; infinite while it runs a step, which is for its lease.
+        self._looked_at = [time.monotonic()] * context.settings.worker_threads
         self._threads = [
-            threading.Thread(target=self._run, name=f"look-{number}", daemon=True)
+            threading.Thread(target=self._run, args=(number,), name=f"look-{number}", daemon=True)
             for number in range(context.settings.worker_threads)
         ]
 
@@ -152,6 +159,17 @@ class Looks:
         """Begins to look."""
         for thread in self._threads:
             thread.start()
+
+    def fault(self) -> str | None:
+        """What only a new start of this process mends; None: nothing."""
+        if self._stopped.is_set():
+            return None
+        if not all(thread.is_alive() for thread in self._threads):
+            return "a thread has ended that looks for work"
+        silent = time.monotonic() - min(self._looked_at)
+        if silent > _LOOK + 2 * self._context.settings.reconcile_interval.total_seconds():
+            return f"a thread has not looked for work for {silent:.0f} seconds"
+        return None
 
     def stop(self, timeout: float) -> None:
         """Interrupts what runs, which gives its claims back, and waits at most so many seconds."""
@@ -163,12 +181,12 @@ class Looks:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
         interval = self._context.settings.reconcile_interval.total_seconds()
         try:
             while not self._stopped.wait(interval * random.uniform(0.75, 1.25)):
                 try:
-                    while not self._stopped.is_set() and take_step(self._context, self._slots):
+                    while self._look(number):
                         pass
                 except Unavailable as error:
                     logger.warning("a look for work failed", extra={"error": str(error)})
@@ -176,3 +194,16 @@ class Looks:
                     logger.exception("a look for work failed")
         except Interrupt:
             return
+
+    def _look(self, number: int) -> bool:
+        """Runs a step, if one is due; whether to look again at once."""
+
+        def at_work() -> None:
+            self._looked_at[number] = float("inf")
+
+        try:
+            return take_step(self._context, self._slots, at_work) is not None and (
+                not self._stopped.is_set()
+            )
+        finally:
+            self._looked_at[number] = time.monotonic()

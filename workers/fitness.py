@@ -35,6 +35,12 @@ class Fitness:
         """Whether this worker may take steps."""
         return not self._unfit.is_set()
 
+    def fault(self) -> str | None:
+        """Why this worker takes no steps; None: it does."""
+        if self.is_fit:
+            return None
+        return "is shutting down" if self._stopped.is_set() else self._reason
+
     def start(self) -> None:
         """Examines the worker once, and again whenever it is unfit."""
         self._examine()

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between looks whether somebody still waits for what is being done.
 _LOOK = 2.0
+#: Seconds that one call of the record takes at the very most.
+_SILENCE = 60.0
 
 
 class ClaimLost(Exception):
@@ -30,6 +32,8 @@ class Held:
     def __init__(self, claim: Claim, lease: timedelta) -> None:
         self.claim = claim
         self.lost = False
+        #: It made no progress for too long: whatever holds it may never end.
+        self.stands_still = False
         self.renewed_at = self.moved_at = time.monotonic()
         self._lease = lease.total_seconds()
 
@@ -71,6 +75,7 @@ class LeaseKeeper:
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._beat_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
         self._thread.start()
 
@@ -86,6 +91,15 @@ class LeaseKeeper:
             with self._lock:
                 self._held.discard(held)
 
+    def fault(self) -> str | None:
+        """What only a new start of this process mends; None: nothing."""
+        silent = time.monotonic() - self._beat_at
+        if not self._stopped.is_set() and (silent > _SILENCE or not self._thread.is_alive()):
+            return f"nobody has renewed leases for {silent:.0f} seconds"
+        with self._lock:
+            still = sum(held.stands_still for held in self._held)
+        return f"{still} steps stand still and have lost their leases" if still else None
+
     def close(self) -> None:
         """Ends the thread; leases then run out by themselves."""
         self._stopped.set()
@@ -94,6 +108,7 @@ class LeaseKeeper:
     def _run(self) -> None:
         pause = self._lease.total_seconds() / 3
         while not self._stopped.wait(min(pause, _LOOK)):
+            self._beat_at = time.monotonic()
             with self._lock:
                 held_now = [held for held in self._held if not held.lost]
             self._find_unwanted(held_now)
@@ -114,9 +129,9 @@ class LeaseKeeper:
             held.lost = held.claim not in wanted
 
     def _renew(self, held: Held) -> None:
-        began_at = time.monotonic()
+        began_at = self._beat_at = time.monotonic()
         if began_at - held.moved_at > self._stall:
-            held.lost = True
+            held.lost = held.stands_still = True
             logger.error(
                 "a step stands still; its lease is not renewed",
                 extra={"export_id": held.claim.export_id, "segment": held.claim.number},

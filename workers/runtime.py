@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import dramatiq
@@ -45,6 +46,16 @@ class WorkerRuntime:
         # Bells that a busy worker hoards would keep idle ones waiting.
         self._worker.queue_prefetch = settings.worker_threads
         self._looks = Looks(context, slots)
+
+    @property
+    def liveness(self) -> Mapping[str, Callable[[], str | None]]:
+        """What is wrong that only a new start mends, by name."""
+        return {"leases": self._leases.fault, "looks": self._looks.fault}
+
+    @property
+    def readiness(self) -> Mapping[str, Callable[[], str | None]]:
+        """What keeps this worker from taking steps, by name."""
+        return {"fitness": self._fitness.fault}
 
     def start(self) -> None:
         """Begins to answer doorbells, and to look."""

@@ -30,20 +30,34 @@ def run() -> None:
 def serve() -> None:
     """Run the gRPC server. Needs a migrated database (`cartouche migrate`)."""
     from services.process import threads
+    from services.process.health import LoopBeat, Phase
+    from services.process.metrics_port import metrics_port
     from services.process.parts import shared_parts
     from services.process.signals import run_until_stopped, say_ready
     from services.server.server import Server
 
     settings = load_settings()
-    with shared_parts(settings, threads.of_server()) as parts:
+    phase, beat = Phase(), LoopBeat()
+    with (
+        shared_parts(settings, threads.of_server(settings)) as parts,
+        metrics_port(
+            settings,
+            {"database": parts.database.ping},
+            liveness={"event loop": beat.fault},
+            readiness={"server": phase.fault},
+        ),
+    ):
 
         async def serving(stopped: asyncio.Event) -> None:
-            server = Server(settings, parts.database, parts.doorbell, parts.store)
-            await server.start()
-            parts.reconciler.start()
-            say_ready()
-            await stopped.wait()
-            await server.stop()
+            async with beat.beating():
+                server = Server(settings, parts.database, parts.doorbell, parts.store)
+                await server.start()
+                parts.reconciler.start()
+                phase.begin()
+                say_ready()
+                await stopped.wait()
+                phase.end()
+                await server.stop()
 
         run_until_stopped(serving)
         parts.reconciler.stop()
@@ -51,43 +65,72 @@ def serve() -> None:
 
 def gateway() -> None:
     """Run the REST gateway, which calls the gRPC server at CARTOUCHE_SERVER."""
+    from services.process.gateway_look import look_at_gateway
+    from services.process.health import LoopBeat, Phase
+    from services.process.metrics_port import metrics_port
     from services.process.signals import run_until_stopped, say_ready
 
     settings = load_settings()
     serve_gateway = make_gateway(settings)
+    phase, beat = Phase(), LoopBeat()
+    # Known once it listens.
+    port = settings.http_port
+
+    def on_ready(listening: int) -> None:
+        nonlocal port
+        port = listening
+        phase.begin()
+        say_ready()
 
     async def serving(stopped: asyncio.Event) -> None:
         task = asyncio.ensure_future(
-            serve_gateway(
-                settings.server, settings.http_host, settings.http_port, lambda _: say_ready()
-            )
+            serve_gateway(settings.server, settings.http_host, settings.http_port, on_ready)
         )
         ended = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        async with beat.beating():
+            await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
+            phase.end()
+            if task.done():
+                await task
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
-    run_until_stopped(serving)
+    with metrics_port(
+        settings,
+        {"server": lambda: look_at_gateway(settings.http_host, port)},
+        liveness={"event loop": beat.fault},
+        readiness={"gateway": phase.fault},
+    ):
+        run_until_stopped(serving)
 
 
 def worker() -> None:
     """Run one worker process. Run more of them to build more at once."""
     from services.process import threads
-    from services.process.parts import shared_parts
+    from services.process.health import Phase
+    from services.process.metrics_port import metrics_port
+    from services.process.parts import looks_at, shared_parts
     from services.process.signals import run_until_stopped, say_ready
 
     settings = load_settings()
     with shared_parts(settings, threads.of_worker(settings)) as parts:
         runtime = make_worker(settings, parts)
+        phase = Phase()
 
         async def serving(stopped: asyncio.Event) -> None:
             runtime.start()
             parts.reconciler.start()
+            phase.begin()
             say_ready()
             await stopped.wait()
+            phase.end()
 
-        run_until_stopped(serving)
-        parts.reconciler.stop()
-        runtime.stop()
+        with metrics_port(
+            settings,
+            looks_at(parts),
+            liveness=runtime.liveness,
+            readiness={"worker": phase.fault, **runtime.readiness},
+        ):
+            run_until_stopped(serving)
+            parts.reconciler.stop()
+            runtime.stop()

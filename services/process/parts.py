@@ -1,14 +1,15 @@
 """The parts of a process, put together once and closed in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import dramatiq
 
 from services.database.engine import Database
 from services.database.migrate import require_schema
-from services.doorbell import Doorbell, connect_broker
+from services.doorbell import Doorbell, connect_broker, reach
 from services.exports.bells import may_ring
 from services.exports.model import Lane
 from services.exports.reconciler import Reconciler
@@ -27,6 +28,15 @@ class Parts:
     doorbell: Doorbell
     #: Not started.
     reconciler: Reconciler
+
+
+def looks_at(parts: Parts) -> Mapping[str, Callable[[], None]]:
+    """What a worker cannot work without, each to be looked at."""
+    return {
+        "database": parts.database.ping,
+        "broker": partial(reach, parts.broker),
+        "object store": parts.store.ready,
+    }
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Everything in one process, on one machine: what `cartouche run` and `cartouche demo` serve."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,8 +11,11 @@ from services.exports import claims
 from services.process import threads
 from services.process.configured import open_database, storage_config
 from services.process.first_keys import first_keys
+from services.process.gateway_look import look_at_gateway
+from services.process.health import Fault, LoopBeat, Phase
 from services.process.home import alone_in
-from services.process.parts import Parts, assembled
+from services.process.metrics_port import metrics_port
+from services.process.parts import Parts, assembled, looks_at
 from services.server.server import Server
 from services.settings import Settings
 from services.storage import StorageConfig
@@ -21,6 +24,12 @@ from services.storage.embedded import EmbeddedStore
 
 class Worker(Protocol):
     """What the composition root makes of the workers package."""
+
+    @property
+    def liveness(self) -> Mapping[str, Fault]: ...
+
+    @property
+    def readiness(self) -> Mapping[str, Fault]: ...
 
     def start(self) -> None: ...
 
@@ -68,6 +77,20 @@ async def standalone(
             # Its bells were lost with the last process, and so were its leases.
             claims.orphan_all(database)
         worker = make_worker(settings, parts)
+        phase, beat = Phase(), LoopBeat()
+        http_port = settings.http_port
+        stack.enter_context(
+            metrics_port(
+                settings,
+                {
+                    **looks_at(parts),
+                    "gateway": lambda: look_at_gateway(settings.http_host, http_port),
+                },
+                liveness={"event loop": beat.fault, **worker.liveness},
+                readiness={"process": phase.fault, **worker.readiness},
+            )
+        )
+        await stack.enter_async_context(beat.beating())
         worker.start()
         stack.callback(worker.stop)
         parts.reconciler.start()
@@ -76,11 +99,12 @@ async def standalone(
         await server.start()
         stack.push_async_callback(server.stop)
         address = f"{settings.grpc_host}:{server.port}"
-        port = await stack.enter_async_context(_gateway(settings, address, serve_gateway))
+        http_port = await stack.enter_async_context(_gateway(settings, address, serve_gateway))
+        keys = first_keys(database, settings.home)
+        phase.begin()
+        stack.callback(phase.end)
         yield Standing(
-            base_url=f"http://{settings.http_host}:{port}",
-            server=address,
-            keys=first_keys(database, settings.home),
+            base_url=f"http://{settings.http_host}:{http_port}", server=address, keys=keys
         )
 
 

@@ -9,19 +9,28 @@ _LEASES = 1
 _RECONCILER = 1
 #: Asks the record whether to ring.
 _DOORBELL = 1
+#: Watches the database where there is a port for metrics and health.
+_WATCH = 1
 
 
-def of_server() -> int:
+def of_server(settings: Settings) -> int:
     """Those of `cartouche serve`."""
-    return server.CALLS + server.STREAMS + server.HEALTH + _RECONCILER + _DOORBELL
+    return (
+        server.CALLS + server.STREAMS + server.HEALTH + _RECONCILER + _DOORBELL + _watches(settings)
+    )
 
 
 def of_worker(settings: Settings) -> int:
     """Those of `cartouche worker`."""
     # Those that hear bells, and those that look by themselves.
-    return 2 * settings.worker_threads + _LEASES + _RECONCILER + _DOORBELL
+    return 2 * settings.worker_threads + _LEASES + _RECONCILER + _DOORBELL + _watches(settings)
 
 
 def of_everything(settings: Settings) -> int:
-    """Those of `cartouche run`, which has one reconciler and one doorbell."""
-    return of_server() + of_worker(settings) - _RECONCILER - _DOORBELL
+    """Those of `cartouche run`, which has one reconciler, one doorbell and one watch."""
+    both = of_server(settings) + of_worker(settings)
+    return both - _RECONCILER - _DOORBELL - _watches(settings)
+
+
+def _watches(settings: Settings) -> int:
+    return _WATCH if settings.metrics_port else 0

@@ -6,11 +6,13 @@ import signal
 import time
 from contextlib import suppress
 
+import httpx
 import pytest
 
 from tests.faults.pipeline import PART_SIZE, RecordedPipeline, wait_until
 from tests.network import Network
 from tests.parts import ObjectStore
+from tests.processes import free_port
 from tests.stack import CartoucheProcess
 
 pytestmark = pytest.mark.timeout(240)
@@ -175,9 +177,15 @@ def test_a_step_that_stands_still_is_taken_over(
 
 
 def test_a_worker_that_the_store_refuses_blames_no_export(on_rabbitmq: RecordedPipeline) -> None:
-    with on_rabbitmq.only_worker("unfit", CARTOUCHE_S3_SECRET_KEY="wrong") as worker:
+    port = free_port()
+    with on_rabbitmq.only_worker(
+        "unfit", CARTOUCHE_S3_SECRET_KEY="wrong", CARTOUCHE_METRICS_PORT=str(port)
+    ) as worker:
         export_id = on_rabbitmq.create("unfit")
         wait_until(lambda: b"takes no steps" in worker.err.read_bytes(), "the worker says so")
+        health = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
+        assert health.status_code == 503
+        assert "CARTOUCHE_S3_SECRET_KEY" in health.json()["faults"]["fitness"]
         time.sleep(3)
         assert on_rabbitmq.builds(export_id) == {}
         fit = on_rabbitmq.spawn("fit", "worker")

@@ -1,0 +1,91 @@
+"""What each process says of its health is true, in both directions."""
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.needs import postgresql_class
+from tests.parts import Rclone, Redis
+from tests.stack import Production, Stack
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def until(reached: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, "it was not reached in time"
+        time.sleep(0.2)
+
+
+def faults(stack: Stack, name: str, path: str = "/readyz") -> set[str]:
+    """What the process says is wrong; its status says the same."""
+    answer = stack.look(name, path)
+    found = set(answer.json().get("faults", ()))
+    assert answer.status_code == (503 if found else 200)
+    assert answer.json()["status"] == ("unavailable" if found else "ok")
+    return found
+
+
+def test_what_is_away_is_named_until_it_is_back() -> None:
+    database, broker, store = postgresql_class()(), Redis(), Rclone()
+    parts = (database, broker, store)
+    try:
+        for part in parts:
+            part.start()
+        with Production(database.create_database(), broker.url, store, workers=1) as stack:
+            everybody: dict[str, set[str]] = {"serve": set(), "gateway": set(), "worker-1": set()}
+            until(lambda: {name: faults(stack, name) for name in everybody} == everybody)
+
+            for part in parts:
+                part.kill()
+            # The server makes exports without a broker and a store.
+            gone = {
+                "serve": {"database"},
+                "gateway": {"server"},
+                "worker-1": {"database", "broker", "object store"},
+            }
+            until(lambda: {name: faults(stack, name) for name in gone} == gone)
+            # A new start would help nobody.
+            assert not any(faults(stack, name, "/healthz") for name in gone)
+
+            for part in parts:
+                part.start()
+            until(lambda: {name: faults(stack, name) for name in everybody} == everybody)
+
+            worker = stack.workers[0]
+            worker.pause()
+            with pytest.raises(OSError, match="timed out"):
+                ask(stack.metrics_ports["worker-1"])
+            worker.resume()
+            until(lambda: not faults(stack, "worker-1"))
+    finally:
+        for part in parts:
+            part.remove()
+
+
+def ask(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        return connection.recv(1)
+
+
+def test_every_part_answers_its_probes(stack: Stack) -> None:
+    for name in stack.processes:
+        until(lambda name=name: not faults(stack, name))  # type: ignore[misc]
+        assert faults(stack, name, "/healthz") == set()
+        assert stack.look(name, "/other").status_code == 404
+        assert stack.look(name, "/metrics").status_code == 200
+
+
+def test_a_port_that_is_taken_is_named(stack: Stack) -> None:
+    taken = next(iter(stack.metrics_ports.values()))
+    stack.env["CARTOUCHE_METRICS_PORT"] = str(taken)
+    try:
+        failed = stack.command("gateway", check=False, timeout=30)
+    finally:
+        del stack.env["CARTOUCHE_METRICS_PORT"]
+    assert failed.returncode == 1
+    assert f"CARTOUCHE_METRICS_PORT is {taken}" in failed.stderr
