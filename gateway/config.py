@@ -4,6 +4,24 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a client gets."""
+
+    #: For a request's line and headers, from the connection's or the request's first byte.
+    head: float = 10.0
+    #: For the next request on a connection that is kept open.
+    idle: float = 5.0
+    #: For taking an answer.
+    answer: float = 30.0
+    #: For the rest of a body that was answered before its end.
+    rest: float = 5.0
+    #: For reading why they were refused.
+    leaving: float = 2.0
+    #: For a body.
+    body: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """The gateway's settings."""
 
@@ -13,10 +31,16 @@ class GatewayConfig:
     trusted_proxies: tuple[str, ...] = ()
     #: Bytes of a request body; larger ones are answered with 413.
     max_body_bytes: int = 1024 * 1024
+    #: Bytes of a body that are read before the server has seen the key.
+    max_strange_bytes: int = 64 * 1024
+    #: How long clients are waited for.
+    patience: Patience = Patience()
     #: Seconds until a call of the server is given up with 504.
     call_timeout: float = 15.0
     #: Seconds that running requests get to end at shutdown.
     shutdown_grace: int = 10
+    #: Connections at most; None: as many as the process may open files, but for some.
+    max_connections: int | None = None
     #: Seconds in which a key that the server took is not shown to it again for a request that
     #: the gateway refuses by itself.
     key_memory: float = 5.0

@@ -8,6 +8,7 @@ written for the caller. How an answer is worded per client is the dialect's affa
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -137,6 +138,45 @@ def too_large(limit: int) -> Problem:
     )
 
 
+def too_slow() -> Problem:
+    """A request whose line, headers or body did not come in time."""
+    return Problem(408, "timeout", "The request did not come in time. Send it again, at once.")
+
+
+def target_too_long(limit: int) -> Problem:
+    """A request whose path and query are longer than `limit` bytes."""
+    return Problem(
+        414, "uri_too_long", f"The path is too long. Send at most {limit:,} bytes, query included."
+    )
+
+
+def head_too_large(limit: int) -> Problem:
+    """A request whose line and headers are larger than `limit` bytes."""
+    return Problem(
+        431, "headers_too_large", f"The headers are too large. Send at most {limit:,} bytes."
+    )
+
+
+def no_http() -> Problem:
+    """Bytes that are no HTTP request."""
+    return Problem(
+        400,
+        "bad_request",
+        "This is no HTTP/1.1 request that can be read. Percent-encode the path, and see that "
+        "no header has control characters.",
+    )
+
+
+def too_many_connections() -> Problem:
+    """A connection more than can be served."""
+    return Problem(
+        503,
+        "unavailable",
+        f"The export service has no connection left. {_AGAIN}",
+        headers={"Retry-After": "2"},
+    )
+
+
 def unaddressable() -> Problem:
     """A path at which nothing can ever be."""
     return Problem(
@@ -183,8 +223,10 @@ def shutting_down() -> Problem:
 
 
 def wrong_fields(errors: Iterable[Mapping[str, Any]]) -> Problem:
-    """What pydantic found wrong with a body or a query, worded as the server words it."""
-    fields = [{"field": _field(error["loc"]), "message": _wording(error)} for error in errors]
+    """What pydantic found wrong with a body or a query, worded as the server words it; of many
+    errors the first."""
+    shown = islice(errors, _MOST_FIELDS)
+    fields = [{"field": _field(error["loc"]), "message": _wording(error)} for error in shown]
     message = "; ".join(
         f"{item['field']}: {item['message']}" if item["field"] else f"The body {item['message']}"
         for item in fields
@@ -192,6 +234,8 @@ def wrong_fields(errors: Iterable[Mapping[str, Any]]) -> Problem:
     return Problem(422, "validation_error", message, {"errors": fields})
 
 
+#: Wrong fields that an answer names.
+_MOST_FIELDS = 20
 _WORDINGS = {
     "missing": "is required",
     "string_type": "must be a string",

@@ -1,6 +1,7 @@
 """What the Exports API does: each handler turns a request into a call of the server, and the
 server's answer into the client's dialect."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -254,21 +255,35 @@ async def _body(request: Request, model: type[Model], default: bytes = b"") -> M
     """The body of a request, whatever its Content-Type says; an empty one is `default`.
 
     Raises:
-        Problem: no key was sent, or the body is too large, no JSON, or has wrong fields.
+        Problem: no key was sent, or the body is too large or slow, no JSON, or has wrong fields.
+        grpc.aio.AioRpcError: a large body came with a key that the server does not take.
     """
     if not exchange_of(request).api_key:
         raise errors.no_api_key()
     config = request.state.config
     assert isinstance(config, GatewayConfig)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > config.max_body_bytes:
-            raise errors.too_large(config.max_body_bytes)
     try:
-        return model.model_validate_json(bytes(body) or default)
+        async with asyncio.timeout(config.patience.body):
+            body = await _read(request, config)
+    except TimeoutError:
+        raise errors.too_slow() from None
+    try:
+        return model.model_validate_json(body or default)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         if found[0]["type"] == "json_invalid":
             raise errors.not_json(found[0]["ctx"]["error"]) from None
         raise errors.wrong_fields(found) from None
+
+
+async def _read(request: Request, config: GatewayConfig) -> bytes:
+    body = bytearray()
+    is_known = False
+    async for chunk in request.stream():
+        body += chunk
+        if not is_known and len(body) > config.max_strange_bytes:
+            await _server(request).authenticate(exchange_of(request))
+            is_known = True
+        if len(body) > config.max_body_bytes:
+            raise errors.too_large(config.max_body_bytes)
+    return bytes(body)

@@ -9,6 +9,9 @@ from gateway.dialects import FORMATS
 Status = Literal["pending", "processing", "completed", "failed"]
 ImageStatus = Literal["new", "annotate", "review", "complete"]
 
+#: Classes that a filter may name: more the server does not take.
+MAX_CLASSES = 10_000
+
 #: The server refuses names with control characters.
 NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
@@ -31,15 +34,16 @@ class ExportChoice(BaseModel):
     )
     include_images: bool = Field(False, description="Whether the archive holds the image files.")
     class_filter: Annotated[
-        list[str] | None,
+        # One wrong item of a hundred thousand says enough.
+        Annotated[list[str], Field(max_length=MAX_CLASSES, fail_fast=True)] | None,
         BeforeValidator(
             lambda value: None if value == "all" else value,
             json_schema_input_type=list[str] | Literal["all"] | None,
         ),
     ] = Field(
         None,
-        description="Only annotations of these classes, at most 10,000. Null, `all` and an empty "
-        "list: every class.",
+        description=f"Only annotations of these classes, at most {MAX_CLASSES:,}. Null, `all` and "
+        "an empty list: every class.",
     )
     status_filter: str | None = Field(
         None,
@@ -109,7 +113,10 @@ class BulkDelete(BaseModel):
     model_config = ConfigDict(strict=True)
 
     export_ids: list[Annotated[str, Field(max_length=100, pattern=NAME_PATTERN)]] = Field(
-        min_length=1, max_length=1000, description="Ids of exports; duplicates count once."
+        min_length=1,
+        max_length=1000,
+        fail_fast=True,
+        description="Ids of exports; duplicates count once.",
     )
 
 

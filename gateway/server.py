@@ -143,18 +143,12 @@ class Server:
 
         Raises:
             Problem: as `call`.
-            grpc.aio.AioRpcError: the key is wrong, or its rate limit is used up.
+            grpc.aio.AioRpcError: the key is wrong, its rate limit is used up, or the server does
+                not answer, so that nobody knows.
         """
-        if exchange.api_key in self._seen_keys:
+        if exchange.authenticated or exchange.api_key in self._seen_keys:
             return
-        try:
-            await self.call(self.exports.ListExports, pb.ListExportsRequest(limit=1), exchange)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in (
-                grpc.StatusCode.UNAUTHENTICATED,
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-            ):
-                raise
+        await self.call(self.exports.ListExports, pb.ListExportsRequest(limit=1), exchange)
 
     async def is_ready(self) -> bool:
         """Whether the server says that it serves."""

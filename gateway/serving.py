@@ -1,12 +1,14 @@
 """Serves the gateway over HTTP/1.1, alone or beside other work in one event loop."""
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 
 import uvicorn
 
+from gateway import connections
 from gateway.app import create_app
 from gateway.config import GatewayConfig
 
@@ -60,11 +62,17 @@ async def serve(
     Raises:
         OSError: the address cannot be listened on.
     """
+    most = connections.raise_file_limit()
+    if config.max_connections is not None:
+        most = min(most, config.max_connections)
     with listening_socket(host, port) as listener:
         server = _Uvicorn(
             uvicorn.Config(
                 create_app(config),
-                http="httptools",
+                http=connections.protocol(most, config.max_body_bytes, config.patience),
+                timeout_keep_alive=math.ceil(config.patience.idle),
+                # asyncio listens with what it accepts at once.
+                backlog=connections.AT_ONCE,
                 lifespan="on",
                 ws="none",
                 proxy_headers=bool(config.trusted_proxies),
@@ -80,6 +88,7 @@ async def serve(
         try:
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
+            listener.listen(_BACKLOG)
             if on_ready is not None and server.started:
                 on_ready(listener.getsockname()[1])
             await asyncio.shield(serving)

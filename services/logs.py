@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -31,10 +32,46 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+#: Loggers that clients can make say the same as often as they like.
+_TALKATIVE = ("asyncio", "uvicorn", "grpc", "gateway.connections")
+#: Seconds between two lines of one kind of theirs.
+_PAUSE = 1.0
+#: Kinds that are told apart.
+_KINDS = 1_000
+
+
+class Sparse(logging.Filter):
+    """Lets one line of a kind through a second: by its logger, the first line of its message and
+    its exception. The next one says how many were left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: By kind: when it was said last, and how often it was not since.
+        self._said: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(_TALKATIVE):
+            return True
+        exception = record.exc_info[0] if record.exc_info else None
+        kind = (record.name, str(record.msg).partition("\n")[0], exception)
+        at, left_out = self._said.get(kind, (float("-inf"), 0))
+        now = time.monotonic()
+        if now - at < _PAUSE:
+            self._said[kind] = at, left_out + 1
+            return False
+        if len(self._said) >= _KINDS:
+            self._said.clear()
+        self._said[kind] = now, 0
+        if left_out:
+            record.left_out = left_out
+        return True
+
+
 def configure(level: str) -> None:
     """Sends every log of this process to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(Sparse())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # They tell of each connection, or again what is logged here.
     for name in ("pika", "dramatiq", "urllib3", "alembic", "httpcore"):

@@ -8,9 +8,10 @@ import json
 import logging
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, Patience
 from gateway.serving import serve
 from services.catalog.datasets import create_dataset
 from services.catalog.model import DatasetClass
@@ -398,6 +399,42 @@ def test_bad_bodies(setup: Setup, content: bytes, status: int, slug: str) -> Non
     assert wrapped["error"]["code"] == slug
 
 
+@pytest.mark.parametrize("item", ["1", '"a"', "[]"])
+def test_the_key_comes_before_a_large_body(setup: Setup, item: str) -> None:
+    """Which is then not looked at to its end, nor answered with all that is wrong with it."""
+    content = f'{{"class_filter": [{",".join([item] * 200_000)}]}}'.encode()
+    url = f"http://127.0.0.1:{setup.port}{EXPORTS}/"
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(
+                lambda key: httpx.post(
+                    url, content=content, headers={"X-API-Key": key}, trust_env=False, timeout=60
+                ),
+                [*["pk_live_wrong"] * 5, setup.keys["member"]],
+            )
+        )
+    assert [answer.status_code for answer in answers] == [*[401] * 5, 422]
+    wrong = answers[-1].json()["details"]["errors"]
+    assert len(wrong) <= 3
+    assert [error["field"].partition("[")[0] for error in wrong if "class" in error["field"]]
+    assert len(answers[-1].content) < 1_000
+
+
+def test_a_body_that_does_not_come_in_time(setup: Setup) -> None:
+    loop = Loop()
+    try:
+        config = GatewayConfig(server=f"127.0.0.1:{setup.server_port}", patience=Patience(body=0.2))
+        with (
+            gateway_to(loop, config) as port,
+            socket.create_connection(("127.0.0.1", port), timeout=30) as connection,
+        ):
+            head = f"POST {EXPORTS}/ HTTP/1.1\r\nHost: x\r\nX-API-Key: k\r\n"
+            connection.sendall(head.encode() + b"Content-Length: 9\r\n\r\n{")
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 408")
+    finally:
+        loop.close()
+
+
 def test_a_taken_name_is_a_conflict_but_not_for_the_first_sdk(setup: Setup) -> None:
     made = setup.create("taken")
     body = {"dataset_name": "street-scenes", "name": "taken"}
@@ -531,14 +568,22 @@ def test_the_log_has_a_line_per_request_and_no_link(
 ) -> None:
     made = setup.create()
     setup.complete(made["id"])
+
+    def logged(request_id: str) -> list[logging.LogRecord]:
+        return [
+            record
+            for record in caplog.records
+            if record.name == "gateway.edge" and vars(record)["request_id"] == request_id
+        ]
+
     with caplog.at_level(logging.DEBUG):
         link = setup.http().get(f"/{made['id']}/download", headers={"X-Request-Id": "logged"})
         assert link.status_code == 200
-    lines = [
-        record
-        for record in caplog.records
-        if record.name == "gateway.edge" and vars(record)["request_id"] == "logged"
-    ]
+        # The line is written once the answer has left.
+        deadline = time.monotonic() + 10
+        while not logged("logged") and time.monotonic() < deadline:
+            time.sleep(0.01)
+    lines = logged("logged")
     assert len(lines) == 1
     assert vars(lines[0])["route"] == EXPORTS + "/{export}/download"
     assert vars(lines[0])["status"] == 200
