@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 MAX_TARGET = 8 * 1024
 #: Bytes of a request's line and headers.
 MAX_HEAD = 64 * 1024
+#: Requests of a connection that may stand in line behind the one that is answered.
+MAX_PIPELINE = 100
 #: Bytes on the wire for each byte of a body, which may come in chunks of a byte.
 _WIRE_OVERHEAD = 8
 #: Connections that are accepted at once. Each is made, and may be given up for the next ones,
@@ -161,6 +163,9 @@ class _Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINE:
+            # There is an answer on its way, so that this is never told.
+            raise _Refused
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > MAX_HEAD:
             self._refusal = errors.head_too_large(MAX_HEAD)
