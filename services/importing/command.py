@@ -28,7 +28,9 @@ from services.importing.dataset import (
     ImportItem,
     ImportOptions,
     ImportSource,
+    NothingToImport,
     WrongUsage,
+    check_folder,
     read_dataset,
 )
 from services.importing.issues import IssueLog
@@ -123,12 +125,22 @@ class _Import:
     def run(self) -> int:
         """Imports, and says what became of it."""
         call = self._call
+        check_folder(call.images)
         format = call.format
         if format == AUTO:
             found = recognised(call.annotations)
             format = found.format
             _print(self._console, f"taken for {format}: {found.why}")
-        source = read_dataset(format, call.images, call.annotations, call.options)
+        try:
+            source = read_dataset(format, call.images, call.annotations, call.options)
+        except NothingToImport as error:
+            summary = ImportSummary()
+            for issue in error.issues:
+                self._log.take(issue)
+                summary.name(issue)
+            if error.issues:
+                self._tell(summary)
+            raise
         for issue in source.issues:
             self._log.take(issue)
         if call.is_dry or call.is_strict:

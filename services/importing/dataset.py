@@ -1,5 +1,6 @@
 """Datasets on disk, by source format."""
 
+import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from services.formats.common.split_names import split_named
 from services.formats.registry import FORMATS, IMPORTED_FORMATS
 from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
+from services.importing.placement import over_the_edge
 from services.importing.splits import read_splits
 from services.importing.walk import Surroundings, files_below
 
@@ -26,6 +28,14 @@ _ANNOTATIONS = frozenset((".xml", ".txt", ".json"))
 
 class WrongUsage(ImportFailed):
     """What was asked for is nothing that an import can do."""
+
+
+class NothingToImport(ImportFailed):
+    """No image comes in; `issues` say why, where something does."""
+
+    def __init__(self, message: str, issues: list[ImportIssue]) -> None:
+        super().__init__(message)
+        self.issues = issues
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +87,22 @@ def read_dataset(
 
     Raises:
         WrongUsage: an argument is nothing that an import knows, or a location is not there.
+        NothingToImport: none of the images is one that the annotations speak of.
         ImportFailed: something that the import needs is missing or cannot be read.
     """
     options = _checked(options or ImportOptions())
     if format_name not in IMPORTED_FORMATS:
         raise WrongUsage(f"Format {format_name!r} is unknown; use {', '.join(IMPORTED_FORMATS)}.")
-    if not images.is_dir():
-        raise WrongUsage(f"{images} is no folder; give the folder of the images.")
+    check_folder(images)
     splits = read_splits(options.split_from) if options.split_from else None
     around = Surroundings(_hidden_pairs(images, annotations))
     folder = ImageFolder(images, around)
     source = FORMATS[format_name].reader(folder, annotations_at(annotations, around))
     if not source.paths:
-        raise ImportFailed(
+        raise NothingToImport(
             f"None of the images below {images} is in {annotations}; give the folder that the "
-            "annotations speak of."
+            "annotations speak of.",
+            [*around.issues, *source.issues],
         )
     assigned = splits.assign(source.paths, folder.folder.place) if splits else None
 
@@ -108,6 +119,20 @@ def read_dataset(
         lambda path: intake.item(source.load(path[start:])),
         [*around.issues, *source.issues, *(splits.issues if splits else ())],
     )
+
+
+def check_folder(images: Path) -> None:
+    """Raises:
+    WrongUsage: what is given as the folder of the images is none.
+    """
+    if images.is_dir():
+        return
+    what = "is a ZIP archive; unpack it and" if _is_zip(images) else "is no folder;"
+    raise WrongUsage(f"{images} {what} give the folder of the images.")
+
+
+def _is_zip(path: Path) -> bool:
+    return path.is_file() and zipfile.is_zipfile(path)
 
 
 def _hidden_pairs(images: Path, annotations: Path) -> frozenset[str]:
@@ -177,12 +202,14 @@ class _Intake:
         if not is_named_like(picture.container, extension):
             message = f"is {picture.container} by its content; taken as it is"
             item.issues.append(ImportIssue(item.path, "EXTENSION_OTHER", message))
-        if image.declared is None:
-            return item
-        size = FileSize(picture.width, picture.height, picture.orientation)
-        annotations, difference = fitted(item.annotations, image.declared, size)
-        if difference:
-            item.issues.append(ImportIssue(item.path, "SIZE_DIFFERS", difference))
+        annotations = item.annotations
+        if image.declared is not None:
+            size = FileSize(picture.width, picture.height, picture.orientation)
+            annotations, difference = fitted(annotations, image.declared, size)
+            if difference:
+                item.issues.append(ImportIssue(item.path, "SIZE_DIFFERS", difference))
+        if over := over_the_edge(annotations, picture.width, picture.height):
+            item.issues.append(ImportIssue(item.path, "OVER_THE_EDGE", over))
         return replace(item, annotations=annotations)
 
     def _picture(self, item: ImportItem, image: str) -> Picture:

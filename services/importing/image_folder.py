@@ -21,10 +21,11 @@ from services.importing.walk import Surroundings, files_below, regular
 
 #: Extensions of pictures that are not read: named for that, where other files are passed over.
 _NOT_READ = frozenset((
-    ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".dds", ".dng", ".emf", ".eps", ".exr", ".hdr",
-    ".ico", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pic",
-    ".pnm", ".ppm", ".psd", ".raf", ".ras", ".raw", ".rw2", ".sgi", ".svg", ".tga", ".wmf", ".xbm",
-    ".xcf",
+    ".apng", ".arw", ".avif", ".avifs", ".cr2", ".cr3", ".dcm", ".dds", ".dib", ".dng", ".emf",
+    ".eps", ".exr", ".hdr", ".hif", ".ico", ".j2c", ".j2k", ".jif", ".jp2", ".jpc", ".jpeg2000",
+    ".jpf", ".jpm", ".jps", ".jpx", ".jxl", ".jxr", ".mpo", ".nef", ".orf", ".pbm", ".pcx", ".pfm",
+    ".pgm", ".pic", ".pnm", ".ppm", ".psd", ".pxm", ".raf", ".ras", ".raw", ".rw2", ".sgi", ".sr",
+    ".svg", ".tga", ".wmf", ".xbm", ".xcf",
 ))  # fmt: skip
 #: Bytes read at once while the parts of a picture are walked over.
 _BUFFER = 256 * 1024

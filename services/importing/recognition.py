@@ -1,6 +1,7 @@
 """Which format a dataset on disk is in, by a look at some of its annotation files."""
 
 import re
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ _SUFFIXES = frozenset((".json", ".xml", ".txt", ".yaml", ".yml"))
 #: A row of a label file: a class and at least four numbers.
 _ROW = re.compile(rb"\s*\d+(?:[ \t]+[-+.\deE]+){4,}[ \t]*(?:\r?\n|$)")
 _NAMES = re.compile(rb"^\s*[\"']?names[\"']?\s*:", re.MULTILINE)
-_ROOT = re.compile(rb"<([A-Za-z]\w*)")
+_ROOT = re.compile(rb"<(?:[A-Za-z][\w.-]*:)?([A-Za-z]\w*)")
+#: Bytes of byte order marks.
+_MARKS = b"\xef\xbb\xbf\xff\xfe"
 _ONE_FILE = {".names": YOLO, ".data": YOLO, ".txt": YOLO, ".yaml": YOLO, ".yml": YOLO}
 #: Formats that are not read, with keys of their JSON that no other has together.
 _OTHERS = {
@@ -31,6 +34,7 @@ _OTHERS = {
     "Datumaro": (b'"items"', b'"categories"', b'"infos"'),
     "createML": (b'"imagefilename"',),
     "VGG Image Annotator": (b'"_via_settings"',),
+    "COCO results, which list no images": (b'"image_id"', b'"category_id"', b'"score"'),
 }
 
 
@@ -63,6 +67,8 @@ def recognised(annotations: Path) -> Recognised:
         except OSError as error:
             raise ImportFailed(f"{annotations} cannot be read: {error.strerror}.") from None
         suffix = annotations.suffix.lower()
+        if zipfile.is_zipfile(annotations):
+            raise ImportFailed(f"{annotations} is a ZIP archive; unpack it and give its folder.")
         found = {_ONE_FILE[suffix]: annotations.name} if suffix in _ONE_FILE else {}
         found = found or _of_files([(annotations, annotations.name)])
     else:
@@ -118,7 +124,9 @@ def _content(file: Path) -> bytes:
         start = opened.read(_LOOK)
         if size > 2 * _LOOK:
             opened.seek(size - _LOOK)
-        return start + opened.read(_LOOK)
+        content = start + opened.read(_LOOK)
+    # UTF-16 and UTF-32 are looked at as if they were ASCII.
+    return content.replace(b"\0", b"").lstrip(_MARKS)
 
 
 def _format_of(suffix: str, where: str, content: bytes) -> str | None:
@@ -142,11 +150,13 @@ def _of_json(where: str, content: bytes) -> str | None:
         return None
     if basename(where) == "dataset.json" and has(b'"classes"'):
         return PICTOGRAPH
+    # Of a large document only the start and the end are seen.
+    if has(b'"images"') and any(map(has, (b'"categories"', b'"annotations"', b'"file_name"'))):
+        return COCO
     for name, keys in _OTHERS.items():
         if has(*keys):
             return name
-    # Of a large document only the start and the end are seen.
-    if has(b'"images"') and any(map(has, (b'"categories"', b'"annotations"', b'"file_name"'))):
+    if has(b'"categories"', b'"annotations"'):
         return COCO
     if content.lstrip()[:1] == b"[" or has(b'"annotations"'):
         return PICTOGRAPH
@@ -154,6 +164,6 @@ def _of_json(where: str, content: bytes) -> str | None:
 
 
 def _root(content: bytes) -> bytes | None:
-    """The name of the first element of XML; UTF-16 is read as if it were ASCII."""
-    found = _ROOT.search(content.replace(b"\0", b""))
+    """The name of the first element of XML, without its namespace."""
+    found = _ROOT.search(content)
     return found[1] if found else None

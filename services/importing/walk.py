@@ -17,6 +17,8 @@ _SYSTEM = frozenset((
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle",
     "@recycle", "@tmp", "$recycle.bin", "system volume information", "lost+found",
 ))  # fmt: skip
+#: Suffixes of files with annotations.
+_ANNOTATIONS = frozenset((".json", ".txt", ".xml"))
 #: Levels of folders. Links may make more of them than anybody does.
 _DEEPEST = 64
 #: Folders that are entered at most, once again for each link to one.
@@ -160,7 +162,9 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
 
 
 def _left_out(where: str, message: str) -> ImportIssue:
-    return ImportIssue(where, "FILE_UNREADABLE", message, images=1)
+    """One image or one annotation at least, as nobody knows what is in it."""
+    is_image = splitext(where)[1].lower() not in _ANNOTATIONS
+    return ImportIssue(where, "FILE_UNREADABLE", message, int(is_image), int(not is_image))
 
 
 def _unreadable(where: str, error: OSError) -> ImportIssue:

@@ -148,6 +148,16 @@ def _category(row: dict[str, Any], where: str, issues: list[ImportIssue]) -> Cat
     edges = row.get("skeleton") or []
     if not isinstance(edges, list):
         raise ImportFailed(f"{place}: the skeleton must be a list of pairs.")
+    pairs = [
+        edge
+        for edge in edges
+        if isinstance(edge, list) and len(edge) == 2 and all(type(end) is int for end in edge)
+    ]
+    first = 1
+    if any(0 in pair for pair in pairs):
+        first = 0
+        message = f"the skeleton of {shown(name)} counts joints from 0, not from 1; taken so"
+        issues.append(ImportIssue(where, "SKELETON_FROM_ZERO", message))
     group = row.get("supercategory") or ""
     if not isinstance(group, str) or len(group) > MAX_NAME or not is_storable(group):
         message = f"the supercategory of {shown(name)} is no short text; it was left out"
@@ -158,12 +168,9 @@ def _category(row: dict[str, Any], where: str, issues: list[ImportIssue]) -> Cat
         tuple(checked_names(joints, place)),
         # COCO counts joints from 1.
         tuple(
-            (edge[0] - 1, edge[1] - 1)
-            for edge in edges
-            if isinstance(edge, list)
-            and len(edge) == 2
-            and all(type(end) is int and 1 <= end <= len(joints) for end in edge)
-            and edge[0] != edge[1]
+            (one - first, other - first)
+            for one, other in pairs
+            if all(0 <= end - first < len(joints) for end in (one, other)) and one != other
         ),
         group,
         _color(row.get("color")),

@@ -161,7 +161,8 @@ def _loaded(content: bytes) -> Any:
         text = content.decode(json.detect_encoding(content))
         return json.loads(text, parse_int=_whole)
     except json.JSONDecodeError as error:
-        raise _Unreadable(f"is not JSON: {error.msg} in line {error.lineno}") from None
+        where = f"in line {error.lineno}, column {error.colno}"
+        raise _Unreadable(f"is not JSON: {error.msg} {where}") from None
     except UnicodeDecodeError:
         raise _Unreadable("is not JSON in UTF-8; save it as UTF-8") from None
     except RecursionError:

@@ -21,7 +21,7 @@ _ANNOTATION = frozenset(
     )
 )
 _EXTRA = "extra"
-_IMAGE = frozenset(("id", "file_name", "width", "height"))
+_IMAGE = frozenset(("id", "file_name", "filename", "width", "height"))
 _CATEGORY = frozenset(("id", "name", "supercategory", "keypoints", "skeleton", "color"))
 
 

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
+from services.catalog.names import has_image_extension
 from services.formats.coco.categories import Id
 from services.formats.coco.documents import CocoDocument
 from services.formats.coco.values import identifier, kind
@@ -17,6 +18,8 @@ from services.formats.common.source import ImportIssue
 
 #: Where documents about panoptic segments keep their pictures.
 _PANOPTIC = re.compile(r"(^|/)annotations/panoptic_[^/]*/")
+#: Images of one id that a message lists.
+_FEW = 3
 
 
 @dataclass(slots=True)
@@ -42,46 +45,83 @@ class _Absent:
     count: int = 0
 
 
+@dataclass(slots=True)
+class _Shared:
+    """Images of the document that have one id: nobody knows whose its annotations are."""
+
+    #: Of each, with its row.
+    rows: dict[str, dict[str, Any]]
+    #: Annotations of that id.
+    count: int = 0
+
+
+_Listing: TypeAlias = ListedImage | _Absent | _Shared
+
+
 class _Matching:
     """Pairs the images of documents with files, and annotations with images."""
 
     def __init__(self, images: ImageFinder) -> None:
         self.found: dict[str, ListedImage] = {}
         self.issues: list[ImportIssue] = []
+        #: Rows of images that say neither id nor name, by document and problem.
+        self.unreadable: Counter[tuple[str, str]] = Counter()
+        #: Images that are left out although they are listed.
+        self.refused: set[str] = set()
         self._images = images
 
     def take(self, position: int, document: CocoDocument) -> None:
         """Takes the rows of one document."""
-        unreadable: Counter[str] = Counter()
-        by_id: dict[Id, ListedImage | _Absent] = {}
-        rows = []
+        named: dict[Id, dict[str, dict[str, Any]]] = {}
         for row in document.images:
             key, name = _id_and_name(row)
             if key is None or not name:
-                unreadable[_image_problem(row)] += 1
+                self.unreadable[document.file.where, _image_problem(row)] += 1
             else:
-                rows.append((key, name, row))
-        beside = document.file.folder
-        paths = _paths([name for _, name, _ in rows], self._images, beside)
-        for key, name, row in rows:
-            if key in by_id:
-                problem = f"image id {shown(key)} is taken; skipped"
-                self.issues.append(ImportIssue(name, "IMAGE_ID_TWICE", problem, images=1))
+                # The same image once more says nothing new.
+                named.setdefault(key, {}).setdefault(name, row)
+        names = [name for rows in named.values() for name in rows]
+        paths = _paths(names, self._images, document.file.folder)
+        by_id: dict[Id, _Listing] = {}
+        for key, rows in named.items():
+            if len(rows) > 1 and len({paths[name] or name for name in rows}) > 1:
+                by_id[key] = _Shared(rows)
             else:
+                ((name, row), *_) = rows.items()
                 by_id[key] = self._listed(name, paths[name], row, document)
-        where = document.file.where
-        for problem, count in unreadable.items():
-            message = f"{problem}; {count:,} images skipped"
-            self.issues.append(ImportIssue(where, "IMAGE_UNREADABLE", message, images=count))
         self._take_annotations(position, document, by_id)
-        for absent in by_id.values():
-            if isinstance(absent, _Absent):
-                names = (absent.name,)
-                self.issues.append(self._images.missing(absent.name, names, absent.count))
+        for key, listing in by_id.items():
+            if isinstance(listing, _Absent):
+                missing = self._images.missing(listing.name, (listing.name,), listing.count)
+                self.issues.append(missing)
+            elif isinstance(listing, _Shared):
+                self._take_shared(key, listing, paths, document)
+
+    def _take_shared(
+        self, key: Id, shared: _Shared, paths: dict[str, str | None], document: CocoDocument
+    ) -> None:
+        """Takes the images of one id where there is nothing that may be of either."""
+        few = ", ".join(sorted(shared.rows)[:_FEW]) + (", …" if len(shared.rows) > _FEW else "")
+        said = f"stands for {len(shared.rows)} images ({few})"
+        item = f"image id {shown(key)}"
+        if not shared.count:
+            for name, row in shared.rows.items():
+                listing = self._listed(name, paths[name], row, document)
+                if isinstance(listing, _Absent):
+                    self.issues.append(self._images.missing(name, (name,), 0))
+            self.issues.append(ImportIssue(item, "IMAGE_ID_TWICE", said))
+            return
+        refused = {paths[name] or name for name in shared.rows} - self.found.keys()
+        self.refused |= refused
+        message = (
+            f"{said}, and its {shared.count} annotations may be of any of them; skipped: "
+            "give each image an id of its own"
+        )
+        self.issues.append(ImportIssue(item, "IMAGE_ID_TWICE", message, len(refused), shared.count))
 
     def _listed(
         self, name: str, path: str | None, row: dict[str, Any], document: CocoDocument
-    ) -> "ListedImage | _Absent":
+    ) -> ListedImage | _Absent:
         if path is None:
             return _Absent(name)
         known = self.found.get(path)
@@ -105,7 +145,7 @@ class _Matching:
         return known
 
     def _take_annotations(
-        self, position: int, document: CocoDocument, by_id: "dict[Id, ListedImage | _Absent]"
+        self, position: int, document: CocoDocument, by_id: dict[Id, _Listing]
     ) -> None:
         unreadable: Counter[str] = Counter()
         for row in document.annotations:
@@ -151,7 +191,8 @@ def match(
     matching = _Matching(images)
     for position, document in enumerate(documents):
         matching.take(position, document)
-    unlisted = [path for path in images.paths if path not in matching.found]
+    known = matching.found.keys() | matching.refused
+    unlisted = [path for path in images.paths if path not in known]
     drawn = [path for path in unlisted if _PANOPTIC.search(path)]
     message = "the document has no such image; skipped"
     issues = [*images.issues, *matching.issues]
@@ -159,18 +200,22 @@ def match(
         problem = f"{len(drawn):,} pictures of panoptic segments are no images; left out"
         issues.append(ImportIssue(drawn[0], "MASKS_LEFT_OUT", problem))
     left_out = set(drawn)
-    issues += (
-        ImportIssue(path, "IMAGE_NOT_LISTED", message, images=1)
-        for path in unlisted
-        if path not in left_out
-    )
+    unlisted = [path for path in unlisted if path not in left_out]
+    issues += [ImportIssue(path, "IMAGE_NOT_LISTED", message, images=1) for path in unlisted]
+    # They may be the rows of just these images, of which each counts once.
+    counted = len(unlisted)
+    for (where, problem), count in matching.unreadable.items():
+        more = max(count - counted, 0)
+        counted -= count - more
+        message = f"{problem}; {count:,} images skipped"
+        issues.append(ImportIssue(where, "IMAGE_UNREADABLE", message, images=more))
     return matching.found, issues
 
 
 def _id_and_name(row: Any) -> tuple[Id | None, str]:
     if not isinstance(row, dict):
         return None, ""
-    key, name = row.get("id"), row.get("file_name")
+    key, name = row.get("id"), row.get("file_name", row.get("filename"))
     key = key if type(key) is int else identifier(key)
     return key, name if isinstance(name, str) and is_storable(name) else ""
 
@@ -192,7 +237,7 @@ def _side(value: Any) -> int | None:
 def _paths(names: list[str], images: ImageFinder, beside: SourceFolder) -> dict[str, str | None]:
     """The path of each name. One whose folders contradict the path gives way to another name
     that says more of it."""
-    paths = {name: images.find(name, beside) for name in names}
+    paths = {name: _path(name, images, beside) for name in names}
     most: dict[str, int] = {}
     for name, path in paths.items():
         if path is not None:
@@ -201,6 +246,14 @@ def _paths(names: list[str], images: ImageFinder, beside: SourceFolder) -> dict[
         name: None if path and _agreement(name, path) < most[path] else path
         for name, path in paths.items()
     }
+
+
+def _path(name: str, images: ImageFinder, beside: SourceFolder) -> str | None:
+    """The path of one name, which may lack the extension."""
+    found = images.find(name, beside)
+    if found is None and not has_image_extension(name):
+        return images.find_stem(name, beside)
+    return found
 
 
 def _agreement(name: str, path: str) -> float:

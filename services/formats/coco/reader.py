@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.formats.coco.categories import Category, Id, dataset_classes, read_categories
-from services.formats.coco.documents import read_documents
+from services.formats.coco.documents import CocoDocument, read_documents
 from services.formats.coco.fields import left_out, own_attributes
 from services.formats.coco.matching import ListedImage, match
 from services.formats.coco.segmentation import rings_of
 from services.formats.coco.values import flag, identifier, kind, numbers
 from services.formats.common.annotations import (
     annotation_id,
+    are_parts,
     bbox,
     has_area,
     keypoint,
@@ -34,7 +35,7 @@ from services.formats.common.geometry import Box, Point, bounds
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue, SourceDataset, SourceImage
 
-_NOT_LABELLED, _VISIBLE = 0, 2
+_FLAGS = _NOT_LABELLED, _OCCLUDED, _ = 0, 1, 2
 #: Pixels by which a box may differ from the joints it was made from.
 _ROUNDING = 1e-6
 
@@ -46,6 +47,8 @@ class _Joint:
     place: int
     at: Point
     occluded: bool
+    #: Its own; None: that of the object.
+    confidence: float | None = None
 
 
 def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
@@ -65,12 +68,21 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
                 if category is not None:
                     yield category, row
 
+    # A document is in pixels or not as a whole.
+    parts = [are_parts(_boxes(document)) for document in documents]
     return SourceDataset(
         classes=dataset_classes(categories, rows()),
         paths=sorted(found),
-        load=lambda path: _Reader(path, found[path], categories, images).image(),
+        load=lambda path: _Reader(path, found[path], categories, images, parts).image(),
         issues=[*left, *joined, *unmatched, *left_out(documents)],
     )
+
+
+def _boxes(document: CocoDocument) -> Iterator[list[float]]:
+    """Every box that is numbers."""
+    for row in document.annotations:
+        if isinstance(row, dict) and (box := numbers(row.get("bbox"))) and any(box):
+            yield box
 
 
 def _category(row: dict[str, Any], categories: dict[Id, Category]) -> Category | None:
@@ -88,7 +100,9 @@ class _Reader:
         image: ListedImage,
         categories: list[dict[Id, Category]],
         images: ImageFinder,
+        parts: list[bool],
     ) -> None:
+        self._parts = parts
         self._path = path
         self._image = image
         self._categories = categories
@@ -123,6 +137,14 @@ class _Reader:
         if category is None:
             what = shown(row.get("category_id"))
             self._name("CLASS_UNKNOWN", f"category id {what} is not in the list; skipped", 1)
+            return []
+        if self._parts[position]:
+            self._name(
+                "NOT_PIXELS",
+                "all boxes lie between 0 and 1, as parts of the sides do, and must be in pixels; "
+                "skipped",
+                1,
+            )
             return []
         confidence = self._confidence(row)
         attributes = self._attributes(row)
@@ -188,15 +210,25 @@ class _Reader:
         if not flat:
             return []
         found = numbers(flat)
-        if not found or len(found) % 3 or len(found) < 3 * len(category.joints):
+        expected = 3 * len(category.joints)
+        if not found or len(found) % 3 or (category.is_pose and len(found) != expected):
             self._name(
                 "KEYPOINTS_UNREADABLE",
                 f"keypoints must be x, y, v for each of {len(category.joints)} joints; left out",
             )
             return []
-        triplets = [found[index : index + 3] for index in range(0, len(found), 3)]
+        flags = found[2::3]
+        odd = next((flag for flag in flags if flag not in _FLAGS), None)
+        are_scores = odd is not None and all(0 <= flag <= 1 for flag in flags)
+        if odd is not None:
+            taken = "the confidences of visible joints" if are_scores else "those of visible joints"
+            self._name(
+                "VISIBILITY_UNREADABLE",
+                f"visibility {odd:g} is none of 0, 1, 2; such were taken for {taken}",
+            )
+        triplets = zip(found[::3], found[1::3], flags, strict=True)
         return [
-            _Joint(place, (x, y), v < _VISIBLE)
+            _Joint(place, (x, y), False, v) if are_scores else _Joint(place, (x, y), v == _OCCLUDED)
             for place, (x, y, v) in enumerate(triplets)
             if v > _NOT_LABELLED
         ]
@@ -222,7 +254,7 @@ class _Reader:
                 point.at,
                 instance,
                 {**shared, "occluded": "true"} if point.occluded else shared,
-                confidence,
+                confidence if point.confidence is None else point.confidence,
             )
             for point in points
         ]

@@ -100,7 +100,8 @@ def _ring(part: Any) -> list[Point] | str:
     """A ring, or why it is none."""
     flat = _flat(part)
     if flat is None:
-        return f"is {kind(part)}, and must be a list of numbers x, y in turn"
+        what = "a list with something else" if isinstance(part, list) else kind(part)
+        return f"is {what}, and must be a list of finite numbers x, y in turn"
     if len(flat) < 6 or len(flat) % 2:
         return f"has {len(flat)} numbers, and must have x, y of at least 3 points"
     ring = list(zip(flat[::2], flat[1::2], strict=True))

@@ -6,7 +6,7 @@ no rounding, no clamping.
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from services.formats.common.geometry import Box, Point, bounds
@@ -36,6 +36,17 @@ def number_of(text: str) -> float:
 def has_area(box: Box) -> bool:
     """Whether all four numbers are finite and both sides above 0."""
     return all(map(math.isfinite, box)) and box[2] > 0 and box[3] > 0
+
+
+def are_parts(boxes: Iterable[Sequence[float]]) -> bool:
+    """Whether boxes can only be in parts of the sides where pixels are meant: all of them lie
+    within the first pixel."""
+    has_fraction = False
+    for box in boxes:
+        if not all(0 <= number <= 1 for number in box):
+            return False
+        has_fraction = has_fraction or any(0 < number < 1 for number in box)
+    return has_fraction
 
 
 def bbox(

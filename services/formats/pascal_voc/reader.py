@@ -19,6 +19,7 @@ from services.catalog.annotations import MAX_NAME
 from services.catalog.model import SPLITS, DatasetClass
 from services.formats.common.annotations import (
     annotation_id,
+    are_parts,
     bbox,
     has_area,
     number_of,
@@ -40,6 +41,7 @@ from services.formats.common.xml_document import XmlUnreadable, read_xml
 from services.formats.pascal_voc.fields import LeftOutFields, attributes_of
 
 _MASKS = frozenset(("SegmentationClass", "SegmentationObject"))
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceImage]:
@@ -202,11 +204,15 @@ def _image(path: str, file: SourceFile) -> SourceImage:
         # It was readable a moment ago.
         image.issues.append(ImportIssue(file.where, "XML_UNREADABLE", str(error)))
         return image
+    parts = are_parts(_corners(root))
     for index, thing in enumerate(root.iterfind("object"), 1):
         try:
+            if parts:
+                raise Skipped("NOT_PIXELS", "all corners lie between 0 and 1, and must be pixels")
             image.annotations.append(_annotation(path, index, thing))
         except Skipped as skipped:
             image.issues.append(skipped.issue(f"{path}, object {index}"))
+            continue
         image.issues.extend(_named_losses(path, index, thing))
     return replace(image, declared=declared(_text(root, "size/width"), _text(root, "size/height")))
 
@@ -235,10 +241,16 @@ def _annotation(path: str, index: int, thing: ElementTree.Element) -> dict[str, 
         )
     if plain is None:
         raise Skipped("BOX_MISSING", "the object has neither bndbox nor robndbox")
-    xmin, ymin, xmax, ymax = _numbers(plain, ("xmin", "ymin", "xmax", "ymax"))
+    xmin, ymin, xmax, ymax = _numbers(plain, _CORNERS)
     box = xmin, ymin, xmax - xmin, ymax - ymin
     _check_area(box, f"xmin is {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g}")
     return bbox(identifier, name, box, attributes_of(thing))
+
+
+def _corners(root: ElementTree.Element) -> Iterator[list[float]]:
+    """The numbers of every box."""
+    for box in root.iterfind("object/bndbox"):
+        yield [number_of(_text(box, tag)) for tag in _CORNERS]
 
 
 def _check_area(box: tuple[float, float, float, float], message: str) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from services.formats.common.declared_size import FileSize, declared, fitted
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.importing.dataset import ImportItem, ImportOptions, WrongUsage, read_dataset
 from services.importing.issues import FEW, IssueLog
+from services.importing.placement import over_the_edge
 from services.importing.recognition import recognised
 from services.importing.summary import ImportSummary
 from tests.unit.importing.dataset_files import box, read_all, write_image, write_json, write_text
@@ -76,6 +79,37 @@ def test_an_extension_of_another_container_is_a_note(tmp_path: Path) -> None:
     (issue,) = item.issues
     assert (issue.reason, issue.images, len(item.annotations)) == ("EXTENSION_OTHER", 0, 2)
     assert "is JPEG" in issue.message
+
+
+@pytest.mark.parametrize(
+    ("boxes", "says"),
+    [
+        ([(-2, -1, 30, 30), (100, 60, 22, 21)], None),
+        ([(-40, 10, 50, 20), (5, 5, 5, 5)], "an annotation reaches over the edge by up to 40 pi"),
+        ([(90, 60, 95, 75), (50, 40, 119, 79)], "2 annotations .* 65 pixels.* the far corner"),
+        ([(500, 500, 20, 20)], "by up to 440 pixels; taken as it stands$"),
+    ],
+)
+def test_boxes_that_reach_far_over_the_edge_are_named(
+    boxes: list[tuple[int, ...]], says: str | None
+) -> None:
+    rows = [{"bounding_box": dict(zip("xywh", box, strict=True))} for box in boxes]
+    found = over_the_edge([*rows, {"keypoint": {"x": 999, "y": 0}}], W, H)
+    if says is None:
+        assert found is None
+    else:
+        assert found
+        assert re.search(says, found)
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
+    file = tmp_path / "images.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.jpg", b"")
+    with pytest.raises(WrongUsage, match="is a ZIP archive; unpack it"):
+        read_dataset("coco", file, tmp_path)
+    with pytest.raises(ImportFailed, match="is a ZIP archive; unpack it"):
+        recognised(file)
 
 
 def test_a_prefix_and_one_split(tmp_path: Path) -> None:
@@ -276,6 +310,13 @@ LAYOUTS: dict[str, tuple[str, dict[str, Any]]] = {
             }
         },
     ),
+    "UTF-16 COCO": ("coco", {"a.json": json.dumps(COCO).encode("utf-16")}),
+    "UTF-32 COCO": ("coco", {"a.json": json.dumps(COCO).encode("utf-32-be")}),
+    "COCO without images": ("coco", {"a.json": {"annotations": [], "categories": []}}),
+    "VOC of a namespace": (
+        "pascal_voc",
+        {"a.xml": '<v:annotation xmlns:v="urn:voc"></v:annotation>'},
+    ),
     "VOC": ("pascal_voc", {"Annotations/a.xml": XML, "ImageSets/Main/train.txt": "a\n"}),
     "UTF-16 VOC": ("pascal_voc", {"a.xml": XML.encode("utf-16")}),
     "data.yaml": ("yolo", {"data.yaml": "train: x\nnames: [a]\n", "labels/a.txt": ""}),
@@ -312,6 +353,7 @@ def test_layouts_are_recognised(tmp_path: Path, layout: str) -> None:
         ({"a.txt": "words and words"}, "not recognised"),
         ({"a.xml": "<annotations/>"}, "CVAT for images"),
         ({"a.json": {"shapes": [], "imagePath": "a.jpg"}}, "LabelMe"),
+        ({"a.json": [{"image_id": 1, "category_id": 1, "score": 0.5}]}, "COCO results"),
         ({"a.xml": XML, "a.txt": "0 .5 .5 .5 .5"}, r"may be .* or .*; give --format"),
     ],
 )

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from services.formats.common.source import ImportFailed
-from services.importing.dataset import ImportItem, ImportSource, read_dataset
+from services.importing.dataset import (
+    ImportItem,
+    ImportSource,
+    NothingToImport,
+    read_dataset,
+)
 from tests.unit.importing.dataset_files import (
     box,
     read_all,
@@ -80,7 +85,38 @@ def test_boxes_and_classes(tmp_path: Path) -> None:
     assert first["attributes"] == {"colour": "red"}
     assert (second["name"], box(second)) == ("cat", (-1, 0, 99, 1))
     assert second["attributes"] == {"iscrowd": "true"}
+    assert reasons(source, [item]) == {"OVER_THE_EDGE": 1}
+
+
+def test_boxes_as_parts_of_the_sides_are_named(tmp_path: Path) -> None:
+    boxes = [[0.25, 0.5, 0.5, 0.25], [0, 0, 1, 1], [0, 0, 0, 0]]
+    source, (item,) = _read(tmp_path, *({"bbox": box} for box in boxes))
+    assert not item.annotations
+    assert reasons(source, [item]) == {"NOT_PIXELS": 3}
+    assert sum(issue.annotations for issue in item.issues) == 3
+
+
+def test_a_box_within_the_first_pixel_is_one_beside_others(tmp_path: Path) -> None:
+    source, (item,) = _read(tmp_path, {"bbox": [0.25, 0.5, 0.5, 0.25]}, {"bbox": [5, 5, 2, 2]})
+    assert len(item.annotations) == 2
     assert not reasons(source, [item])
+
+
+def test_rows_without_a_name_count_once_with_the_files_that_they_may_be_of(tmp_path: Path) -> None:
+    images: list[dict[str, Any]] = [
+        {"id": 1, "file_name": "a.jpg"},
+        {"id": 2},
+        {"id": 3},
+        {"id": 4},
+    ]
+    source = _listed(tmp_path, images, 1)
+    assert len(read_all(source)) == 1
+    found = {(issue.reason, issue.item): issue.images for issue in source.issues}
+    assert found == {
+        ("IMAGE_NOT_LISTED", "b.jpg"): 1,
+        ("IMAGE_NOT_LISTED", "c.jpg"): 1,
+        ("IMAGE_UNREADABLE", "c.json"): 1,
+    }
 
 
 def test_outlines_keep_their_numbers(tmp_path: Path) -> None:
@@ -169,6 +205,43 @@ def test_a_lone_point_is_no_object(tmp_path: Path) -> None:
     assert source.classes[1].skeleton is None
 
 
+@pytest.mark.parametrize(
+    ("flags", "taken"),
+    [
+        ((2, 1, 0), [(1, False), (1, True)]),
+        # What pose estimators write there.
+        ((0.9, 0.25, 1), [(0.9, False), (0.25, False), (1, False)]),
+        ((0.5, 0, 0.5), [(0.5, False), (0.5, False)]),
+        ((3, 1, -1), [(1, False), (1, True)]),
+    ],
+)
+def test_flags_that_are_none(
+    tmp_path: Path, flags: tuple[float, ...], taken: list[tuple[float, bool]]
+) -> None:
+    joints = [value for flag in flags for value in (1, 2, flag)]
+    source, (item,) = _read(tmp_path, {"keypoints": joints}, categories=[PERSON])
+    found = [(a["confidence"], "occluded" in a["attributes"]) for a in item.annotations]
+    assert found == taken
+    is_odd = not {0, 1, 2}.issuperset(flags)
+    assert reasons(source, [item]) == ({"VISIBILITY_UNREADABLE": 1} if is_odd else {})
+
+
+def test_joints_that_have_no_name_are_no_pose(tmp_path: Path) -> None:
+    row = {"keypoints": [1, 2, 2] * 4, "bbox": [0, 0, 9, 9]}
+    source, (item,) = _read(tmp_path, row, categories=[PERSON])
+    assert [a["type"] for a in item.annotations] == ["bbox"]
+    assert reasons(source, [item]) == {"KEYPOINTS_UNREADABLE": 1}
+
+
+def test_a_skeleton_may_count_from_zero(tmp_path: Path) -> None:
+    person = {**PERSON, "skeleton": [[0, 1], [2, 1], [3, 0]]}
+    source, items = _read(tmp_path, categories=[person])
+    skeleton = source.classes[0].skeleton
+    assert skeleton is not None
+    assert skeleton.edges == ((0, 1), (2, 1))
+    assert reasons(source, items) == {"SKELETON_FROM_ZERO": 1}
+
+
 def test_what_poses_lose_is_named(tmp_path: Path) -> None:
     twin = {**PERSON, "id": 2, "name": "robot"}
     source, (item,) = _read(
@@ -235,14 +308,70 @@ def test_images_and_files_that_do_not_pair_are_named(tmp_path: Path) -> None:
     }
     source = read_dataset("coco", tmp_path, write_json(tmp_path / "c.json", document))
     items = read_all(source)
-    assert {item.path: len(item.annotations) for item in items} == {"b.jpg": 0, "train/a.jpg": 3}
+    found = {item.path: len(item.annotations) for item in items}
+    assert found == {"b.jpg": 0, "extra.jpg": 0, "train/a.jpg": 3}
     assert reasons(source, items) == {
         "IMAGE_ID_TWICE": 1,
         "IMAGE_FILE_MISSING": 1,
         "IMAGE_LISTED_TWICE": 1,
         "IMAGE_UNREADABLE": 1,
-        "IMAGE_NOT_LISTED": 1,
     }
+
+
+def _listed(root: Path, images: list[dict[str, Any]], *ids: Any) -> ImportSource:
+    """A dataset of three files, and a document with these images and annotations of these ids."""
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        write_image(root / name)
+    row = {"category_id": 7, "bbox": [1, 1, 2, 2]}
+    document = {
+        "images": images,
+        "categories": CATEGORIES,
+        "annotations": [{"image_id": key, "id": index, **row} for index, key in enumerate(ids)],
+    }
+    return read_dataset("coco", root, write_json(root / "c.json", document))
+
+
+def test_annotations_of_an_id_that_two_images_have_are_of_neither(tmp_path: Path) -> None:
+    """Documents put together without new ids."""
+    images = [{"id": key, "file_name": f"{name}.jpg"} for key, name in ((1, "a"), (1, "b"))]
+    source = _listed(tmp_path, [*images, {"id": 2, "file_name": "c.jpg"}], 1, 1, 2)
+    items = read_all(source)
+    assert [(item.path, len(item.annotations)) for item in items] == [("c.jpg", 1)]
+    (issue,) = source.issues
+    assert (issue.reason, issue.images, issue.annotations) == ("IMAGE_ID_TWICE", 2, 2)
+    assert "stands for 2 images (a.jpg, b.jpg)" in issue.message
+
+
+def test_the_same_image_once_more_is_the_same(tmp_path: Path) -> None:
+    names = ("a.jpg", "a.jpg", "./a.jpg", "b.jpg", "c.jpg")
+    images = [{"id": name.strip("./"), "file_name": name} for name in names]
+    source = _listed(tmp_path, images, "a.jpg", "b.jpg")
+    assert [len(item.annotations) for item in read_all(source)] == [1, 1, 0]
+    assert not source.issues
+
+
+def test_a_name_may_lack_its_extension(tmp_path: Path) -> None:
+    images = [{"id": index, "file_name": name} for index, name in enumerate("abc")]
+    source = _listed(tmp_path, images, 0, 1)
+    assert [len(item.annotations) for item in read_all(source)] == [1, 1, 0]
+    assert not source.issues
+
+
+def test_an_import_of_nothing_says_why(tmp_path: Path) -> None:
+    with pytest.raises(NothingToImport, match="None of the images") as caught:
+        _listed(tmp_path, [{"id": 1, "file_name": "e.jpg"}, {"id": 2}], 1)
+    found = {issue.reason: (issue.images, issue.annotations) for issue in caught.value.issues}
+    assert found == {
+        "IMAGE_FILE_MISSING": (1, 1),
+        "IMAGE_NOT_LISTED": (1, 0),
+        "IMAGE_UNREADABLE": (0, 0),
+    }
+
+
+def test_a_name_may_stand_under_filename(tmp_path: Path) -> None:
+    """HIT-UAV writes it so."""
+    source = _listed(tmp_path, [{"id": 1, "filename": "a.jpg"}], 1)
+    assert [len(item.annotations) for item in read_all(source)] == [1]
 
 
 def test_nan_and_a_byte_order_mark_do_not_stop_the_rest(tmp_path: Path) -> None:
@@ -268,7 +397,8 @@ def test_nan_and_a_byte_order_mark_do_not_stop_the_rest(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ("[]", "images"),
         ("", "is empty"),
-        ("<html>", "not JSON: .* in line 1"),
+        ("<html>", "not JSON: .* in line 1, column 1"),
+        ('{"images": [],}', "not JSON: .* in line 1, column 15"),
         ('{"images": [], "annotations": [{}]}', "no categories"),
         ('{"images": [], "annotations": {}}', "`annotations` must be a list .* is an object"),
         ('{"images": [], "categories": [{"id": [1], "name": "a"}]}', "id of a category is a list"),

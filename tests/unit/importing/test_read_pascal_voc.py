@@ -62,7 +62,7 @@ def test_values_and_attributes_are_kept(tmp_path: Path) -> None:
     }
     assert box(cat) == (-3, 0, 7, 1)
     assert cat["attributes"] == []
-    assert not reasons(source, [item])
+    assert reasons(source, [item]) == {"OVER_THE_EDGE": 1}
 
 
 def test_what_cannot_be_taken_is_named(tmp_path: Path) -> None:
