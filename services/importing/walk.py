@@ -53,7 +53,7 @@ class Surroundings:
         """All of it; what is hidden is one of them."""
         found = [self._issues[place] for place in sorted(self._issues)]
         if self.hidden:
-            names = Counter(place.rpartition("/")[2] for place in self.hidden)
+            names = Counter(place.rpartition("/")[2] for place in sorted(self.hidden))
             few = ", ".join(name for name, _ in names.most_common(_FEW))
             more = ", …" if len(names) > _FEW else ""
             message = f"{len(self.hidden)} hidden or system files and folders: {few}{more}"

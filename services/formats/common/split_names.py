@@ -1,6 +1,11 @@
 """The words that tools have for the splits of a dataset."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 from services.catalog.model import SPLITS
+from services.formats.common.source import ImportIssue
 
 #: Each with the split that it means; `train` comes before `val`, and that before `test`.
 SPLIT_WORDS = {
@@ -9,6 +14,31 @@ SPLIT_WORDS = {
     "valid": "val",
     "validation": "val",
 }
+
+
+_DIGITS = re.compile(r"\d+$")
+
+
+def splits_by_folder(paths: Iterable[str]) -> dict[str, str]:
+    """The splits that the folders of images are named like, by path: of each image the outermost
+    such folder, also with a year behind (`train2017`). None where not two of them differ, as one
+    such name may mean anything."""
+    found: dict[str, str] = {}
+    for path in paths:
+        words = (_DIGITS.sub("", folder) for folder in path.split("/")[:-1])
+        if split := next(filter(None, map(split_named, words)), None):
+            found[path] = split
+    return found if len(set(found.values())) > 1 else {}
+
+
+def named_by_folder(splits: Mapping[str, str], root: object) -> list[ImportIssue]:
+    """Says that splits were taken from folders below the folder `root`, where some were."""
+    if not splits:
+        return []
+    counts = Counter(splits.values())
+    said = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
+    message = f"no list says the splits; folders named like splits do: {said}"
+    return [ImportIssue(str(root), "SPLITS_BY_FOLDER", message)]
 
 
 def split_named(word: str) -> str | None:

@@ -19,6 +19,8 @@ _MARKS = (
 _UNMARKED = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]{0,200}\?>")
+#: Of two or four bytes a character.
+_WIDE = ("utf-16", "utf16", "utf-32", "utf32", "ucs-2", "ucs-4", "unicode", "iso-10646-ucs")
 #: What tools declare, and what they then write: the larger set of the same bytes.
 _LARGER = {
     "gb2312": "gb18030",
@@ -39,7 +41,7 @@ class XmlUnreadable(Exception):
 
 
 def read_xml(content: bytes) -> ElementTree.Element:
-    """The root of a document.
+    """The root of a document, all names without their namespaces.
 
     Raises:
         XmlUnreadable: it is no XML, its encoding is not known or not kept to, or it declares
@@ -51,13 +53,18 @@ def read_xml(content: bytes) -> ElementTree.Element:
     if "<!ENTITY" in text:
         raise XmlUnreadable("declares entities, which are not read")
     try:
-        return ElementTree.fromstring(text)
+        root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         line, _ = error.position
         problem = str(error).partition(":")[0]
         raise XmlUnreadable(f"is not readable XML: {problem} in line {line}") from None
     except ValueError:
         raise XmlUnreadable("is not readable XML: a character that XML does not allow") from None
+    for element in root.iter():
+        # What readers look for has a name alone, whatever namespace a schema gave it.
+        if isinstance(element.tag, str) and element.tag.startswith("{"):
+            element.tag = element.tag.rpartition("}")[2]
+    return root
 
 
 def _decoded(content: bytes) -> str:
@@ -71,6 +78,9 @@ def _decoded(content: bytes) -> str:
     if declared is None:
         return _text(content, "utf-8", "declares no encoding")
     name = declared[1].decode()
+    if name.lower().startswith(_WIDE):
+        # The declaration itself is not: writers of text declare what the text was in memory.
+        return _text(content, "utf-8", f"declares the encoding {name}")
     return _text(content, name, f"declares the encoding {name}")
 
 

@@ -9,6 +9,7 @@ oriented box. `difficult`, `truncated` and `occluded` become attributes where th
 
 import math
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from posixpath import splitext
@@ -16,7 +17,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from services.catalog.annotations import MAX_NAME
-from services.catalog.model import SPLITS, DatasetClass
+from services.catalog.model import DatasetClass
+from services.catalog.names import folded
 from services.formats.common.annotations import (
     annotation_id,
     are_parts,
@@ -37,10 +39,16 @@ from services.formats.common.source import (
     SourceImage,
 )
 from services.formats.common.source_files import annotation_files, text_of, without_annotations
+from services.formats.common.split_names import (
+    SPLIT_WORDS,
+    named_by_folder,
+    splits_by_folder,
+)
 from services.formats.common.xml_document import XmlUnreadable, read_xml
 from services.formats.pascal_voc.fields import LeftOutFields, attributes_of
 
 _MASKS = frozenset(("SegmentationClass", "SegmentationObject"))
+_FLAG = re.compile(r"\s+-?[01]$")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -85,6 +93,10 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             issues.append(ImportIssue(where, "IMAGE_LISTED_TWICE", message, annotations=count))
             continue
         found[path] = file
+        other = images.find(_text(root, "filename"))
+        if other and folded(_stem(other)) != folded(_stem(path)):
+            message = f"names {other}, which is there; taken for {path}, as the file is called"
+            issues.append(ImportIssue(where, "NAME_DIFFERS", message))
         fields.add(root)
         for thing in root.iterfind("object"):
             name = _text(thing, "name")
@@ -92,7 +104,9 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
                 classes.setdefault(name, "")
     if first_problem and not found:
         raise ImportFailed(first_problem)
-    splits = _splits(annotations.folder, images, found)
+    listed = _listed_splits(annotations.folder, images, found, issues)
+    splits = listed or splits_by_folder(images.paths)
+    issues += [] if listed else named_by_folder(splits, images.folder)
     paths = [path for path in images.paths if not _is_mask(path)]
     if len(paths) < len(images.paths):
         message = f"{len(images.paths) - len(paths):,} pictures of masks are no images; left out"
@@ -134,10 +148,14 @@ def _color(row: list[str]) -> str:
     return "#" + "".join(f"{int(channel):02x}" for channel in channels)
 
 
-def _splits(
-    annotations: SourceFolder, images: ImageFinder, files: dict[str, SourceFile]
+def _listed_splits(
+    annotations: SourceFolder,
+    images: ImageFinder,
+    files: dict[str, SourceFile],
+    issues: list[ImportIssue],
 ) -> dict[str, str]:
-    """The splits of images as `ImageSets/Main` in or beside the annotations lists them."""
+    """The splits of images as `ImageSets/Main` in or beside the annotations lists them; what
+    of the lists fits no image, or two splits, becomes an issue."""
     folder = None
     for place in (annotations, annotations.parent):
         folder = folder or place.subfolder("ImageSets", "Main")
@@ -145,13 +163,24 @@ def _splits(
     stems = {
         splitext(file.where)[0].removeprefix("Annotations/"): path for path, file in files.items()
     }
+    finders = stems.get, images.find_stem, images.find
     found: dict[str, str] = {}
-    for split in SPLITS if folder else ():
-        listing = folder.file(f"{split}.txt") if folder else None
-        for line in map(str.strip, text_of(listing).splitlines() if listing else ()):
-            path = stems.get(line) or (images.find_stem(line) if line else None)
-            if path is not None:
-                found.setdefault(path, split)
+    for word, split in SPLIT_WORDS.items():
+        listing = folder.file(f"{word}.txt") if folder else None
+        missing: list[str] = []
+        for line in filter(None, map(str.strip, text_of(listing).splitlines() if listing else ())):
+            # Lists of one class have a flag behind each name.
+            names = (line, _FLAG.sub("", line))
+            options = (find(name) for name in names for find in finders)
+            path = next(filter(None, options), None)
+            if path is None:
+                missing.append(line)
+            elif found.setdefault(path, split) != split:
+                message = f"stands in {found[path]} and in {split}; {found[path]} was taken"
+                issues.append(ImportIssue(path, "SPLIT_TWICE", message))
+        if missing:
+            message = f"lists {len(missing):,} images that are not there: {missing[0][:60]} …"
+            issues.append(ImportIssue(str(listing), "SPLIT_WITHOUT_IMAGE", message))
     return found
 
 
@@ -177,6 +206,10 @@ def _parse(file: SourceFile) -> ElementTree.Element:
     if root.tag != "annotation":
         raise _NoAnnotation(f"is no VOC annotation: its root is <{root.tag[:60]}>")
     return root
+
+
+def _stem(path: str) -> str:
+    return splitext(posixpath.basename(path))[0]
 
 
 def _image_of(where: str, root: ElementTree.Element, images: ImageFinder) -> str | None:

@@ -9,8 +9,10 @@ from services.formats.common.finder import Annotations, ImageFinder, SourceFile,
 from services.formats.common.source import ImportFailed
 from services.formats.common.source_files import text_of
 from services.formats.common.yaml_text import YamlText, YamlUnreadable, read_yaml
+from services.formats.yolo.lines import is_row
 from services.formats.yolo.splits import ImageSplits
 
+_YAML = (".yaml", ".yml")
 _YAML_FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "names.txt")
 #: Darknet's: lines of `key = value`, with the file of the names and a list of images a split.
@@ -30,12 +32,13 @@ class YoloNames:
     file: SourceFile | None = None
 
     def splits(self, images: ImageFinder) -> ImageSplits | None:
-        """The splits that data.yaml gives to images; None: there is no data.yaml.
+        """The splits that data.yaml gives to images; None: it gives none, or is not there.
 
         Raises:
             ImportFailed: a list of images that it names cannot be read.
         """
-        return ImageSplits(self.yaml, self.file, images) if self.file else None
+        splits = ImageSplits(self.yaml, self.file, images) if self.file else None
+        return splits if splits and splits.are_there else None
 
 
 def read_names(annotations: Annotations, images: SourceFolder) -> YoloNames:
@@ -54,22 +57,59 @@ def read_names(annotations: Annotations, images: SourceFolder) -> YoloNames:
     above = folder.parent
     # Such as "labels.config.yaml" beside "labels".
     beside = tuple(f"{basename(place)}." for place in (folder.place, above.place))
-    for place in (folder, above, above.parent, images, images.parent):
+    around = (folder, above, above.parent, images, images.parent)
+    for place in around:
         for name in (*_YAML_FILES, _DARKNET, *_LISTS):
             if file := place.file(name):
                 return _read(file)
         for file in place.files(".yaml"):
             if file.where.startswith(beside):
                 return _read(file)
+    for place in around[:2]:
+        others = [file for suffix in _YAML for file in place.files(suffix) if _has_names(file)]
+        if found := _only_one(others):
+            return found
+    if found := _only_one(_lists_below(folder)):
+        return found
     raise ImportFailed(
-        f"No class list was found in or above {annotations}; put a classes.txt there, with one "
+        f"No class list was found around {annotations}; put a classes.txt there, with one "
         "name a line, or a data.yaml with `names`."
     )
 
 
+def _has_names(file: SourceFile) -> bool:
+    """Whether a YAML file of any name, such as `coco128.yaml`, has a class list."""
+    try:
+        value = read_yaml(text_of(file))
+    except (YamlUnreadable, ImportFailed):
+        return False
+    return isinstance(value, dict) and "names" in value
+
+
+def _lists_below(folder: SourceFolder) -> list[SourceFile]:
+    """The class lists below a folder: LabelImg puts one beside the labels of each."""
+    suffixes = dict.fromkeys(splitext(name)[1] for name in (*_YAML_FILES, *_LISTS))
+    known = frozenset((*_YAML_FILES, *_LISTS))
+    files = [file for suffix in suffixes for file in folder.files_below(suffix)]
+    return [file for file in files if basename(file.where).lower() in known]
+
+
+def _only_one(files: list[SourceFile]) -> YoloNames | None:
+    """What files say; None: there is none.
+
+    Raises:
+        ImportFailed: they differ.
+    """
+    found = [_read(file) for file in files]
+    if len({tuple(names.by_id.items()) for names in found}) > 1:
+        few = " and ".join(str(file) for file in files[:2])
+        raise ImportFailed(f"Several class lists differ: {few}; give one as the annotations.")
+    return next(iter(found), None)
+
+
 def _read(file: SourceFile) -> YoloNames:
     text = text_of(file)
-    if splitext(file.where)[1] in (".yaml", ".yml"):
+    if splitext(file.where)[1].lower() in _YAML:
         return _from_yaml(file, text)
     if splitext(file.where)[1] == splitext(_DARKNET)[1]:
         return _from_darknet(file, text)
@@ -102,6 +142,8 @@ def _listed_names(file: SourceFile) -> dict[int, str]:
         names.pop()
     if not names:
         raise ImportFailed(f"{file} names no class; write one name a line.")
+    if all(is_row(name.split()) for name in names):
+        raise ImportFailed(f"{file} is a label file, and no class list; give its folder.")
     return dict(enumerate(checked_names(names, str(file))))
 
 

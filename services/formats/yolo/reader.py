@@ -12,7 +12,7 @@ the names in data.yaml. An image without a label file is one without objects.
 
 import math
 from collections.abc import Iterator, Sequence
-from posixpath import basename, splitext
+from posixpath import splitext
 from typing import Any
 
 from services.catalog.model import DatasetClass
@@ -35,8 +35,10 @@ from services.formats.common.source import (
     SourceDataset,
     SourceImage,
 )
-from services.formats.common.source_files import in_folders_named, text_of
-from services.formats.yolo.names import NO_LABELS, read_names
+from services.formats.common.split_names import named_by_folder, splits_by_folder
+from services.formats.yolo.lines import lines_of
+from services.formats.yolo.names import read_names
+from services.formats.yolo.pairing import pair
 from services.formats.yolo.rows import Row, Rows
 
 #: Parts of a side: objects may reach over the edge, but not as far as pixels would.
@@ -62,7 +64,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     """
     names = read_names(annotations, images.folder)
     root = annotations.folder
-    labels, unused = _pair(images, root)
+    labels, unused = pair(images, root)
     if not labels:
         raise ImportFailed(
             f"{root} has no label file for any image below {images.folder}; "
@@ -73,17 +75,18 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     passed_over: set[str] = set()
     for path, label in labels.items():
         try:
-            rows.add(_lines(label))
+            rows.add(lines_of(label))
         except ImportFailed as error:
             message = f"{error} Its image {path} is passed over."
             unreadable.append(ImportIssue(label.where, "LABELS_UNREADABLE", message, images=1))
             passed_over.add(path)
     reader = _Reader(images, names.by_id, rows)
     splits = names.splits(images)
+    by_folder = {} if splits else splits_by_folder(images.paths)
 
     def load(path: str) -> SourceImage:
         annotations, issues = reader.read(path, labels[path]) if path in labels else ([], [])
-        split = splits.of(path) if splits else None
+        split = splits.of(path) if splits else by_folder.get(path)
         return SourceImage(path, path, None, split, annotations, issues)
 
     return SourceDataset(
@@ -95,7 +98,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         load=load,
         issues=[
             *images.issues,
-            *(splits.issues if splits else ()),
+            *(splits.issues if splits else named_by_folder(by_folder, images.folder)),
             *unreadable,
             *_track_ids(rows, root),
             *(_unused(label, images) for label in unused),
@@ -113,56 +116,14 @@ def _track_ids(rows: Rows, root: SourceFolder) -> Iterator[ImportIssue]:
         )
 
 
-def _pair(
-    images: ImageFinder, root: SourceFolder
-) -> tuple[dict[str, SourceFile], list[SourceFile]]:
-    """Label files by image, and those of no image."""
-    texts = [
-        file for file in root.files_below(".txt") if basename(file.where).lower() not in NO_LABELS
-    ]
-    files = {file.where: file for file in in_folders_named("labels", texts)}
-    for file in list(files.values()):
-        # Such as `.TXT`, where there is no `.txt`.
-        files.setdefault(f"{splitext(file.where)[0]}.txt", file)
-    labels: dict[str, SourceFile] = {}
-    folder, image_folder = f"{root.place}/", images.folder.place
-    for path in images.paths:
-        stem = splitext(path)[0]
-        image = f"{image_folder}/{stem}"
-        options = [
-            stem,
-            f"labels/{stem}",
-            # The last folder of that name, as Ultralytics does.
-            "/labels/".join(image.rsplit("/images/", 1)).removeprefix(folder),
-            image.removeprefix(folder),
-        ]
-        if images.find_stem(basename(stem)) == path:
-            options.append(basename(stem))
-        label = next((f"{option}.txt" for option in options if f"{option}.txt" in files), None)
-        if label:
-            labels[path] = files[label]
-    used = {label.where for label in labels.values()}
-    return labels, [f for where, f in files.items() if where == f.where and where not in used]
-
-
 def _unused(label: SourceFile, images: ImageFinder) -> ImportIssue:
     try:
-        lines = [words for words in _lines(label) if words]
+        lines = [words for words in lines_of(label) if words]
     except ImportFailed as error:
         return ImportIssue(label.where, "LABELS_UNREADABLE", str(error), images=1)
     if lines and not any(words[0].isdecimal() and len(words) > 4 for words in lines):
         return ImportIssue(label.where, "NO_LABELS", "no line of it is a label; left out")
     return images.missing(label.where, (splitext(label.where)[0],), len(lines), "lines")
-
-
-def _lines(file: SourceFile) -> list[list[str]]:
-    """The words of each line.
-
-    Raises:
-        ImportFailed: the file cannot be read.
-    """
-    text = text_of(file, "is no label file: it is not text. Remove it.")
-    return [line.split() for line in text.splitlines()]
 
 
 class _Reader:
@@ -175,7 +136,7 @@ class _Reader:
 
     def read(self, path: str, label: SourceFile) -> tuple[list[dict[str, Any]], list[ImportIssue]]:
         """The annotations of one image, and what was skipped or repaired."""
-        lines = [(number, words) for number, words in enumerate(_lines(label), 1) if words]
+        lines = [(number, words) for number, words in enumerate(lines_of(label), 1) if words]
         if not lines:
             return [], []
         size = self._images.size(path)

@@ -163,7 +163,7 @@ class Rows:
                 f"{count} numbers after the class are neither a box nor points: points come in "
                 "pairs; take away a confidence or a track id behind them",
             )
-        if self._tailed_for_sure or 1 < self._tailed == self._long.total():
+        if self._tailed_for_sure or self._tailed == self._long.total():
             raise Skipped(
                 "LINE_UNREADABLE",
                 f"the last of {count} numbers is a whole number, as a track id behind a "

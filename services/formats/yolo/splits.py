@@ -38,6 +38,9 @@ class ImageSplits:
             ImportFailed: a list of images cannot be read.
         """
         self._unfitting: list[ImportIssue] = []
+        self._twice: list[ImportIssue] = []
+        #: Whether any split is named at all.
+        self.are_there = any(True for _ in _entries(value))
         self._file = file
         self._images = images
         #: Folders with the number of parts that say so, the literal ones first of all.
@@ -50,8 +53,8 @@ class ImageSplits:
     def issues(self) -> list[ImportIssue]:
         """What of data.yaml fits no image, where an image has no split."""
         if self._unfitting and any(self.of(path) is None for path in self._images.paths):
-            return self._unfitting
-        return []
+            return [*self._twice, *self._unfitting]
+        return self._twice
 
     def of(self, path: str) -> str | None:
         """The split of an image; None: data.yaml gives it none."""
@@ -78,7 +81,10 @@ class ImageSplits:
         for parts in self._options(root, entry):
             if folder := beside.subfolder(*parts):
                 for place in (folder.place, folder.resolve()):
-                    self._places.setdefault(place, (float("inf"), split))
+                    _, first = self._places.setdefault(place, (float("inf"), split))
+                if first != split:
+                    message = f"{entry} is {first} and {split}; {first} was taken"
+                    self._twice.append(ImportIssue(self._file.where, "SPLIT_TWICE", message))
                 return
             if listing := beside.file(*parts):
                 self._take_list(split, listing)
