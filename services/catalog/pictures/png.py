@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from struct import Struct
 
 from services.catalog.pictures.exif import turned
-from services.catalog.pictures.source import BreaksOff, Measured, Source, Unreadable
+from services.catalog.pictures.source import BreaksOff, Damaged, Measured, Source, Unreadable
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -15,6 +15,9 @@ _MOST_EXIF = 1024 * 1024
 _HEAD = Struct(">I4s")
 _AFTER_LENGTH_AND_NAME = 8
 _CRC = 4
+_NEEDED = frozenset((b"PLTE", b"IDAT"))
+_PIECE = 1024 * 1024
+_IN_PIXELS = "inside its pixels"
 
 
 def measure(source: Source) -> Measured:
@@ -41,15 +44,29 @@ def measure(source: Source) -> Measured:
 
 
 def check_whole(source: Source) -> None:
-    """Sees to it that every chunk up to IEND is there.
+    """Sees to it that every chunk up to IEND is there, and those that decoders need as they were
+    written: what a download left as zeros has another checksum.
 
     Raises:
         BreaksOff: one is not.
+        Damaged: one has another checksum.
     """
-    for _, _, name in _chunks(source):
+    for place, length, name in _chunks(source):
+        if name in _NEEDED and not _is_intact(source, place, length, name):
+            raise Damaged(_IN_PIXELS)
         if name == b"IEND":
             return
-    raise BreaksOff("inside its pixels")
+    raise BreaksOff(_IN_PIXELS)
+
+
+def _is_intact(source: Source, place: int, length: int, name: bytes) -> bool:
+    crc = zlib.crc32(name)
+    source.go(place)
+    while length > 0:
+        piece = source.take(min(length, _PIECE))
+        crc = zlib.crc32(piece, crc)
+        length -= len(piece)
+    return source.unpack(">I") == (crc,)
 
 
 def _chunks(source: Source) -> Iterator[tuple[int, int, bytes]]:

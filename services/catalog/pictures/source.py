@@ -16,6 +16,13 @@ class BreaksOff(Unreadable):
         super().__init__(f"breaks off {where}")
 
 
+class Damaged(BreaksOff):
+    """All of it is there, but not as it was written."""
+
+    def __init__(self, where: str) -> None:
+        Unreadable.__init__(self, f"is damaged {where}")
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What a header says."""

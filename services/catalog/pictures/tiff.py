@@ -1,6 +1,5 @@
 """TIFF and BigTIFF: the first directory. TIFF 6.0, section 2; "BigTIFF Design"."""
 
-import struct
 from dataclasses import dataclass
 
 from services.catalog.pictures.exif import checked
@@ -24,6 +23,16 @@ _MOST_ENTRIES = 4096
 _MOST_PIECES = 4_000_000
 
 
+#: Bytes of one value of each type.
+_SIZES = {
+    **dict.fromkeys((1, 2, 6, 7), 1),
+    **dict.fromkeys((3, 8), 2),
+    **dict.fromkeys((4, 9, 11, 13), 4),
+    **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
+}
+_IN_PIXELS = "inside its pixels"
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     letter: str
@@ -38,7 +47,7 @@ def measure(source: Source) -> Measured:
     Raises:
         Unreadable: it has no size.
     """
-    order, entries = _directory(source)
+    order, entries, _ = _directory(source)
     width, height = (_first(source, order, entries.get(tag)) for tag in (_WIDTH, _HEIGHT))
     if width is None or height is None:
         raise Unreadable("is a TIFF without a size")
@@ -46,21 +55,26 @@ def measure(source: Source) -> Measured:
 
 
 def check_whole(source: Source) -> None:
-    """Sees to it that every strip or tile of the first picture is there.
+    """Sees to it that every strip or tile of the first picture is there, and the whole directory,
+    which some write last.
 
     Raises:
-        BreaksOff: one is not.
+        BreaksOff: something is not.
     """
-    order, entries = _directory(source)
+    order, entries, end = _directory(source)
+    if end > source.size:
+        raise BreaksOff("inside its header")
     for offsets, counts in _PIECES:
         begins = _values(source, order, entries.get(offsets))
         lengths = _values(source, order, entries.get(counts))
         ends = (begin + length for begin, length in zip(begins, lengths, strict=False))
         if max(ends, default=0) > source.size:
-            raise BreaksOff("inside its pixels")
+            raise BreaksOff(_IN_PIXELS)
 
 
-def _directory(source: Source) -> tuple[str, dict[int, _Entry]]:
+def _directory(source: Source) -> tuple[str, dict[int, _Entry], int]:
+    """The byte order, the entries that may be sizes or places, and where the last of the
+    directory and its values ends."""
     source.go(0)
     order, is_big = SIGNATURES[source.take(4)]
     offset, count, entry = ("Q", "Q", "HHQ") if is_big else ("I", "H", "HHI")
@@ -72,17 +86,19 @@ def _directory(source: Source) -> tuple[str, dict[int, _Entry]]:
         raise Unreadable("is a TIFF with a damaged directory")
     room = 8 if is_big else 4
     found: dict[int, _Entry] = {}
+    end = 0
     for _ in range(number):
         tag, kind, length = source.unpack(order + entry)
         place = source.place
+        (elsewhere,) = source.unpack(order + offset)
+        size = length * _SIZES.get(kind, 0)
+        if size > room:
+            place = elsewhere
+        end = max(end, place + size)
         if letter := _LETTERS.get(kind):
-            if length * struct.calcsize(f"={letter}") > room:
-                (place,) = source.unpack(order + offset)
-                found.setdefault(tag, _Entry(letter, length, place))
-                continue
             found.setdefault(tag, _Entry(letter, length, place))
-        source.take(room)
-    return order, found
+    # Behind the entries stands where the next directory begins.
+    return order, found, max(end, source.place + room)
 
 
 def _first(source: Source, order: str, entry: _Entry | None) -> int | None:

@@ -8,6 +8,7 @@ from services.catalog.pictures.source import BreaksOff, Measured, Source, Unread
 _MOST_CHUNKS = 100_000
 _MOST_EXIF = 1024 * 1024
 _HEAD = 12
+_IN_PIXELS = "inside its pixels"
 
 
 def is_webp(head: bytes) -> bool:
@@ -38,7 +39,7 @@ def measure(source: Source) -> Measured:
 
 
 def check_whole(source: Source) -> None:
-    """Sees to it that all of the RIFF is there.
+    """Sees to it that all of the RIFF is there, and every chunk whole.
 
     Raises:
         BreaksOff: it is not.
@@ -47,7 +48,12 @@ def check_whole(source: Source) -> None:
     (length,) = source.unpack("<I")
     # The byte that pads an odd chunk is left out by some.
     if length + 8 > source.size + 1:
-        raise BreaksOff("inside its pixels")
+        raise BreaksOff(_IN_PIXELS)
+    # Bytes behind the RIFF are no chunks.
+    end = length + 8
+    for place, length, _ in _chunks(source):
+        if place - 8 < end and place + length > source.size:
+            raise BreaksOff(_IN_PIXELS)
 
 
 def _size(source: Source, name: bytes) -> tuple[int, int]:

@@ -145,6 +145,35 @@ def test_a_picture_that_breaks_off_is_found_wherever_it_does(name: str) -> None:
                 measured_whole(cut)
 
 
+def test_a_png_whose_pixels_are_others_is_damaged() -> None:
+    """A download that left zeros, with the mark of an end behind them."""
+    data = written("png", 0, size=(64, 48))
+    middle = data.index(b"IDAT") + 20
+    zeros = data[:middle] + bytes(20) + data[middle + 20 :]
+    assert measure(BytesIO(zeros)).width == 64
+    with pytest.raises(BreaksOff, match="is damaged inside its pixels"):
+        check_whole(BytesIO(zeros))
+
+
+def test_a_webp_whose_length_was_mended_breaks_off_all_the_same() -> None:
+    data = written("webp", 0, size=(64, 48))[:-20]
+    mended = data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
+    with pytest.raises(BreaksOff):
+        check_whole(BytesIO(mended))
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+def test_a_tiff_without_the_end_of_its_directory_breaks_off(is_big: bool) -> None:
+    file = BytesIO()
+    image = Image.new("RGB", (64, 48))
+    image.save(file, "TIFF", compression="tiff_lzw", big_tiff=is_big, dpi=(72, 72))
+    data = file.getvalue()
+    check_whole(BytesIO(data))
+    for cut in range(1, 9):
+        with pytest.raises(BreaksOff):
+            check_whole(BytesIO(data[:-cut]))
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_damage_is_a_refusal_and_never_a_surprise(name: str) -> None:
     chance, data = random.Random(name), written(name, 6 if name in TURNING else 0)
