@@ -89,6 +89,9 @@ def run_import(call: ImportCall) -> int:
     except CartoucheError as error:
         _print(errors, f"cartouche: {error}")
         return _NONE
+    except OSError as error:
+        _print(errors, f"cartouche: {error.filename} cannot be read: {error.strerror}")
+        return _NONE
     except KeyboardInterrupt:
         _print(errors, "cartouche: interrupted; the same command goes on where this one stopped")
         return _INTERRUPTED

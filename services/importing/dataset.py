@@ -96,8 +96,12 @@ def read_dataset(
     check_folder(images)
     splits = read_splits(options.split_from) if options.split_from else None
     around = Surroundings(_hidden_pairs(images, annotations))
-    folder = ImageFolder(images, around)
-    source = FORMATS[format_name].reader(folder, annotations_at(annotations, around))
+    try:
+        folder = ImageFolder(images, around)
+        source = FORMATS[format_name].reader(folder, annotations_at(annotations, around))
+    except ImportFailed as error:
+        # What could not be opened may be the cause.
+        raise NothingToImport(error.message, around.issues) from None
     if not source.paths:
         raise NothingToImport(
             f"None of the images below {images} is in {annotations}; give the folder that the "

@@ -35,7 +35,7 @@ class DiskFile:
     @property
     def exists(self) -> bool:
         """Whether there is anything of that name."""
-        return self._path.exists()
+        return os.path.exists(self._path)
 
     def read(self) -> bytes:
         """Its content.
@@ -71,14 +71,15 @@ class DiskFolder:
     def file(self, *parts: str) -> DiskFile | None:
         """The file at a location; None: there is none."""
         path = Path(*parts)
-        if not (self._path / path).is_file():
+        # What may not be looked at is no file either.
+        if not os.path.isfile(self._path / path):
             return None
         return DiskFile(self._path, path.as_posix(), self.around)
 
     def subfolder(self, *parts: str) -> "DiskFolder | None":
         """The folder at a location; None: there is none."""
         path = self._path.joinpath(*parts)
-        return DiskFolder(path, self.around) if path.is_dir() else None
+        return DiskFolder(path, self.around) if os.path.isdir(path) else None
 
     def resolve(self, *parts: str) -> str:
         """A location made absolute, links followed; nothing need be there."""
@@ -86,14 +87,18 @@ class DiskFolder:
 
     def files(self, suffix: str) -> list[SourceFile]:
         """Files in this folder with the suffix, in any case, in order."""
-        with os.scandir(self._path) as entries:
-            names = [
-                entry.name
-                for entry in entries
-                if splitext(entry.name)[1].lower() == suffix
-                and entry.is_file()
-                and not is_hidden(entry.name)
-            ]
+        try:
+            with os.scandir(self._path) as entries:
+                names = [
+                    entry.name
+                    for entry in entries
+                    if splitext(entry.name)[1].lower() == suffix
+                    and entry.is_file()
+                    and not is_hidden(entry.name)
+                ]
+        except OSError:
+            # Whoever walks below it names it.
+            return []
         return self._files(names)
 
     def files_below(self, suffix: str) -> list[SourceFile]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from posixpath import splitext
+from posixpath import dirname, splitext
 
 from services.catalog.names import IMAGE_EXTENSIONS
 from services.catalog.pictures.measure import (
@@ -146,7 +146,8 @@ class ImageFolder:
             if found:
                 return "IMAGE_LISTED_TWICE", f"is of {found[0]}, which has another"
         for name in names:
-            if other := self._others.find(name) or self._others_by_stem.find(name):
+            options = self._others.find(name), self._others_by_stem.find(name)
+            if other := next(filter(None, (*options, self._others.find(dirname(name)))), None):
                 issue = self._passed_over[other]
                 return issue.reason, f"its image {other} {issue.message.removesuffix('; skipped')}"
             if f"{self.folder.place}/{name}" in self._around.hidden:

@@ -55,10 +55,10 @@ def recognised(annotations: Path) -> Recognised:
     Raises:
         ImportFailed: nothing is recognised, or more than one format.
     """
+    around = Surroundings()
     if annotations.is_dir():
         files = [
-            (annotations / where, where)
-            for where in files_below(annotations, _SUFFIXES, Surroundings())
+            (annotations / where, where) for where in files_below(annotations, _SUFFIXES, around)
         ]
         found = _of_files(files)
     elif annotations.exists():
@@ -83,9 +83,10 @@ def recognised(annotations: Path) -> Recognised:
     if found:
         ((name, why), *_) = found.items()
         raise ImportFailed(f"{annotations} looks like {name} ({why}), which is not read.")
+    unread = "".join(f" {issue.item} {issue.message}." for issue in around.issues[:1])
     raise ImportFailed(
         f"The format of {annotations} was not recognised; give --format and the folder or file of "
-        "the annotations."
+        f"the annotations.{unread}"
     )
 
 

@@ -1,14 +1,18 @@
 """Folders of real machines: hidden files, links, loops, pipes and devices."""
 
 import os
+import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from services.importing.dataset import read_dataset
+from services.formats.common.source import ImportFailed
+from services.importing.dataset import NothingToImport, read_dataset
 from services.importing.folders import DiskFile, DiskFolder
+from services.importing.recognition import recognised
 from services.importing.walk import Surroundings, files_below
 from tests.unit.importing.dataset_files import read_all, write_image, write_json, write_text
 
@@ -224,6 +228,45 @@ def test_an_image_that_is_passed_over_is_never_said_to_be_missing(tmp_path: Path
     ]
     # Each image once.
     assert sum(issue.images for issue in source.issues) == 3
+
+
+@pytest.fixture
+def locked() -> Iterator[Path]:
+    """A dataset with a folder of images that may not be entered, read once before it was locked;
+    root, who may enter everything, is somebody else meanwhile."""
+    root = Path(tempfile.mkdtemp())
+    root.chmod(0o755)
+    for name in ("a", "locked/b"):
+        write_image(root / "images" / f"{name}.jpg")
+        write_text(root / "labels" / f"{name}.txt", LABEL)
+    write_text(root / "classes.txt", "car\n")
+    assert len(read_all(read_dataset("yolo", root, root))) == 2
+    folder = root / "images" / "locked"
+    folder.chmod(0)
+    is_root = os.geteuid() == 0
+    try:
+        if is_root:
+            os.seteuid(65534)
+        yield root
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        shutil.rmtree(root)
+
+
+def test_what_lies_in_a_locked_folder_is_named_for_that(locked: Path) -> None:
+    source = read_dataset("yolo", locked, locked)
+    assert source.paths == ["images/a.jpg"]
+    assert [(issue.reason, issue.item, issue.annotations) for issue in source.issues] == [
+        ("FILE_UNREADABLE", "images/locked", 0),
+        ("FILE_UNREADABLE", "labels/locked/b.txt", 1),
+    ]
+    with pytest.raises(NothingToImport) as caught:
+        read_dataset("yolo", locked / "images", locked / "images" / "locked")
+    assert "Permission denied" in caught.value.issues[0].message
+    with pytest.raises(ImportFailed, match=r"not recognised.*Permission denied"):
+        recognised(locked / "images" / "locked")
 
 
 def test_a_split_holds_for_the_path_as_given(tmp_path: Path) -> None:
