@@ -15,6 +15,8 @@ from tests.oracles.model import SourceImage, require
 Points = NDArray[np.float64]
 
 _SAMPLES = 300
+#: Points around which the smallest rectangle is sought in every direction.
+_FEW = 40
 #: Pixels by which something may lie over the edge by rounding.
 _EDGE = 1e-6
 
@@ -113,7 +115,26 @@ class Area:
                     along.min() > -tolerance and along.max() < length + tolerance,
                     f"a point of {self.class_name} is not in its rectangle",
                 )
+            require(
+                len(self._points) > _FEW or size <= self._smallest_rectangle() * 1.001 + 0.02,
+                f"the rectangle of {self.class_name} is larger than need be",
+            )
         return 0.0
+
+    @property
+    def _points(self) -> Points:
+        return np.vstack(self.rings)
+
+    def _smallest_rectangle(self) -> float:
+        """The area of the smallest rectangle around all points: one side of it runs through two
+        of them."""
+        points = self._points
+        sizes = []
+        for step in (points[:, None] - points[None, :]).reshape(-1, 2):
+            if length := float(np.linalg.norm(step)):
+                x, y = step / length
+                sizes.append(float(np.ptp(points @ (x, y)) * np.ptp(points @ (-y, x))))
+        return min(sizes)
 
 
 def areas(image: SourceImage, info: ExportInfo) -> Iterator[Area]:

@@ -12,7 +12,7 @@ from tests.oracles.model import Check, OracleResult, SourceImage, archive_paths,
 
 #: Datumaro rounds centre, sides and angle to two decimals: of a long side, that moves corners.
 DATUMARO_PX = 0.15
-LINES_PX = 0.001
+LINES_PX = 1e-4
 
 
 def datumaro(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -> OracleResult:

@@ -70,6 +70,31 @@ def folders_like_splits() -> Material:
     return Material("folders", tuple(pictures), CLASSES)
 
 
+def wide() -> Material:
+    """An image so large that labels need more digits for the same part of a pixel."""
+    shapes = [
+        bbox("small vehicle", 5432.123, 1234.567, 77.77, 33.33),
+        _turned("small vehicle", 4000.25, 2000.5, 300.125, 44.4, 33),
+        polygon("Gebäude <建物> & co", [(7001.15, 11.25), (7990.3, 99.9), (7500.05, 2999.7)]),
+    ]
+    return Material("wide", (Picture("wide.jpg", jpeg(8000, 3000), shapes),), CLASSES)
+
+
+#: Pixels that rectangles of `edges` reach over the edge at least.
+OVER = 10.0
+
+
+def edges() -> Material:
+    """Polygons in the corners of their image, whose smallest rectangles reach over its edge."""
+    shape = [(1, 30.25), (30.25, 1), (60.5, 1), (1, 60.5)]
+    mirrored = [(320 - x, 240 - y) for x, y in shape]
+    pictures = [
+        Picture(f"{name}.jpg", jpeg(320, 240, seed=8), [polygon("Gebäude <建物> & co", ring)])
+        for name, ring in (("top left", shape), ("bottom right", mirrored))
+    ]
+    return Material("edges", tuple(pictures), CLASSES)
+
+
 def long() -> Material:
     """Images of noise that fill a segment each."""
     pictures = [

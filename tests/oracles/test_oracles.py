@@ -1,5 +1,6 @@
 """Archives of every format, read by programs that others wrote and compared with their source."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -8,13 +9,25 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from cartouche.exports.v1 import export_service_pb2 as pb
 
 from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
+from tests.exports import create, download, watch
 from tests.oracles.archives import PART_SIZE, Dataset, Unpacked, put_material, unpacked
-from tests.oracles.material import FILTER, SEGMENT_COUNT, SHARED, folders_like_splits
-from tests.oracles.model import Check, OracleMismatch, SourceImage
+from tests.oracles.material import (
+    FILTER,
+    OVER,
+    SEGMENT_COUNT,
+    SHARED,
+    Material,
+    edges,
+    folders_like_splits,
+    wide,
+)
+from tests.oracles.model import Check, OracleMismatch, OracleResult, SourceImage
 from tests.oracles.table import Table
+from tests.stack import Stack
 
 # Readers are installed at their first use.
 pytestmark = pytest.mark.timeout(1800)
@@ -27,6 +40,11 @@ _ARCHIVES: dict[str, tuple[str, dict[str, Any]]] = {
     "many segments": ("long", {}),
     "real": ("real", {}),
 }
+
+
+#: Exports of one kind that are built at the same time.
+_AT_ONCE = 6
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def checks(info: ExportInfo) -> dict[str, Check]:
@@ -58,6 +76,60 @@ def test_readers_see_what_the_source_has(
             else:
                 table.passed(format_, reader, result)
     assert not failures, "\n".join(failures)
+
+
+def _every_reader(
+    stack: Stack, material: Material, format_: str, table: Table, **options: Any
+) -> dict[str, OracleResult]:
+    """What every reader of a format sees in the archive of a material of its own."""
+    with unpacked(put_material(stack, material), format_, **options) as found:
+        results = {
+            reader: check(found.folder, found.source, found.info)
+            for reader, check in checks(found.info).items()
+        }
+    for reader, result in results.items():
+        table.passed(format_, reader, result)
+    return results
+
+
+@pytest.mark.parametrize("format_", ["yolo", "yolo_obb", "dota"])
+def test_digits_suffice_for_large_images(
+    datasets: dict[str, Dataset], table: Table, format_: str
+) -> None:
+    results = _every_reader(datasets["made"].stack, wide(), format_, table)
+    assert 0 < results["specification"].largest_error_px < 1e-4
+
+
+@pytest.mark.parametrize("format_", ["yolo_obb", "dota"])
+def test_smallest_rectangles_may_leave_the_image(
+    datasets: dict[str, Dataset], table: Table, format_: str
+) -> None:
+    """Readers take them whole, and see that none is larger than need be."""
+    _every_reader(datasets["made"].stack, edges(), format_, table)
+    with unpacked(put_material(datasets["made"].stack, edges()), format_) as found:
+        (label, *_) = found.folder.rglob("*/top left.txt")
+        numbers = [float(word) for word in label.read_text().split() if _NUMBER.fullmatch(word)]
+        width = 320 if format_ == "yolo_obb" else 1
+        assert min(numbers) * width < -OVER
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_exports_at_once_are_the_same_bytes(
+    datasets: dict[str, Dataset], table: Table, format_: str
+) -> None:
+    """On as many threads as there are workers, with other work beside."""
+    made = datasets["made"]
+    stack, source = made.stack, made.material.source
+    exports = [
+        create(stack, made.name, format=format_, include_images=number % 2 == 1).id
+        for number in range(2 * _AT_ONCE)
+    ]
+    assert all(watch(stack, export)[-1].status == pb.EXPORT_STATUS_COMPLETED for export in exports)
+    digests = [hashlib.sha256(download(stack, export)).digest() for export in exports]
+    assert len(set(digests[::2])) == len(set(digests[1::2])) == 1
+    count = sum(len(image.annotations) for image in source)
+    result = OracleResult(len(source) * len(exports), count * len(exports), 0.0)
+    table.passed(format_, "equal bytes", result)
 
 
 def _moved(annotation: dict[str, Any]) -> dict[str, Any]:

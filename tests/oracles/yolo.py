@@ -1,4 +1,5 @@
-"""YOLO archives, read by Ultralytics, Datumaro and supervision."""
+"""YOLO archives, read by Ultralytics, Datumaro and supervision, and row by row as the
+documentation says: these readers take single precision, and see no digit behind it."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,6 +18,8 @@ from tests.oracles.poses import poses
 ULTRALYTICS_PX = 0.001
 DATUMARO_PX = 0.02
 SUPERVISION_PX = 1.0
+#: Of the rows themselves, at any size of an image.
+ROWS_PX = 1e-4
 
 #: Where an image of a split lies, with and without split folders.
 _FOLDERS = {
@@ -55,11 +58,36 @@ def datumaro(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -> O
     return _areas(by_path, source, info, "yolo", DATUMARO_PX)
 
 
+def rows(
+    format_: str, folder: Path, source: Sequence[SourceImage], info: ExportInfo
+) -> OracleResult:
+    """The rows of the label files, as text."""
+    names = [c.name for c in info.selected_classes]
+    places = archive_paths(folder)
+    found = {}
+    for image in source:
+        first, _, name = places[image.path].rpartition("images/")
+        label = (folder / f"{first}labels/{name}").with_suffix(".txt")
+        lines = label.read_text(encoding="utf-8").splitlines()
+        found[image.path] = [_row(line, names, image) for line in lines]
+    return _areas(found, source, info, format_, ROWS_PX)
+
+
+def _row(line: str, names: Sequence[str], image: SourceImage) -> dict[str, Any]:
+    first, *words = line.split(" ")
+    numbers = np.array(words, dtype=np.float64).reshape(-1, 2) * (image.width, image.height)
+    if len(words) > 4:
+        return {"class": names[int(first)], "ring": numbers.tolist()}
+    (x, y), (w, h) = numbers.tolist()
+    return {"class": names[int(first)], "box": [x - w / 2, y - h / 2, w, h]}
+
+
 def checks(info: ExportInfo) -> dict[str, Check]:
     """The readers of the export's format, by name."""
     found: dict[str, Check] = {"ultralytics": partial(ultralytics, info.format)}
     if info.format != "yolo_pose":
         found["supervision"] = partial(supervision, info.format)
+        found["specification"] = partial(rows, info.format)
     if _task(info.format, info) == "detect":
         found["datumaro"] = datumaro
     return found

@@ -60,12 +60,20 @@ def text_of(file: SourceFile, otherwise: str = "is not UTF-8; save it as UTF-8."
     Raises:
         ImportFailed: it cannot be read.
     """
-    content = content_of(file)
-    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return TextIOWrapper(BytesIO(content), encoding=encoding).read()
+        return decoded(content_of(file))
     except UnicodeDecodeError:
         raise ImportFailed(f"{file} {otherwise}") from None
+
+
+def decoded(content: bytes) -> str:
+    """The text of these bytes, as `text_of` gives it.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+    """
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    return TextIOWrapper(BytesIO(content), encoding=encoding).read()
 
 
 def without_annotations(path: str, kind: str) -> SourceImage:

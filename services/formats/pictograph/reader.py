@@ -27,6 +27,7 @@ from services.formats.common.source import ImportFailed, ImportIssue, SourceData
 from services.formats.common.source_files import (
     annotation_files,
     content_of,
+    decoded,
     in_folders_named,
     without_annotations,
 )
@@ -158,7 +159,9 @@ def _load(file: SourceFile) -> tuple[dict[str, Any], list[Any]]:
         _Unreadable: it is no JSON, or no annotations.
     """
     try:
-        value = orjson.loads(file.read())
+        value = orjson.loads(decoded(file.read()))
+    except UnicodeDecodeError:
+        raise _Unreadable("is not readable JSON: it is not UTF-8; save it as UTF-8") from None
     except orjson.JSONDecodeError as error:
         raise _Unreadable(f"is not readable JSON: {error.msg} in line {error.lineno}") from None
     except OSError as error:

@@ -52,6 +52,16 @@ def test_one_bad_file_is_named_and_the_others_come_in(
     assert len(issue.message) < 200
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_looked_over(tmp_path: Path, encoding: str) -> None:
+    _write(tmp_path, "a", "")
+    (tmp_path / "annotations" / "a.json").write_text(f"[{BOX}}}]", encoding=encoding)
+    source = read_dataset("pictograph", tmp_path / "images", tmp_path / "annotations")
+    (item,) = read_all(source)
+    assert len(item.annotations) == 1
+    assert not reasons(source, [item])
+
+
 def test_attributes_without_end_are_left_out(tmp_path: Path) -> None:
     _write(tmp_path, "a", f'[{BOX}, "attributes": {DEEP}}}]')
     source = read_dataset("pictograph", tmp_path / "images", tmp_path / "annotations")
