@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles bench bench-fairness protos locks sbom images clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz bench bench-fairness protos locks sbom images clean
 
 VENV := .venv/bin
 
@@ -50,6 +50,9 @@ parts: .venv/installed ## Install the servers and tools that the tests use, wher
 
 oracles: .venv/installed ## Read archives of every format with the programs they are for, and print a table
 	@$(VENV)/python -m tests.oracles
+
+fuzz: .venv/installed ## Change what comes from outside at random, 10,000 cases each (ARGS="importers --seed 7 --case 3")
+	@$(VENV)/python -m tests.fuzz $(ARGS)
 
 bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
 	@$(VENV)/python -m tests.bench
