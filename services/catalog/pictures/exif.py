@@ -4,7 +4,9 @@ import struct
 
 from services.catalog.pictures.source import Measured
 
-_ORIENTATION, _SHORT = 0x0112, 3
+_ORIENTATION = 0x0112
+#: `struct` letters of the types that it comes in: SHORT, as it should be, and LONG.
+_LETTERS = {3: "H", 4: "I"}
 _PREFIX = b"Exif\0"
 
 
@@ -21,9 +23,10 @@ def orientation_of(exif: bytes) -> int:
         return 1
     (count,) = struct.unpack_from(f"{order}H", exif, start)
     for place in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
-        tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, place)
-        if tag == _ORIENTATION:
-            return checked(value) if kind == _SHORT else 1
+        tag, kind = struct.unpack_from(f"{order}HH", exif, place)
+        if tag == _ORIENTATION and kind in _LETTERS:
+            (value,) = struct.unpack_from(f"{order}{_LETTERS[kind]}", exif, place + 8)
+            return checked(value)
     return 1
 
 

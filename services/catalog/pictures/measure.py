@@ -18,8 +18,9 @@ from services.catalog.pictures.source import BreaksOff, Measured, Source, Unread
 __all__ = ["MEASURE", "BreaksOff", "Picture", "Unreadable", "check_whole", "measure"]
 
 #: Raised whenever a file may get another size than before: what was measured with a lower one
-#: is measured again when it comes next. 0: by a decoder, which turned TIFF twice.
-MEASURE = 1
+#: is measured again when it comes next. 0: by a decoder, which turned TIFF twice; 1: without
+#: orientations that are written as LONG.
+MEASURE = 2
 
 #: What OpenCV opens at most, and so most readers, beside `MAX_SIDE`. Masks of as many pixels are
 #: counted in 32 bits.

@@ -100,6 +100,21 @@ def test_exif_of_a_png_counts_before_and_after_the_pixels(is_before: bool) -> No
     assert ImageOps.exif_transpose(Image.open(BytesIO(data))).size == (H, W)
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", ["H", "I"])
+def test_an_orientation_may_be_a_short_or_a_long(order: str, kind: str) -> None:
+    file = BytesIO()
+    Image.new("RGB", (W, H)).save(file, "JPEG")
+    plain = file.getvalue()
+    value = struct.pack(order + kind, 6).ljust(4, b"\0")
+    tag = struct.pack(f"{order}HHI", _ORIENTATION, {"H": 3, "I": 4}[kind], 1) + value
+    exif = b"Exif\0\0" + {"<": b"II*\0", ">": b"MM\0*"}[order]
+    exif += struct.pack(f"{order}IH", 8, 1) + tag + bytes(4)
+    data = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    assert size_of(data) == (H, W)
+    assert ImageOps.exif_transpose(Image.open(BytesIO(data))).size == (H, W)
+
+
 def box(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", 8 + len(data)) + name + data
 
