@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from services.formats.common.export import ExportInfo
 from tests.oracles.environments import read
-from tests.oracles.model import Check, OracleResult, SourceImage
+from tests.oracles.model import Check, OracleResult, SourceImage, archive_paths, require
 from tests.oracles.shapes import Row, Style, compare
 
 PYCOCOTOOLS = Style(tolerance=1e-6, lines=False)
@@ -40,6 +42,24 @@ def supervision(folder: Path, source: Sequence[SourceImage], info: ExportInfo) -
     ]
     answer = read("datumaro", "supervision_boxes", folder, "coco", *places)
     return compare(folder, source, info, answer["images"], SUPERVISION)
+
+
+def boxes_of_outlines(
+    folder: Path, source: Sequence[SourceImage], info: ExportInfo
+) -> OracleResult:
+    """The boxes that pycocotools has for outlines: those that they came with."""
+    answer = read("datumaro", "pycocotools_objects", folder, *_documents(info))
+    places = archive_paths(folder)
+    rows = {image["path"]: image["rows"] for image in answer["images"]}
+    count, largest = 0, 0.0
+    for image in source:
+        found = [row["box"] for row in rows[places[image.path]] if row["kind"] == "ring"]
+        given = [[row["bounding_box"][key] for key in "xywh"] for row in image.annotations]
+        require(len(found) == len(given), f"{image.path}: {len(found)} outlines")
+        errors = np.abs(np.array(found) - np.array(given))
+        require(bool(errors.max() <= PYCOCOTOOLS.tolerance), f"{image.path}: {errors.max()} px off")
+        count, largest = count + len(found), max(largest, float(errors.max()))
+    return OracleResult(len(source), count, largest)
 
 
 def checks(info: ExportInfo) -> dict[str, Check]:

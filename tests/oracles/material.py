@@ -95,6 +95,16 @@ def edges() -> Material:
     return Material("edges", tuple(pictures), CLASSES)
 
 
+def boxed() -> Material:
+    """Outlines with boxes of their own, which are not those around them."""
+    name, ring = "Gebäude <建物> & co", [(40.5, 50.25), (90.0, 52.5), (70.25, 99.0)]
+    boxes = [(30.25, 40.5, 80, 70.125), (41, 51, 20, 20)]
+    shapes = [
+        polygon(name, ring) | {"bounding_box": dict(zip("xywh", box, strict=True))} for box in boxes
+    ]
+    return Material("boxed", (Picture("boxed.jpg", jpeg(320, 240), shapes),), CLASSES)
+
+
 def long() -> Material:
     """Images of noise that fill a segment each."""
     pictures = [

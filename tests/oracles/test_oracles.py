@@ -15,12 +15,14 @@ from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
 from tests.exports import create, download, watch
 from tests.oracles.archives import PART_SIZE, Dataset, Unpacked, put_material, unpacked
+from tests.oracles.coco import boxes_of_outlines
 from tests.oracles.material import (
     FILTER,
     OVER,
     SEGMENT_COUNT,
     SHARED,
     Material,
+    boxed,
     edges,
     folders_like_splits,
     wide,
@@ -111,6 +113,15 @@ def test_smallest_rectangles_may_leave_the_image(
         numbers = [float(word) for word in label.read_text().split() if _NUMBER.fullmatch(word)]
         width = 320 if format_ == "yolo_obb" else 1
         assert min(numbers) * width < -OVER
+
+
+def test_outlines_keep_the_boxes_that_they_came_with(
+    datasets: dict[str, Dataset], table: Table
+) -> None:
+    with unpacked(put_material(datasets["made"].stack, boxed()), "coco") as found:
+        result = boxes_of_outlines(found.folder, found.source, found.info)
+    assert result.annotations == 2
+    table.passed("coco", "pycocotools", result)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
