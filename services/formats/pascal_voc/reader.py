@@ -93,8 +93,9 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             issues.append(ImportIssue(where, "IMAGE_LISTED_TWICE", message, annotations=count))
             continue
         found[path] = file
-        other = images.find(_text(root, "filename"))
-        if other and folded(_stem(other)) != folded(_stem(path)):
+        named = _text(root, "filename")
+        differs = folded(_stem(named)) != folded(_stem(path))
+        if named and differs and (other := images.find(named)) not in (None, path):
             message = f"names {other}, which is there; taken for {path}, as the file is called"
             issues.append(ImportIssue(where, "NAME_DIFFERS", message))
         fields.add(root)
@@ -209,7 +210,7 @@ def _parse(file: SourceFile) -> ElementTree.Element:
 
 
 def _stem(path: str) -> str:
-    return splitext(posixpath.basename(path))[0]
+    return splitext(posixpath.basename(path.replace("\\", "/")))[0]
 
 
 def _image_of(where: str, root: ElementTree.Element, images: ImageFinder) -> str | None:
