@@ -86,7 +86,9 @@ def _plain_rings(segmentation: list[Any], name: Name) -> list[list[Point]]:
 
 
 def _flat(part: Any) -> list[float] | None:
-    """x and y in turn, also where each point is a list of its own."""
+    """x and y in turn, also where each point is a list of its own, or one more lies around them."""
+    if isinstance(part, list) and len(part) == 1 and isinstance(part[0], list):
+        (part,) = part
     if isinstance(part, list) and part and all(_is_pair(point) for point in part):
         part = [value for point in part for value in point]
     return numbers(part)

@@ -172,6 +172,7 @@ def test_loose_types_are_read_where_they_are_plain(tmp_path: Path) -> None:
             {"image_id": 1, "category_id": 3, "segmentation": [1, 1, 9, 1, 9, 9]},
             {"image_id": "1", "category_id": 3, "segmentation": [[1, 1], [9, 1], [9, 9]]},
             {"image_id": "1", "category_id": 3, "segmentation": [[[1, 1], [9, 1], [9, 9]]]},
+            {"image_id": "1", "category_id": 3, "segmentation": [[[1, 1, 9, 1, 9, 9]]]},
             {"image_id": 1, "category_id": 3, "bbox": BOX, "iscrowd": "1", "score": "0.5"},
             {
                 "image_id": 1,
@@ -185,10 +186,10 @@ def test_loose_types_are_read_where_they_are_plain(tmp_path: Path) -> None:
     source, (a, b) = _read(tmp_path, document)
     assert box(a.annotations[0]) == (1, 2.5, 3, 4)
     triangle = [[(1, 1), (9, 1), (9, 9)]]
-    assert [rings(annotation) for annotation in a.annotations[1:4]] == [triangle] * 3
-    assert a.annotations[4]["attributes"] == {"iscrowd": "true"}
-    assert a.annotations[4]["confidence"] == 0.5
-    assert box(a.annotations[5]) == (0, 0, 1, 2)
+    assert [rings(annotation) for annotation in a.annotations[1:5]] == [triangle] * 4
+    assert a.annotations[5]["attributes"] == {"iscrowd": "true"}
+    assert a.annotations[5]["confidence"] == 0.5
+    assert box(a.annotations[6]) == (0, 0, 1, 2)
     assert len(b.annotations) == 1
     assert [item.name for item in source.classes] == ["7", "dog"]
     assert not reasons(source, [a, b])
