@@ -1,7 +1,8 @@
-"""A network between two processes that can go dark."""
+"""A network between two processes that can go dark, or slow."""
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
@@ -21,6 +22,8 @@ class Network:
         self.port = free_port()
         self._server_port = server_port
         self._is_dark = threading.Event()
+        #: Bytes a second that each connection gets from the server; None: as many as there are.
+        self.bytes_per_second: float | None = None
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._accepting = threading.Thread(target=self._accept, name="network", daemon=True)
@@ -69,17 +72,21 @@ class Network:
                 except OSError:
                     self._close(client, server)
                     continue
-                self._start(server, client)
-            self._start(client, server)
+                self._start(server, client, is_answer=True)
+            self._start(client, server, is_answer=False)
 
-    def _start(self, source: socket.socket, target: socket.socket) -> None:
-        threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
+    def _start(self, source: socket.socket, target: socket.socket, *, is_answer: bool) -> None:
+        threading.Thread(
+            target=self._forward, args=(source, target, is_answer), daemon=True
+        ).start()
 
-    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with suppress(OSError):
             while data := source.recv(64 * 1024):
                 if not self._is_dark.is_set():
                     target.sendall(data)
+                if is_answer and self.bytes_per_second:
+                    time.sleep(len(data) / self.bytes_per_second)
         # That one side has gone is no news that passes the dark.
         if not self._is_dark.is_set():
             self._close(source, target)

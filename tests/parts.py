@@ -244,8 +244,10 @@ class RabbitMQ(Part):
     title = "RabbitMQ"
     program = "rabbitmq-server"
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: int) -> None:
+        """`settings`: of Erlang's application `rabbit`, as its documentation names them."""
         super().__init__()
+        self._settings = "".join(f" -rabbit {name} {value}" for name, value in settings.items())
         self._epmd_port = free_port()
         self._distribution_port = free_port()
         # In the foreground: the one that Erlang starts by itself outlives it.
@@ -308,7 +310,7 @@ class RabbitMQ(Part):
                 # Idle Erlang schedulers spin for a while, at the cost of everyone else here.
                 RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=(
                     "+sbwt none +sbwtdcpu none +sbwtdio none "
-                    "-kernel inet_dist_use_interface {127,0,0,1}"
+                    "-kernel inet_dist_use_interface {127,0,0,1}" + self._settings
                 ),
                 # The script then becomes the server, without a shell that stays in between.
                 RUNNING_UNDER_SYSTEMD="true",
