@@ -14,7 +14,7 @@ from services.catalog.names import IMAGE_EXTENSIONS
 from services.catalog.pictures.measure import BreaksOff, Picture, Unreadable, is_named_like
 from services.formats.common.declared_size import FileSize, fitted
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
-from services.formats.common.split_names import split_named
+from services.formats.common.split_names import SPLITS_BY_FOLDER, split_named
 from services.formats.registry import FORMATS, IMPORTED_FORMATS
 from services.importing.folders import annotations_at
 from services.importing.image_folder import ImageFolder
@@ -115,13 +115,17 @@ def read_dataset(
             return options.split
         return image.split if assigned is None else assigned.get(image.path)
 
+    issues = source.issues
+    if splits or options.split:
+        # Whoever says the splits need not hear what else might have.
+        issues = [issue for issue in issues if issue.reason != SPLITS_BY_FOLDER]
     intake = _Intake(folder, options, split_of)
     start = len(options.prefix)
     return ImportSource(
         source.classes,
         [f"{options.prefix}{path}" for path in source.paths],
         lambda path: intake.item(source.load(path[start:])),
-        [*around.issues, *source.issues, *(splits.issues if splits else ())],
+        [*around.issues, *issues, *(splits.issues if splits else ())],
     )
 
 

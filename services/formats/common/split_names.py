@@ -16,6 +16,8 @@ SPLIT_WORDS = {
 }
 
 
+#: The reason that names splits of folders.
+SPLITS_BY_FOLDER = "SPLITS_BY_FOLDER"
 _DIGITS = re.compile(r"\d+$")
 
 
@@ -38,7 +40,7 @@ def named_by_folder(splits: Mapping[str, str], root: object) -> list[ImportIssue
     counts = Counter(splits.values())
     said = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
     message = f"no list says the splits; folders named like splits do: {said}"
-    return [ImportIssue(str(root), "SPLITS_BY_FOLDER", message)]
+    return [ImportIssue(str(root), SPLITS_BY_FOLDER, message)]
 
 
 def split_named(word: str) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.formats.common.source import ImportFailed
 from services.formats.common.split_names import splits_by_folder
-from services.importing.dataset import ImportItem, ImportSource, read_dataset
+from services.importing.dataset import ImportItem, ImportOptions, ImportSource, read_dataset
 from tests.unit.importing.dataset_files import box, read_all, reasons, write_image, write_text
 
 ROW = "0 .5 .5 .5 .5\n"
@@ -166,6 +166,10 @@ def test_splits_of_folders_count_where_no_list_says_them(tmp_path: Path, format:
     items = read_all(source)
     assert [item.split for item in items] == ["train", "val"]
     assert reasons(source, items) == {"SPLITS_BY_FOLDER": 1}
+    told = read_dataset(format, tmp_path, tmp_path, ImportOptions(split="test"))
+    items = read_all(told)
+    assert [item.split for item in items] == ["test"] * 2
+    assert not reasons(told, items)
 
 
 def test_one_folder_for_two_splits_is_named(tmp_path: Path) -> None:
