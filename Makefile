@@ -19,7 +19,7 @@ run: .venv/installed ## Serve on 127.0.0.1:8080 (REST) and 127.0.0.1:50051 (gRPC
 	@exec $(VENV)/cartouche run
 
 test: lint parts ## Run every check and every test
-	@exec $(VENV)/pytest
+	@exec $(VENV)/python -m tests
 
 conformance: .venv/installed parts ## Try every client, and print the table (more SDKs: SDKS="1.7.26 1.60.0")
 	@exec $(VENV)/python -m tests.conformance

@@ -15,19 +15,22 @@ import psutil
 
 _given_ports: set[int] = set()
 
+#: Below the range from which Linux takes ports for outgoing connections, so that a server that is
+#: restarted finds its port still free. Runs side by side are given a part each.
+PORTS = (20_000, 32_000)
+_FIRST, _LAST = map(
+    int, os.environ.get("CARTOUCHE_TEST_PORTS", f"{PORTS[0]}-{PORTS[1]}").split("-")
+)
+
 
 class ProcessFailed(Exception):
     """A process did not start, did not become ready, or did not end; the message has its log."""
 
 
 def free_port() -> int:
-    """A free loopback port that no other caller in this run was given.
-
-    It lies below the range from which Linux takes ports for outgoing connections, so that a
-    server that is restarted finds its port still free.
-    """
+    """A free loopback port that no other caller in this run was given."""
     while True:
-        port = random.randint(20_000, 32_000)
+        port = random.randrange(_FIRST, _LAST)
         if port in _given_ports:
             continue
         with socket.socket() as probe:

@@ -27,8 +27,15 @@ running_stacks: list["Stack"] = []
 class CartoucheProcess(Process):
     """One `cartouche …` process; it serves once it has printed the line `ready`."""
 
-    def __init__(self, name: str, arguments: list[str], folder: Path, env: Mapping[str, str]):
-        super().__init__(name, [CARTOUCHE, *arguments], folder, env)
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        folder: Path,
+        env: Mapping[str, str],
+        program: Path = CARTOUCHE,
+    ):
+        super().__init__(name, [program, *arguments], folder, env)
 
     def wait_ready(self, timeout: float = 60) -> Self:
         """Waits for the line `ready` on standard output.
@@ -68,6 +75,8 @@ class Stack:
             }
             | dict(settings)
         )
+        #: The command of its processes; that of another version makes them its processes.
+        self.program = CARTOUCHE
         #: Every process by name: `run`, or `serve`, `gateway`, `worker-1`, `worker-2`, …
         self.processes: dict[str, CartoucheProcess] = {}
         #: Of each of them: where it serves its metrics and its health.
@@ -148,7 +157,7 @@ class Stack:
         """
         env = self.env | ({"CARTOUCHE_API_KEY": self.key(role, organization)} if role else {})
         done = subprocess.run(
-            [str(CARTOUCHE), *arguments],
+            [str(self.program), *arguments],
             env=env,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -168,7 +177,7 @@ class Stack:
         """Starts `cartouche ARGUMENTS` under `name`; `wait_ready` waits for it."""
         port = self.metrics_ports.setdefault(name, free_port())
         env = self.env | {"CARTOUCHE_METRICS_PORT": str(port)}
-        process = CartoucheProcess(name, list(arguments), self.folder, env)
+        process = CartoucheProcess(name, list(arguments), self.folder, env, self.program)
         self.processes[name] = process
         process.start()
         return process
@@ -259,6 +268,7 @@ class Production(Stack):
         name: str = "production",
         workers: int = 2,
         settings: Mapping[str, str] | None = None,
+        program: Path = CARTOUCHE,
     ) -> None:
         suffix = secrets.token_hex(4)
         self.images_bucket = f"images-{suffix}"
@@ -284,6 +294,7 @@ class Production(Stack):
             }
             | dict(settings or {}),
         )
+        self.program = program
 
     def _start(self) -> None:
         # The schema and the buckets.
