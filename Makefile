@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz bench bench-fairness protos locks sbom images clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz bench bench-fairness protos locks sbom images compose-demo deploy-check clean
 
 VENV := .venv/bin
 
@@ -72,6 +72,12 @@ sbom: .venv/installed ## Write sbom.json, the bill of materials of the image's P
 
 images: .venv/installed ## Build the image, run it in containers and show what it promises
 	@$(VENV)/python -m tests.deploy.images
+
+compose-demo: .venv/installed ## Start deploy/compose.yaml in containers, and download an export (BROKER=redis)
+	@$(VENV)/python -m tests.deploy.compose_demo --broker $(or $(BROKER),rabbitmq)
+
+deploy-check: .venv/installed parts ## Judge image, Compose and chart without a cluster
+	@exec $(VENV)/pytest tests/deploy
 
 clean: ## Remove what make made (.venv, caches, the demo's archive); .cartouche stays
 	rm -rf sbom.json .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip

@@ -41,6 +41,7 @@ GO_PROGRAMS = {
     for program in (
         GoProgram("minio", "github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c"),
         GoProgram("grpcurl", "github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.4"),
+        GoProgram("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
         GoProgram("ghz", "github.com/bojand/ghz/cmd/ghz", "v0.93.0"),
     )
 }

@@ -1,4 +1,4 @@
-"""`cartouche demo`: all of it once, from start to archive."""
+"""`cartouche demo`: all of it once, from start to archive or to its link."""
 
 import asyncio
 from pathlib import Path
@@ -13,8 +13,19 @@ def demo(
     target: Annotated[Path, typer.Option(help="File of the archive.")] = Path(
         "street-scenes-coco.zip"
     ),
+    at: Annotated[
+        str,
+        typer.Option(
+            help="REST address of a Cartouche that serves already, at CARTOUCHE_SERVER, to use "
+            "with CARTOUCHE_API_KEY: the link of the archive is printed then.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Show it all: serve, import the demo dataset, export it, download and check the archive."""
+    if at:
+        _print_link(at)
+        return
     from services import logs, settings
     from services.demo.first_start import import_demo
     from services.demo.tour import run as tour
@@ -33,3 +44,17 @@ def demo(
             await asyncio.to_thread(tour, standing.base_url, standing.keys["member"], target)
 
     run_until_stopped(serving)
+
+
+def _print_link(at: str) -> None:
+    """Imports into a Cartouche of others and exports there."""
+    from services import logs, settings
+    from services.demo.first_start import import_demo
+    from services.demo.tour import link
+
+    found = settings.load()
+    if not found.api_key:
+        raise settings.SettingsError("CARTOUCHE_API_KEY is not set: give a key of role member")
+    logs.configure("WARNING")
+    import_demo(found.server, found.api_key)
+    print(link(at, found.api_key))

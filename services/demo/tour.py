@@ -59,6 +59,25 @@ def run(base_url: str, api_key: str, target: Path) -> None:
     _show(console, target, export, link, contents)
 
 
+def link(base_url: str, api_key: str) -> str:
+    """Exports `street-scenes` as COCO with images; a signed URL of the archive.
+
+    Says on standard error what happens.
+
+    Args:
+        base_url: where the REST gateway answers.
+        api_key: a key of role member or above.
+
+    Raises:
+        CartoucheError: what went wrong, and what to do.
+    """
+    api = ExportsApi(base_url, api_key)
+    name = _create(api)
+    _wait(api, name, Console(stderr=True))
+    signed: str = api.download_link(DATASET_NAME, name)["download_url"]
+    return signed
+
+
 def _create(api: ExportsApi) -> str:
     taken = api.list_names(DATASET_NAME)
     free = (name for n in itertools.count(1) if (name := f"demo-{n}") not in taken)

@@ -95,7 +95,8 @@ def build(
     """
     words = ["build", "--format", "docker", "--pull=never", "--network", "host"]
     certificates = Path("/etc/ssl/certs")
-    if certificates.is_dir():
+    # Debian's packages may write there.
+    if certificates.is_dir() and "/pip " in dockerfile.read_text():
         words += ["--volume", f"{certificates}:{certificates}:ro"]
     for name, value in ({"BASE": base} | arguments).items():
         words += ["--build-arg", f"{name}={value}"]
