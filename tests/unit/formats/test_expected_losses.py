@@ -126,14 +126,14 @@ def test_a_format_loses_what_was_expected(
         return
     _, rendered = assemble(export, taken)
     outlines = any(a["type"] == "polygon" for annotations in lists for a in annotations)
-    missed = 0
-    for kind in Kind:
+    extras = {kind: unforeseen(rendered.losses, kind, outlines) for kind in Kind}
+    # What is dropped unforeseen is not degraded or clamped either, as was foreseen.
+    missed = sum(extras.values())
+    for kind, extra in extras.items():
         found = rendered.losses.total(kind)
         count, at_most = sums(expected, kind)
-        extra = unforeseen(rendered.losses, kind, outlines)
-        missed += extra
         assert found - extra <= count, (kind, rendered.losses.to_json(), expected)
-        assert at_most or extra or found == count, (kind, rendered.losses.to_json(), expected)
+        assert at_most or missed or found == count, (kind, rendered.losses.to_json(), expected)
     assert rendered.annotation_count <= expected.annotation_count
     assert (
         expected.annotations_at_most
