@@ -19,6 +19,8 @@ Received = TypeVar("Received")
 
 _SERVICE = "cartouche.exports.v1.ExportService"
 _READINESS_TIMEOUT = 2.0
+#: Characters of a key: gRPC would refuse metadata of some KiB as if the server were busy.
+_MAX_KEY = 256
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 #: Reads are tried again where the server is away; writes are left to the client, which
@@ -116,7 +118,7 @@ class Server:
         key = exchange.api_key
         if not key:
             raise errors.no_api_key()
-        if not (key.isascii() and key.isprintable()):
+        if not (key.isascii() and key.isprintable() and len(key) <= _MAX_KEY):
             raise errors.malformed_api_key()
         call = method(
             request,

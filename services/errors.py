@@ -57,6 +57,10 @@ class Unavailable(CartoucheError):
     """A part that the call needs is away for the moment (503)."""
 
 
+class DiskFull(Unavailable):
+    """A part that the call needs has no room to write; it passes when somebody makes some (503)."""
+
+
 @dataclass
 class Invalid(CartoucheError):
     """Fields are wrong (422): `fields` maps each to what is wrong with it."""

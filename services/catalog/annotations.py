@@ -16,6 +16,7 @@ import orjson
 from services.catalog.limits import excess
 from services.catalog.shapes import ShapeExtent, extent_of
 from services.errors import Invalid
+from services.texts import control_error
 
 MAX_NAME = 120
 
@@ -148,8 +149,10 @@ def _completed(value: Any, index: int) -> dict[str, Any]:
         unknown = min(value.keys() - allowed)
         raise _Wrong(unknown, f"is unknown; a {kind} has {', '.join(sorted(allowed))}")
     name = value.get("name")
-    if type(name) is not str or not name.strip() or len(name) > MAX_NAME or "\0" in name:
+    if type(name) is not str or not name.strip() or len(name) > MAX_NAME:
         raise _Wrong("name", f"must be a class name of 1 to {MAX_NAME} characters")
+    if problem := control_error(name):
+        raise _Wrong("name", problem)
     if "id" not in value:
         identifier = _made_id(value, index)
     else:

@@ -14,6 +14,7 @@ from services.database.engine import Database
 from services.database.tables import contents
 from services.errors import Invalid, NotFound
 from services.storage import ObjectNotFound, ObjectStore
+from services.texts import quoted
 
 #: Larger images wait on disk, not in memory.
 _IN_MEMORY = 16 * 1024 * 1024
@@ -123,7 +124,7 @@ def stored_content(store: ObjectStore, organization_id: str, key: str) -> Conten
     """
     missing = NotFound(
         "OBJECT_NOT_FOUND",
-        f"No object {key!r} was found. Keys begin with the organization's id and a slash.",
+        f"No object {quoted(key)} was found. Keys begin with the organization's id and a slash.",
         {"object_key": key},
     )
     if not key.startswith(f"{organization_id}/") or ".." in key.split("/"):

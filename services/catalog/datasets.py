@@ -21,6 +21,7 @@ from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import datasets, image_totals
 from services.errors import AlreadyExists, Invalid, NotFound
+from services.texts import control_error, quoted
 
 MAX_NAME = 100
 #: Characters of the name of a class, an attribute or a joint.
@@ -84,8 +85,10 @@ def check_classes(classes: Sequence[DatasetClass], others: int = 0) -> None:
         if not item.name.strip():
             raise Invalid.of(f"{field}.name", f"give a name of 1 to {MAX_CLASS_NAME} characters")
         _at_most(f"{field}.name", item.name, MAX_CLASS_NAME)
+        if problem := control_error(item.name):
+            raise Invalid.of(f"{field}.name", problem)
         if item.name in seen:
-            raise Invalid.of(f"{field}.name", f"{item.name!r} is there twice")
+            raise Invalid.of(f"{field}.name", f"{quoted(item.name)} is there twice")
         seen.add(item.name)
         if item.type not in CLASS_TYPES:
             raise Invalid.of(f"{field}.type", f"must be one of {', '.join(CLASS_TYPES)}")
@@ -178,8 +181,8 @@ def find_dataset(connection: Connection, organization_id: str, name: str) -> Dat
         if len(by_slug) != 1:
             raise NotFound(
                 "DATASET_NOT_FOUND",
-                f"Dataset {name!r} was not found. Names are case-sensitive; check the name and "
-                "that the API key belongs to the right organization.",
+                f"Dataset {quoted(name)} was not found. Names are case-sensitive; check the name "
+                "and that the API key belongs to the right organization.",
                 {"dataset_name": name},
             )
         row = by_slug[0]

@@ -30,6 +30,7 @@ from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import contents, datasets, images
 from services.errors import Invalid
+from services.texts import quoted
 
 MAX_PATH_BYTES = 1024
 #: What counts of an image that gets a number in its name.
@@ -87,9 +88,9 @@ def check_image(path: str, status: str, split: str, annotations: bytes) -> Check
         )
     status = status or "new"
     if status not in IMAGE_STATUSES:
-        raise Invalid.of("status", f"{status!r} is not one of {', '.join(IMAGE_STATUSES)}")
+        raise Invalid.of("status", f"{quoted(status)} is not one of {', '.join(IMAGE_STATUSES)}")
     if split and split not in SPLITS:
-        raise Invalid.of("split", f"{split!r} is not one of {', '.join(SPLITS)}, or empty")
+        raise Invalid.of("split", f"{quoted(split)} is not one of {', '.join(SPLITS)}, or empty")
     return CheckedImage(path, status, split or None, normalise(annotations or b"[]"))
 
 

@@ -20,6 +20,7 @@ from services.database.engine import Database
 from services.errors import CartoucheError, Invalid, Unavailable
 from services.rpc.requests import check_request
 from services.storage import ObjectStore, StorageError
+from services.texts import quoted
 
 MAX_CHUNK = 256 * 1024
 #: Images of one stream that are stored at the same time.
@@ -207,7 +208,7 @@ async def _receive(
         request = await anext(requests, None)
         if request is None or request.WhichOneof("message") != "chunk":
             raise Invalid.of(
-                "chunk", f"{image.path!r}: only {spool.size} of {image.size} bytes came"
+                "chunk", f"{quoted(image.path)}: only {spool.size} of {image.size} bytes came"
             )
         if len(request.chunk) > MAX_CHUNK:
             raise Invalid.of("chunk", f"at most {MAX_CHUNK} bytes at once are allowed")

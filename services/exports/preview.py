@@ -15,6 +15,7 @@ from services.exports.queries import find_export
 from services.exports.sizes import estimated_size
 from services.exports.validation import class_errors, field_errors, invalid
 from services.formats.common.losses import Kind
+from services.texts import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _empty_note(dataset: Dataset, request: ExportRequest) -> str:
     if request.status_filter:
         filters.append(f"the status {request.status_filter!r}")
     if request.class_filter and not request.include_unannotated:
-        filters.append(f"annotations of {', '.join(map(repr, request.class_filter))}")
+        filters.append(f"annotations of {listed(request.class_filter, len(request.class_filter))}")
     what = f"no image with {' and '.join(filters)}" if filters else "no image"
     return (
         f"The selection is empty: dataset {dataset.name!r} has {what}. Import images or widen the "

@@ -12,6 +12,7 @@ from services.errors import NotFound
 from services.exports.claims import lock_turn
 from services.exports.endings import end_work
 from services.exports.model import Export, ExportAddress, ExportPage, Stage, Status
+from services.texts import quoted
 
 #: Nothing is finished before it is verified: progress stays below 1 until then.
 _UNFINISHED = 0.99
@@ -32,14 +33,14 @@ def find_export(connection: Connection, organization_id: str, address: ExportAdd
     query = exports_of(organization_id)
     if address.id:
         found = one_export(connection, query.where(exports.c.id == address.id))
-        asked = f"id {address.id!r}"
+        asked = f"id {quoted(address.id)}"
     else:
         dataset = find_dataset(connection, organization_id, address.dataset_name)
         found = one_export(
             connection,
             query.where(exports.c.dataset_id == dataset.id, exports.c.name == address.name),
         )
-        asked = f"name {address.name!r} in dataset {address.dataset_name!r}"
+        asked = f"name {quoted(address.name)} in dataset {quoted(address.dataset_name)}"
     if found is None:
         raise NotFound(
             "EXPORT_NOT_FOUND",

@@ -7,10 +7,11 @@ from services.catalog.model import IMAGE_STATUSES, DatasetClass
 from services.errors import Invalid
 from services.exports.model import ExportRequest
 from services.formats.registry import FORMATS
+from services.texts import listed, nearest, quoted
 
 MAX_IDEMPOTENCY_KEY = 255
 #: Unknown classes that an error names.
-_NAMED = 10
+_NAMED = 5
 
 
 def field_errors(request: ExportRequest) -> dict[str, str]:
@@ -21,10 +22,10 @@ def field_errors(request: ExportRequest) -> dict[str, str]:
     if problem := name_error(request.name):
         fields["name"] = problem
     if request.format not in FORMATS:
-        fields["format"] = f"{request.format!r} is unknown; use one of {', '.join(FORMATS)}"
+        fields["format"] = f"{quoted(request.format)} is unknown; use one of {', '.join(FORMATS)}"
     if request.status_filter and request.status_filter not in IMAGE_STATUSES:
         fields["status_filter"] = (
-            f"{request.status_filter!r} is no image status; use one of "
+            f"{quoted(request.status_filter)} is no image status; use one of "
             f"{', '.join(IMAGE_STATUSES)}, or all"
         )
     if len(request.idempotency_key) > MAX_IDEMPOTENCY_KEY:
@@ -39,10 +40,8 @@ def class_errors(request: ExportRequest, classes: Sequence[DatasetClass]) -> dic
     unknown = [name for name in request.class_filter if name not in found]
     if not unknown:
         return {}
-    named = ", ".join(map(repr, unknown[:_NAMED]))
-    if len(unknown) > _NAMED:
-        named += f" and {len(unknown) - _NAMED} more"
-    valid = ", ".join(known) if known else "none yet"
+    named = listed(unknown, len(unknown), _NAMED)
+    valid = listed(nearest(unknown, known), len(known)) if known else "none yet"
     return {"class_filter": f"{named} not among the dataset's classes: {valid}"}
 
 

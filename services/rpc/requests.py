@@ -3,68 +3,80 @@ stored."""
 
 from collections.abc import AsyncIterator, Callable
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from services.errors import Invalid
+from services.texts import control_error
 
 #: Bytes of UTF-8 of any text; fields with a narrower limit say so in the protos.
 MAX_TEXT = 1_024
 #: Items of any list; the same.
 MAX_ITEMS = 10_000
 
+#: Bytes of a request; those of a stream may have more.
+MAX_SIZE = 4 * 1024 * 1024
+
 Request = TypeVar("Request")
 
 
-class Unreadable:
-    """Stands for bytes that are no message of the method: gRPC itself would answer UNKNOWN."""
+class Unread(Generic[Request]):
+    """A request as it came, before anybody knows who sent it: parsed, some megabytes can take a
+    gigabyte."""
 
+    def __init__(self, data: bytes, parse: Callable[[bytes], Request]) -> None:
+        self._data = data
+        self._parse = parse
 
-def reader(deserialize: Callable[[bytes], Request]) -> Callable[[bytes], Request | Unreadable]:
-    """`deserialize`, which never fails; `readable` tells of it."""
+    def read(self, most: int | None = None) -> Request:
+        """The request.
 
-    def read(data: bytes) -> Request | Unreadable:
+        `most`: bytes that it may have.
+
+        Raises:
+            Invalid: it has more, or is no message of the method; gRPC itself would answer
+                UNKNOWN.
+        """
+        if most is not None and len(self._data) > most:
+            raise Invalid(
+                "INVALID_ARGUMENT",
+                f"The request has {len(self._data):,} bytes; at most {most:,} are taken.",
+            )
         try:
-            return deserialize(data)
+            return self._parse(self._data)
         except DecodeError:
-            return Unreadable()
-
-    return read
-
-
-def readable(request: Request | Unreadable) -> Request:
-    """The request, if it is one.
-
-    Raises:
-        Invalid: it could not be read.
-    """
-    if isinstance(request, Unreadable):
-        raise Invalid(
-            "INVALID_ARGUMENT",
-            "The request is no message of this method, or has a text that is not UTF-8. "
-            "Make it from the protos of this service.",
-        )
-    return request
+            raise Invalid(
+                "INVALID_ARGUMENT",
+                "The request is no message of this method, or has a text that is not UTF-8. "
+                "Make it from the protos of this service.",
+            ) from None
 
 
-async def all_readable(requests: AsyncIterator[Request | Unreadable]) -> AsyncIterator[Request]:
-    """The requests of a stream.
+def reader(parse: Callable[[bytes], Request]) -> Callable[[bytes], Unread[Request]]:
+    """A deserializer that leaves the work for later."""
+    return lambda data: Unread(data, parse)
+
+
+async def all_read(requests: AsyncIterator[Unread[Request]]) -> AsyncIterator[Request]:
+    """The requests of a stream; the first, which opens it, is no larger than a single one.
 
     Raises:
-        Invalid: one could not be read.
+        Invalid: one could not be read, or the first is too large.
     """
+    most: int | None = MAX_SIZE
     async for request in requests:
-        yield readable(request)
+        yield request.read(most)
+        most = None
 
 
 def check_request(message: Message) -> None:
     """Checks every value of a message that has texts, numbers or lists.
 
     Raises:
-        Invalid: a text has NUL, which PostgreSQL does not store, or is too long; a number is
-            not finite; a list has too many items.
+        Invalid: a text has control characters or is too long; a number is not finite; a list
+            has too many items.
     """
     _check(message, "")
 
@@ -89,8 +101,8 @@ def _check_message(message: Message, name: str) -> None:
 
 
 def _check_text(text: str, name: str) -> None:
-    if "\0" in text:
-        raise Invalid.of(name, "has the character NUL, which cannot be stored; leave it out")
+    if problem := control_error(text):
+        raise Invalid.of(name, problem)
     # A character takes at most four bytes.
     if len(text) > MAX_TEXT // 4 and (size := len(text.encode())) > MAX_TEXT:
         raise Invalid.of(name, f"has {size} bytes of UTF-8; at most {MAX_TEXT} are allowed")

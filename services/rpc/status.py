@@ -1,5 +1,6 @@
 """What a call carries besides its messages: metadata, and the status that tells of an error."""
 
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from services.errors import (
     AlreadyExists,
     CartoucheError,
     Conflict,
+    DiskFull,
     Forbidden,
     Invalid,
     NotFound,
@@ -32,8 +34,12 @@ RATE_LIMIT_RESET = "x-ratelimit-reset"
 
 #: Bytes of trailing metadata. gRPC clients take 8 KiB of it by default, other entries included.
 _MAX_TRAILING = 7_000
+#: Bytes of a value of the metadata: those that the protos allow for a name.
+_MAX_TOLD = 400
 #: No text is cut to fewer bytes.
-_LEAST_ROOM = 100
+_LEAST_ROOM = 20
+#: Wrong fields, and values of the metadata, that are told.
+_MOST = 20
 #: What stays as it is in a message: printable ASCII but the percent sign.
 _PLAIN = "".join(map(chr, range(32, 127))).replace("%", "")
 
@@ -51,6 +57,7 @@ _CODES: dict[type[CartoucheError], grpc.StatusCode] = {
     RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
     QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
+    DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Invalid: grpc.StatusCode.INVALID_ARGUMENT,
 }
 
@@ -77,7 +84,10 @@ def failure_of(error: CartoucheError, request_id: str) -> Failure:
 def _failure(error: CartoucheError, request_id: str, room: int) -> Failure:
     """The same with no text of more than `room` bytes."""
     code, message = _CODES[type(error)], _cut(error.message, room)
-    told = {name: _cut(value, room) for name, value in error.metadata.items()}
+    told = {
+        _cut(name, room): _cut(value, min(room, _MAX_TOLD))
+        for name, value in islice(error.metadata.items(), _MOST)
+    }
     details: list[Any] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=told),
         error_details_pb2.RequestInfo(request_id=request_id),
@@ -87,9 +97,9 @@ def _failure(error: CartoucheError, request_id: str, room: int) -> Failure:
             error_details_pb2.BadRequest(
                 field_violations=[
                     error_details_pb2.BadRequest.FieldViolation(
-                        field=name, description=_cut(text, room)
+                        field=_cut(name, room), description=_cut(text, room)
                     )
-                    for name, text in error.fields.items()
+                    for name, text in islice(error.fields.items(), _MOST)
                 ]
             )
         )

@@ -17,7 +17,7 @@ from services.identity.keys import authenticate
 from services.identity.rate_limits import RateLimiter
 from services.identity.roles import Caller
 from services.rpc.caller import set_caller
-from services.rpc.requests import all_readable, check_request, readable, reader
+from services.rpc.requests import MAX_SIZE, all_read, check_request, reader
 from services.rpc.status import (
     API_KEY,
     REQUEST_ID,
@@ -84,8 +84,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             said: Metadata = ((REQUEST_ID, request_id),)
             try:
                 said += self._admit(key)
-                check_request(readable(request))
-                response = behaviour(request, context)
+                message = request.read(MAX_SIZE)
+                check_request(message)
+                response = behaviour(message, context)
             except Exception as error:
                 code, message, trailing = _failure(error, request_id)
                 _log(method, started, code)
@@ -107,9 +108,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 said += allowance
                 # What is wrong with one message of many is for the method to answer.
                 if isinstance(request, AsyncIterator):
-                    request = all_readable(request)
+                    request = all_read(request)
                 else:
-                    check_request(readable(request))
+                    request = request.read(MAX_SIZE)
+                    check_request(request)
                 async for response in self._drain.through(behaviour(request, context)):
                     yield response
             except Exception as error:

@@ -104,6 +104,8 @@ def test_a_name_is_taken_once_in_an_organization(stack: Stack) -> None:
         ("ok", classes(car="box"), "classes[0].type"),
         ("ok", [*classes(car="bbox"), *classes(car="polygon")], "classes[1].name"),
         ("ok", [pb.DatasetClass(name=" ")], "classes[0].name"),
+        ("ok", [pb.DatasetClass(name="a\nb")], "classes[0].name"),
+        ("ok", [pb.DatasetClass(name="a\x85")], "classes[0].name"),
         ("ok", [pb.DatasetClass(name="a", skeleton=pb.Skeleton())], "classes[0].skeleton"),
     ],
 )

@@ -90,7 +90,7 @@ PICTURES = [
     Picture("all.jpg", jpeg(WIDTH, HEIGHT), EVERYTHING, status="complete", split="train"),
     Picture("in/a/folder.jpg", jpeg(WIDTH, HEIGHT, 1), [bbox("car")], status="new", split="val"),
     Picture("empty.jpg", jpeg(WIDTH, HEIGHT, 2), status="complete"),
-    Picture("CON.jpg", jpeg(WIDTH, HEIGHT, 3), [bbox("bell\x07")], status="review"),
+    Picture("CON.jpg", jpeg(WIDTH, HEIGHT, 3), [bbox("bell\ufffe")], status="review"),
     Picture("twin.png.jpg", jpeg(WIDTH, HEIGHT, 4), [bbox("car")], status="new", split="test"),
     Picture("Twin.png.JPG", jpeg(WIDTH, HEIGHT, 5), [keypoint("head", 8, 8)], status="new"),
     Picture("numbered~3.jpg", jpeg(WIDTH, HEIGHT, 6), status="new"),
@@ -99,7 +99,7 @@ PICTURES = [
 CLASSES = [
     *classes(**{"car": "bbox", "ship": "bbox", "lake": "polygon", "lane": "polyline"}),
     *classes(**{"head": "keypoint", "foot": "keypoint", "dot": "keypoint"}),
-    *classes(**{"=sum": "bbox", "bell\x07": "bbox", "unused": "bbox"}),
+    *classes(**{"=sum": "bbox", "bell\ufffe": "bbox", "unused": "bbox"}),
     catalog.DatasetClass(
         name="person",
         type="keypoint",

@@ -357,12 +357,27 @@ def test_an_image_with_a_bad_text_does_not_end_the_import(stack: Stack) -> None:
         Picture("d.jpg", jpeg(), status="\0"),
         Picture("e.jpg", jpeg()),
     ]
+    lines = put(stack, name, [Picture("a\nb.jpg", jpeg()), Picture("c.jpg", jpeg(), [bbox("\n")])])
+    for answer, field in zip(lines, ("path", "annotations[0].name"), strict=True):
+        assert answer.result == catalog_pb.PUT_IMAGE_RESULT_REJECTED
+        assert answer.message.startswith(f"{field}: ")
     *bad, good = put(stack, name, pictures)
     for answer, field in zip(bad, ("path", "sha256", "object_key", "status"), strict=True):
         assert answer.result == catalog_pb.PUT_IMAGE_RESULT_REJECTED
         assert answer.message.startswith(f"{field}: has the character NUL")
     assert good.result == catalog_pb.PUT_IMAGE_RESULT_CREATED
     assert read(stack, name).image_count == 1
+
+
+def test_a_request_of_many_megabytes_is_refused(stack: Stack) -> None:
+    """Before it is parsed: each of its two million classes would take a hundred bytes."""
+    call: Any = stack.channel.unary_unary("/cartouche.catalog.v1.CatalogService/CreateDataset")
+    for metadata, code, reason in (
+        ((), grpc.StatusCode.UNAUTHENTICATED, "API_KEY_MISSING"),
+        (stack.metadata("member"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
+    ):
+        with refused(code, reason):
+            call(b"\x12\0" * 2_500_000, metadata=metadata, timeout=30)
 
 
 def test_an_image_of_impossible_size_is_rejected(stack: Stack) -> None:
@@ -387,4 +402,6 @@ def test_an_error_with_much_to_say_arrives(stack: Stack, scenes: str) -> None:
             class_filter=["ä%" * 300 + str(n) for n in range(500)],
         )
     _, violations = details_of(error())
-    assert violations["class_filter"].endswith("…")
+    assert violations["class_filter"].startswith(f"'{'ä%' * 30}…', ")
+    assert "and 495 more " in violations["class_filter"]
+    assert len(violations["class_filter"]) < 2_000
