@@ -39,7 +39,7 @@ class GatewayConfig:
     call_timeout: float = 15.0
     #: Seconds that running requests get to end at shutdown.
     shutdown_grace: int = 10
-    #: Connections at most; None: as many as the process may open files, but for some.
+    #: Connections at most; None: about half as many as the process may open files.
     max_connections: int | None = None
     #: Seconds in which a key that the server took is not shown to it again for a request that
     #: the gateway refuses by itself.

@@ -36,29 +36,18 @@ _WIRE_OVERHEAD = 8
 #: Connections that are accepted at once. Each is made, and may be given up for the next ones,
 #: before more are accepted: asyncio would else take as many files as there are.
 AT_ONCE = 32
-#: Files of a process that are not for connections of clients: the database, the store, gRPC.
-_OTHER_FILES = 256
 #: Refused connections whose clients may still read why; further ones are cut off.
 _LEAVING = 2 * AT_ONCE
-#: Connections at most, whatever the process may open.
+#: Connections at most, whatever the process may open; half of its files are for others.
 _MOST = 8_192
-#: Files that a process asks for, where it may.
-_WANTED_FILES = 65_536
 
 
-def raise_file_limit() -> int:
-    """Lets this process open as many files as it may, up to some ten thousand; returns how many
-    connections of clients that leaves room for."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, _WANTED_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        # Some systems say that there is no limit, and have one.
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-    if soft == resource.RLIM_INFINITY:
+def room() -> int:
+    """How many connections of clients the files that this process may open leave room for."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
         return _MOST
-    return max(soft // 4, min(_MOST, soft - _OTHER_FILES - _LEAVING - AT_ONCE))
+    return max(files // 4, min(_MOST, files // 2 - _LEAVING - AT_ONCE))
 
 
 def protocol(most: int, max_body_bytes: int, patience: Patience) -> type[HttpToolsProtocol]:

@@ -62,7 +62,7 @@ async def serve(
     Raises:
         OSError: the address cannot be listened on.
     """
-    most = connections.raise_file_limit()
+    most = connections.room()
     if config.max_connections is not None:
         most = min(most, config.max_connections)
     with listening_socket(host, port) as listener:

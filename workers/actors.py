@@ -98,6 +98,9 @@ def work(context: WorkerContext, slots: Slots, lane: str = "", *_: Any, **__: An
         pass_on(context)
     except Unavailable as error:
         logger.warning("a bell was not followed", extra={"error": str(error)})
+    except Shutdown:
+        # What was claimed was given back; to Dramatiq this would be a failure.
+        logger.info("a bell was left, as this worker ends")
 
 
 def take_step(

@@ -34,10 +34,17 @@ def make_gateway(settings: "Settings") -> "ServeGateway":
     """The gateway of this process."""
     from gateway.config import GatewayConfig
     from gateway.serving import serve
+    from services.settings import SettingsError
 
     proxies = tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip())
 
     async def serving(server: str, host: str, port: int, on_ready: Callable[[int], None]) -> None:
-        await serve(GatewayConfig(server, trusted_proxies=proxies), host, port, on_ready)
+        try:
+            await serve(GatewayConfig(server, trusted_proxies=proxies), host, port, on_ready)
+        except OSError as error:
+            raise SettingsError(
+                f"the gateway cannot listen on {host}:{port}: {error.strerror or error}. Stop what "
+                "listens there, or give another CARTOUCHE_HTTP_HOST or CARTOUCHE_HTTP_PORT."
+            ) from None
 
     return serving

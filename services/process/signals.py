@@ -5,6 +5,8 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
+from services.process.files import raise_file_limit
+
 
 def say_ready() -> None:
     """One line on standard output: the process serves."""
@@ -13,7 +15,9 @@ def say_ready() -> None:
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Runs `main` in an event loop, with an event that SIGTERM and Ctrl-C set."""
+    """Runs `main` in an event loop, with an event that SIGTERM and Ctrl-C set, and with as many
+    files as this process may open."""
+    raise_file_limit()
 
     async def wrapped() -> None:
         stopped = asyncio.Event()

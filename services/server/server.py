@@ -1,6 +1,7 @@
 """The gRPC server: services, health, reflection, and a shutdown that finishes its calls."""
 
 import asyncio
+import resource
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -19,12 +20,13 @@ from services.identity.rate_limits import RateLimiter
 from services.server import health, reflection, threads
 from services.server.draining import Drain
 from services.server.interceptor import CallInterceptor
-from services.settings import Settings
+from services.settings import Settings, SettingsError
 from services.storage import ObjectStore
 
 #: An image's annotations travel in one message.
 MAX_MESSAGE = 32 * 1024 * 1024
 _GRACE = 10.0
+_MOST_CONNECTIONS = 8_192
 _SERVICES = (
     exports_pb.DESCRIPTOR.services_by_name["ExportService"].full_name,
     catalog_pb.DESCRIPTOR.services_by_name["CatalogService"].full_name,
@@ -36,7 +38,16 @@ _OPTIONS = (
     ("grpc.max_connection_age_ms", 10 * 60 * 1000),
     ("grpc.max_connection_age_grace_ms", 60 * 60 * 1000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # For a client that connects and says nothing, or nothing more.
+    ("grpc.max_connection_idle_ms", 5 * 60 * 1000),
+    ("grpc.server_handshake_timeout_ms", 5_000),
 )
+
+
+def _most_connections() -> int:
+    """A quarter of the files that this process may open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if files < 0 else min(files // 4, _MOST_CONNECTIONS)
 
 
 class Server:
@@ -45,13 +56,18 @@ class Server:
     def __init__(
         self, settings: Settings, database: Database, doorbell: Doorbell, store: ObjectStore
     ) -> None:
+        """Listens already, and serves from `start` on.
+
+        Raises:
+            SettingsError: the address cannot be listened on.
+        """
         limiter = RateLimiter(settings.rate_limit_storage, settings.rate_limit)
         self._drain = Drain()
         self._pool = ThreadPoolExecutor(threads.CALLS, thread_name_prefix="call")
         self._server = grpc.aio.server(
             migration_thread_pool=self._pool,
             interceptors=[CallInterceptor(database, limiter, self._drain)],
-            options=_OPTIONS,
+            options=(*_OPTIONS, ("grpc.max_allowed_incoming_connections", _most_connections())),
         )
         limits = Limits(settings.pending_quota, settings.part_size)
         exports_rpc.add_ExportServiceServicer_to_server(
@@ -71,7 +87,14 @@ class Server:
         self._health = health.Health(self._server, database, _SERVICES)
         if settings.reflection:
             reflection.add_reflection(self._server, (*_SERVICES, health.SERVICE_NAME))
-        self.port = self._server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
+        address = f"{settings.grpc_host}:{settings.grpc_port}"
+        try:
+            self.port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise SettingsError(
+                f"gRPC cannot listen on {address}, which may be taken. Stop what listens there, or "
+                "give another CARTOUCHE_GRPC_HOST or CARTOUCHE_GRPC_PORT."
+            ) from None
 
     async def start(self) -> None:
         """Serves; the port is in `port`."""

@@ -1,10 +1,11 @@
 """The object store of the embedded default: `rclone serve s3` as a child process.
 
 The folder of the store keeps its keys and its port, so that links stay valid when
-Cartouche starts again.
+Cartouche starts again. One that ends by itself is started again.
 """
 
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sysconfig
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from services.storage.config import StorageConfig
 from services.storage.errors import StorageError
 from services.storage.store import ObjectStore
 
+logger = logging.getLogger(__name__)
+
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 READY_TIMEOUT = 15.0
@@ -29,6 +33,11 @@ PORTS = range(20_000, 32_000)
 #: The rclone of a run that was killed just now needs a moment to give its port back.
 PORT_TIMEOUT = 2.0
 LOG_LINES = 10
+#: Seconds until a server that ended is started again, doubled while it ends again at once.
+PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+#: Seconds after which a server that runs has not ended at once.
+STEADY = 30.0
 
 # Runs the command and ends it when standard input closes, which the kernel does for us
 # however our process ends. (A parent-death signal would follow the thread that called
@@ -73,6 +82,8 @@ class EmbeddedStore:
         self._images_bucket = images_bucket
         self._exports_bucket = exports_bucket
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._keeping: threading.Thread | None = None
 
     @property
     def log_path(self) -> Path:
@@ -83,7 +94,10 @@ class EmbeddedStore:
         """Starts the server, waits until it answers, and makes the buckets.
 
         The port of the last run is used again if it is free. The server ends with this
-        process, even by SIGKILL. Raises EmbeddedStoreError.
+        process, even by SIGKILL, and is started again where it ends before.
+
+        Raises:
+            EmbeddedStoreError: it did not start, or there is no rclone.
         """
         rclone = _rclone()
         data = self._home / "store"
@@ -96,9 +110,26 @@ class EmbeddedStore:
             saved.secret_key if saved else secrets.token_hex(20),
         )
         self._save(identity)
-        with self.log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                ["sh", "-c", KEEPER, "sh", *_command(rclone, port, data)],
+        self._stopping.clear()
+        self.log_path.unlink(missing_ok=True)
+        command = _command(rclone, port, data)
+        self._process = self._spawn(command, identity)
+        config = self._config(identity)
+        try:
+            self._wait_ready(config)
+        except BaseException:
+            self.stop()
+            raise
+        self._keeping = threading.Thread(
+            target=self._keep, args=(command, identity), name="embedded-store", daemon=True
+        )
+        self._keeping.start()
+        return config
+
+    def _spawn(self, command: list[str], identity: _Identity) -> "subprocess.Popen[bytes]":
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                ["sh", "-c", KEEPER, "sh", *command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -106,26 +137,41 @@ class EmbeddedStore:
                 # Ctrl-C at the terminal is for Cartouche, which stops the store last.
                 start_new_session=True,
             )
-        config = self._config(identity)
-        try:
-            self._wait_ready(config)
-        except BaseException:
-            self.stop()
-            raise
-        return config
+
+    def _keep(self, command: list[str], identity: _Identity) -> None:
+        """Starts the server again whenever it ends, on its port, until `stop`."""
+        pause, process = PAUSE, self._process
+        while process is not None:
+            began = time.monotonic()
+            code = process.wait()
+            if self._stopping.is_set():
+                return
+            # The keeper may have died alone.
+            _kill_group(process)
+            _close(process)
+            if time.monotonic() - began > STEADY:
+                pause = PAUSE
+            logger.error(
+                "the embedded object store ended, and is started again",
+                extra={"exit_code": code, "pause": pause, "log": str(self.log_path)},
+            )
+            if self._stopping.wait(pause):
+                return
+            pause = min(2 * pause, LONGEST_PAUSE)
+            _wait_free(identity.port)
+            process = self._process = self._spawn(command, identity)
+            if self._stopping.is_set():
+                # `stop` may not have seen this one.
+                _close(process)
 
     def stop(self) -> None:
         """Ends the server; one that does not run is fine."""
-        process, self._process = self._process, None
-        if process is None or process.stdin is None:
-            return
-        process.stdin.close()
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        self._stopping.set()
+        if (process := self._process) is not None:
+            _close(process)
+        if self._keeping is not None:
+            self._keeping.join()
+        self._process = self._keeping = None
 
     def _wait_ready(self, config: StorageConfig) -> None:
         deadline = time.monotonic() + READY_TIMEOUT
@@ -187,6 +233,22 @@ class EmbeddedStore:
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(vars(identity), file)
         fresh.replace(self._identity_path)
+
+
+def _close(process: "subprocess.Popen[bytes]") -> None:
+    """Ends a server and its keeper in order, or else by force."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        _kill_group(process)
+        process.wait()
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _rclone() -> str:

@@ -17,7 +17,7 @@ from cartouche.catalog.v1 import catalog_service_pb2 as pb
 from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from typer.testing import CliRunner
 
-from services.cli import app
+from services.cli.app import app
 from tests.datasets import unique
 from tests.exports import completed, download, read_json, unzip
 from tests.imports import words

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli import app
+from services.cli.app import app
 from tests.datasets import unique
 from tests.processes import environment
 from tests.stack import CARTOUCHE, ROLES, Embedded, Production, Stack

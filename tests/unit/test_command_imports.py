@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from services.cli import app
+from services.cli.app import app
 
 #: What makes a start slow, or belongs to another process.
 KEPT_AWAY = {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -96,8 +97,9 @@ def test_another_port_where_the_old_one_is_taken(embedded: EmbeddedStore, tmp_pa
     ObjectStore(second).ready()
 
 
+@pytest.mark.parametrize("with_keeper", [False, True])
 def test_it_dies_with_a_killed_parent_and_the_next_start_takes_its_place(
-    embedded: EmbeddedStore, tmp_path: Path
+    embedded: EmbeddedStore, tmp_path: Path, with_keeper: bool
 ) -> None:
     program = (
         "import pathlib, sys, time\n"
@@ -117,10 +119,51 @@ def test_it_dies_with_a_killed_parent_and_the_next_start_takes_its_place(
         assert parent.stdout is not None
         endpoint = parent.stdout.readline().strip()
         assert accepts(int(endpoint.rpartition(":")[2]))
+        keeper = rclone_of(tmp_path).parent()
+        assert keeper is not None
         os.kill(parent.pid, signal.SIGKILL)
+        if with_keeper:
+            keeper.kill()
         parent.wait()
     assert embedded.start().endpoint == endpoint
     assert len([p for p in servers_of(tmp_path) if p.name() == "rclone"]) == 1
+    embedded.stop()
+    wait_for_no_server(tmp_path)
+
+
+def rclone_of(home: Path) -> psutil.Process:
+    """The server itself, once there is one."""
+    deadline = monotonic() + 30
+    while True:
+        for process in servers_of(home):
+            with suppress(psutil.NoSuchProcess):
+                if process.name() == "rclone":
+                    return process
+        assert monotonic() < deadline
+        sleep(0.02)
+
+
+@pytest.mark.parametrize("victim", ["server", "keeper"])
+def test_one_that_is_killed_is_started_again(
+    embedded: EmbeddedStore, tmp_path: Path, victim: str
+) -> None:
+    config = embedded.start()
+    store = ObjectStore(config)
+    store.put(store.images_bucket, "k", b"x")
+    for _ in range(3):
+        server = rclone_of(tmp_path)
+        keeper = server.parent()
+        assert keeper is not None
+        (server if victim == "server" else keeper).kill()
+        psutil.wait_procs([server], timeout=10)
+        assert not server.is_running()
+        assert rclone_of(tmp_path) != server
+        deadline = monotonic() + 30
+        while not accepts(port_of(config)):
+            assert monotonic() < deadline
+            sleep(0.02)
+        assert store.get(store.images_bucket, "k") == b"x"
+    store.close()
     embedded.stop()
     wait_for_no_server(tmp_path)
 
