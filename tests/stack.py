@@ -252,7 +252,7 @@ class Embedded(Stack):
     def _start(self) -> None:
         # The first start also draws and imports the demo dataset.
         self.spawn("run", "run").wait_ready(timeout=120)
-        written = json.loads((self.folder / "home" / "keys.json").read_text())
+        written = json.loads((Path(self.env["CARTOUCHE_HOME"]) / "keys.json").read_text())
         self._keys.update({(self.organization, role): key for role, key in written.items()})
 
 

@@ -1,6 +1,8 @@
 """The engine and the two ways to use it: read and write."""
 
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +13,16 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.database.bounds import grant, network_options, use_bounds
-from services.database.failures import READ_ONLY, passing_failures, sqlstate_of
+from services.database.failures import READ_ONLY, no_room, passing_failures, sqlstate_of
+from services.errors import DiskFull
 
 #: What a block of `Database` works with; queries take it.
 Transaction = Connection
 
+#: Seconds for which the disk counts as full that was.
+_FULL_FOR = 10.0
+#: Bytes of room that SQLite needs for its log and its index.
+_ROOM = 1024 * 1024
 #: Seconds that a thread waits for a connection that others use.
 _POOL_WAIT = 5.0
 
@@ -27,6 +34,8 @@ class Database:
         """Opens nothing yet. At most `pool_size` connections are open, and stay so: as many as
         threads that use the database at the same time keep nobody waiting."""
         self.url = url
+        #: When a transaction found the disk full last.
+        self._full_at = float("-inf")
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         pool: dict[str, Any] = {
@@ -90,21 +99,33 @@ class Database:
 
     @contextmanager
     def _transaction(self, patience: float | None = None, **options: Any) -> Iterator[Connection]:
-        with passing_failures(), self.engine.connect() as connection:
-            connection = connection.execution_options(**options)
-            with connection.begin():
-                if patience is not None and not self.is_sqlite:
-                    grant(connection, patience)
-                yield connection
+        try:
+            with passing_failures(), self.engine.connect() as connection:
+                connection = connection.execution_options(**options)
+                with connection.begin():
+                    if patience is not None and not self.is_sqlite:
+                        grant(connection, patience)
+                    yield connection
+        except DiskFull:
+            self._full_at = time.monotonic()
+            raise
 
     def ping(self) -> None:
-        """Asks the database for one value.
+        """Asks the database for one value, and whether there is room to write.
 
         Raises:
             Unavailable: the database is away or too busy.
+            DiskFull: its disk is, on SQLite; on PostgreSQL, a transaction of this process found
+                that a moment ago.
         """
         with self.read() as connection:
             connection.execute(text("SELECT 1"))
+        if time.monotonic() - self._full_at < _FULL_FOR or not self._has_room():
+            raise no_room()
+
+    def _has_room(self) -> bool:
+        folder = Path(make_url(self.url).database or "").parent
+        return not self.is_sqlite or shutil.disk_usage(folder).free >= _ROOM
 
     def close(self) -> None:
         """Closes the pool."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
 
-from services.errors import Unavailable
+from services.errors import DiskFull, Unavailable
 
 #: The server became a standby, or always was one.
 READ_ONLY = "25006"
@@ -18,6 +18,10 @@ _BUSY = frozenset(
     )
 )
 
+
+#: disk_full, and what SQLite calls it.
+_FULL = "53100"
+_SQLITE_FULL = frozenset(("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"))
 
 _OTHER_SCHEMA = frozenset(
     (
@@ -33,14 +37,31 @@ def passing_failures() -> Iterator[None]:
 
     Raises:
         Unavailable: the database is away, changes its role, or is too busy.
+        DiskFull: it has no room.
     """
     try:
         yield
     except SQLAlchemyError as error:
+        if isinstance(error, DBAPIError) and _is_full(error.orig):
+            raise no_room() from error
         message = _message_of(error)
         if message is None:
             raise
         raise Unavailable("DATABASE_UNAVAILABLE", message, {}) from error
+
+
+def no_room() -> DiskFull:
+    """What callers are told where the database cannot write."""
+    return DiskFull(
+        "DISK_FULL",
+        "The disk of the database is full: nothing can be written until there is room.",
+        {"retry_after": "30"},
+    )
+
+
+def _is_full(error: BaseException | None) -> bool:
+    name = getattr(error, "sqlite_errorname", None)
+    return sqlstate_of(error) == _FULL or name in _SQLITE_FULL
 
 
 def is_of_another_schema(error: Exception) -> bool:

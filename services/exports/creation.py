@@ -21,6 +21,7 @@ from services.exports.model import Export, ExportAddress, ExportRequest, Lane, S
 from services.exports.queries import exports_of, find_export, one_export
 from services.exports.quota import check_quota
 from services.exports.validation import class_errors, field_errors, invalid
+from services.texts import quoted
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 #: How long an equal request counts as the same one sent again.
@@ -65,7 +66,8 @@ def create_export(
         Invalid: fields are wrong; it names each and lists what is valid.
         NotFound: the organization has no such dataset.
         AlreadyExists: the dataset has an export of this name.
-        Conflict: the idempotency key came before, with another request.
+        Conflict: the idempotency key came before, with another request, or made an export that
+            is deleted by now.
         QuotaExceeded: as many exports of the organization as may wait do so already.
     """
     fields = field_errors(request)
@@ -169,7 +171,7 @@ def _estimated_bytes(connection: Connection, dataset: Dataset, request: ExportRe
 def _exists(request: ExportRequest) -> AlreadyExists:
     return AlreadyExists(
         "EXPORT_EXISTS",
-        f"Dataset {request.dataset_name!r} has an export called {request.name!r} already; "
+        f"Dataset {quoted(request.dataset_name)} has an export called {request.name!r} already; "
         "choose another name, or delete that export first.",
         {"dataset_name": request.dataset_name, "name": request.name},
     )
@@ -194,6 +196,13 @@ def _replay(
             "IDEMPOTENCY_KEY_REUSED",
             "This Idempotency-Key came with another request in the last 24 hours; "
             "use a new key for a new request.",
+        )
+    is_there = exports.c.id == row.export_id, ~exports.c.deleted
+    if connection.scalar(select(exports.c.id).where(*is_there)) is None:
+        raise Conflict(
+            "IDEMPOTENT_EXPORT_DELETED",
+            "The export that this Idempotency-Key made is deleted; use a new key for a new export.",
+            {"export_id": row.export_id},
         )
     return Created(row.export_id, bytes(row.response))
 

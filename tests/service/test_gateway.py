@@ -455,6 +455,18 @@ def test_an_idempotency_key_replays_the_answer(setup: Setup) -> None:
     assert "Idempotency-Key" in other.json()["message"]
 
 
+def test_an_idempotency_key_of_a_deleted_export_makes_nothing(setup: Setup) -> None:
+    body = {"dataset_name": "street-scenes", "name": uuid.uuid4().hex}
+    headers = {"Idempotency-Key": uuid.uuid4().hex}
+    made = setup.http().post("/", json=body, headers=headers)
+    assert setup.http("admin").delete(f"/{made.json()['id']}").status_code == 200
+    again = setup.http().post("/", json=body, headers=headers)
+    assert (again.status_code, again.json()["error"]) == (409, "conflict")
+    assert again.json()["details"]["export_id"] == made.json()["id"]
+    fresh = setup.http().post("/", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+    assert fresh.status_code == 201
+
+
 def test_bulk_delete(setup: Setup) -> None:
     made, missing = setup.create(), str(uuid.uuid4())
     body = {"export_ids": [made["id"], made["id"], missing]}

@@ -1,0 +1,100 @@
+"""A full disk is called one by answers and health checks, until there is room."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from cartouche.exports.v1 import export_service_pb2 as pb
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from tests.datasets import unique
+from tests.exports import completed, refused, stub
+from tests.stack import Embedded
+
+EXPORTS = "/api/v1/developer/exports"
+DATASET = "street-scenes"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 64 MiB."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can make a small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(file: Path) -> None:
+    """Takes every byte that is left."""
+    with file.open("wb", buffering=0) as out:
+        for size in (1024 * 1024, 4096, 1):
+            try:
+                while True:
+                    out.write(bytes(size))
+            except OSError:
+                continue
+
+
+def until(true: Callable[[], bool], patience: float = 30) -> None:
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_full_disk(disk: Path) -> None:
+    with Embedded("full", {"CARTOUCHE_HOME": str(disk / "home")}) as stack:
+        completed(stack, DATASET)
+        health: Any = HealthStub(stack.channel)
+        asked = HealthCheckRequest(service="cartouche.exports.v1.ExportService")
+
+        def is_ready() -> bool:
+            answer = httpx.get(f"{stack.base_url}/readyz", trust_env=False)
+            serves = health.Check(asked, timeout=10).status == HealthCheckResponse.SERVING
+            return answer.status_code == 200 and serves
+
+        def is_unready() -> bool:
+            answer = httpx.get(f"{stack.base_url}/readyz", trust_env=False)
+            serves = health.Check(asked, timeout=10).status == HealthCheckResponse.SERVING
+            return answer.status_code == 503 and not serves
+
+        until(is_ready)
+        filler = disk / "filler"
+        fill(filler)
+        request = pb.CreateExportRequest(dataset_name=DATASET, name=unique("full"))
+
+        def create() -> None:
+            # What is left in pages that SQLite has already may take one or two.
+            for _ in range(2_000):
+                request.name = unique("full")
+                stub(stack).CreateExport(request, metadata=stack.metadata("member"), timeout=30)
+
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "DISK_FULL") as error:
+            create()
+        assert "disk" in (error().details() or "")
+        answer = stack.http("member").post(
+            f"{EXPORTS}/", json={"dataset_name": DATASET, "name": unique("full")}
+        )
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert "disk" in answer.json()["message"]
+        assert answer.headers["Retry-After"]
+        until(is_unready)
+        # What only reads goes on, and the process is alive.
+        assert stack.http("viewer").get(f"{EXPORTS}/").status_code == 200
+        assert httpx.get(f"{stack.base_url}/healthz", trust_env=False).status_code == 200
+        filler.unlink()
+        until(is_ready)
+        completed(stack, DATASET)
