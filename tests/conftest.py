@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from tests import binaries
 from tests.needs import FALLBACKS, object_store_class, postgresql_class, running
 from tests.parts import PARTS, ObjectStore, PgServerWheel, PostgreSQL, RabbitMQ, Redis
+from tests.secrets import leaks_of
 from tests.stack import Embedded, Production, Stack, running_stacks
 
 # A busy machine is slow, and no failure.
@@ -84,6 +85,7 @@ def embedded() -> Iterator[Embedded]:
     """Cartouche as `cartouche run` serves it."""
     with Embedded() as stack:
         yield stack
+        assert leaks_of(stack) == []
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +95,7 @@ def production(
     """Cartouche on PostgreSQL, RabbitMQ and MinIO, with two workers."""
     with Production(postgresql.create_database(), rabbitmq.url, object_store) as stack:
         yield stack
+        assert leaks_of(stack) == []
 
 
 @pytest.fixture(scope="session")
