@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz bench bench-fairness protos locks sbom images compose-demo deploy-check audit clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports bench bench-fairness protos locks sbom images compose-demo deploy-check audit clean
 
 VENV := .venv/bin
 
@@ -53,6 +53,9 @@ oracles: .venv/installed ## Read archives of every format with the programs they
 
 fuzz: .venv/installed ## Change what comes from outside at random, 10,000 cases each (ARGS="importers --seed 7 --case 3")
 	@$(VENV)/python -m tests.fuzz $(ARGS)
+
+fuzz-ports: .venv/installed parts ## Attack every RPC and path with random values (N=10000 SEED=1)
+	@$(VENV)/python -m tests.fuzz.ports $(or $(N),10000) $(SEED)
 
 bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
 	@$(VENV)/python -m tests.bench

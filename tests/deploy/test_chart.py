@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import typer
 
-from services.cli import app
+from services.cli.app import app
 from services.settings import Settings
 from tests.deploy.chart import (
     CHART,
