@@ -215,8 +215,8 @@ class Export(BaseModel):
     error_code: str = Field(
         "",
         description="Only on failed exports: why, for programs. One of `selection_empty`, "
-        "`image_unusable`, `names_clash`, `deadline_exceeded`, `worker_lost`, `cancelled` and "
-        "`internal`; others may come.",
+        "`dataset_deleted`, `image_unusable`, `names_clash`, `deadline_exceeded`, `worker_lost`, "
+        "`cancelled` and `internal`; others may come.",
     )
 
 

@@ -67,12 +67,19 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
     """Reads the selection in one snapshot, and writes segment manifests unless it is small.
 
     Raises:
-        PermanentFailure: the selection has no image.
+        PermanentFailure: the selection has no image, or its dataset was deleted.
         StorageError, Unavailable: as the store and the database say.
         ClaimLost: the work is for nothing.
     """
     with context.database.snapshot(_PATIENCE) as connection:
-        claim = replace(claim, classes=classes_of(connection, claim.dataset_id))
+        classes = classes_of(connection, claim.dataset_id)
+        if classes is None:
+            raise PermanentFailure(
+                ErrorCode.dataset_deleted,
+                f"Dataset {claim.dataset_name!r} was deleted before the export was begun, and its "
+                "images with it. Import it again under any name, then create a new export.",
+            )
+        claim = replace(claim, classes=classes)
         info = export_info(claim)
         chosen = Selection.of(
             claim.dataset_id,

@@ -1,17 +1,25 @@
-"""The bytes of an image: measured, summed and stored once, under the hash of their content."""
+"""The bytes of an image: measured, summed, and stored once for each organization.
+
+Where they lie is kept by their SHA-256. What is stored anew gets a key that nobody had before,
+so that the removal of older bytes, however late, cannot meet it.
+"""
 
 import hashlib
+import secrets
 import zlib
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from sqlalchemy import select
+from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.pictures.measure import MAX_BYTES, MEASURE, Unreadable, measure
+from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import contents
+from services.database.tables import contents, released_objects
 from services.errors import Invalid, NotFound
 from services.storage import ObjectNotFound, ObjectStore
 from services.texts import quoted
@@ -32,6 +40,26 @@ class Content:
     #: Pixels as displayed: orientation applied.
     width: int
     height: int
+    #: It was found in the record, and may be gone by the time that an image refers to it.
+    is_found: bool = field(default=False, compare=False)
+    #: It was stored a moment ago under a key that nobody else knows.
+    is_fresh: bool = field(default=False, compare=False)
+
+
+def own_prefix(organization_id: str) -> str:
+    """What the keys of objects begin with that Cartouche stores, and removes, in the images
+    bucket; all others are their owners'."""
+    return f"{organization_id}/sha256/"
+
+
+class ReleasedState(StrEnum):
+    """What is known of an object that an image has ceased to use."""
+
+    released = "released"
+    #: The release is committed.
+    seen = "seen"
+    #: Nobody needs it, and nobody can find it any more: it is being removed.
+    condemned = "condemned"
 
 
 class Spool:
@@ -80,38 +108,66 @@ def known_contents(
     with database.read() as connection:
         return {
             row.sha256: Content(
-                row.object_key, row.size, row.crc32, row.sha256, row.width, row.height
+                row.object_key,
+                row.size,
+                row.crc32,
+                row.sha256,
+                row.width,
+                row.height,
+                is_found=True,
             )
             for row in connection.execute(query)
         }
 
 
 def forget_content(database: Database, organization_id: str, sha256: str) -> None:
-    """Trusts no longer that these bytes are stored: the next import sends them again."""
+    """Trusts no longer that these bytes are stored: the next import sends them again, to the
+    same place, so that what refers to them is mended."""
     with database.write() as connection:
         connection.execute(
-            contents.delete().where(
-                contents.c.organization_id == organization_id, contents.c.sha256 == sha256
-            )
+            contents.update()
+            .where(contents.c.organization_id == organization_id, contents.c.sha256 == sha256)
+            .values(measure=0)
         )
 
 
-def store_content(store: ObjectStore, organization_id: str, spool: Spool) -> Content:
-    """Puts the bytes into the images bucket. The same bytes get the same key.
+def store_content(
+    database: Database, store: ObjectStore, organization_id: str, spool: Spool
+) -> Content:
+    """Puts the bytes into the images bucket: where they were before, or under a new key.
 
     Raises:
         Invalid: this is no image that can be read.
         StorageError: the store did not take it.
+        Unavailable: the database is away.
     """
     width, height = spool.image_size()
     sha256, crc32 = _sums(spool.pieces())
-    key = f"{organization_id}/sha256/{sha256[:2]}/{sha256}"
+    pinned = _pinned(database, organization_id, sha256)
+    key = pinned or f"{own_prefix(organization_id)}{sha256[:2]}/{sha256}-{secrets.token_hex(8)}"
     if spool.size <= _IN_MEMORY:
         # Tried again by itself where the connection breaks.
         store.put(store.images_bucket, key, b"".join(spool.pieces()))
     else:
         store.put_stream(store.images_bucket, key, spool.size, spool.pieces())
-    return Content(key, spool.size, crc32, sha256, width, height)
+    return Content(key, spool.size, crc32, sha256, width, height, is_fresh=pinned is None)
+
+
+def _pinned(database: Database, organization_id: str, sha256: str) -> str | None:
+    """The key of Cartouche's own where these bytes lie, kept from removal for as long as a call
+    may take; None: there is none."""
+    mine = and_(
+        contents.c.organization_id == organization_id,
+        contents.c.sha256 == sha256,
+        contents.c.object_key.startswith(own_prefix(organization_id), autoescape=True),
+    )
+    with database.read() as connection:
+        if connection.execute(select(contents.c.sha256).where(mine)).first() is None:
+            return None
+    pin = contents.update().where(mine).values(pinned_at=now()).returning(contents.c.object_key)
+    with database.write() as connection:
+        key: str | None = connection.scalar(pin)
+    return key
 
 
 def stored_content(store: ObjectStore, organization_id: str, key: str) -> Content:
@@ -137,7 +193,8 @@ def stored_content(store: ObjectStore, organization_id: str, key: str) -> Conten
             spool.write(piece)
         width, height = spool.image_size()
         sha256, crc32 = _sums(spool.pieces())
-        return Content(key, spool.size, crc32, sha256, width, height)
+        is_own = key.startswith(own_prefix(organization_id))
+        return Content(key, spool.size, crc32, sha256, width, height, is_found=is_own)
     except ObjectNotFound:
         raise missing from None
     finally:
@@ -150,3 +207,121 @@ def _sums(pieces: Iterable[bytes]) -> tuple[str, int]:
         digest.update(piece)
         crc32 = zlib.crc32(piece, crc32)
     return digest.hexdigest(), crc32
+
+
+def settle_contents(
+    connection: Connection, organization_id: str, wanted: Iterable[Content]
+) -> dict[str, str]:
+    """Records contents, in the transaction that records their images: the keys that these are to
+    refer to, by SHA-256; none for what was found, but is there no longer.
+
+    Until the transaction ends nobody removes them.
+    """
+    by_hash: dict[str, Content] = {}
+    for content in wanted:
+        # Bytes that have just come in say more than what was found.
+        if content.sha256 not in by_hash or by_hash[content.sha256].is_found:
+            by_hash[content.sha256] = content
+    # In one order everywhere, so that two streams cannot wait for each other.
+    hashes = sorted(by_hash)
+    mine = contents.c.organization_id == organization_id
+    known = {
+        row.sha256: row
+        for row in connection.execute(
+            select(contents.c.sha256, contents.c.object_key, contents.c.measure)
+            .where(mine, contents.c.sha256.in_(hashes))
+            .order_by(contents.c.sha256)
+            .with_for_update(key_share=True)
+        )
+    }
+    keys = {sha256: row.object_key for sha256, row in known.items()}
+    changed = []
+    for sha256, row in known.items():
+        content = by_hash[sha256]
+        if content.is_found:
+            if row.measure != MEASURE:
+                del keys[sha256]
+            continue
+        in_place = row.measure == MEASURE or content.object_key == row.object_key
+        if not (in_place and _is_own(organization_id, row.object_key)):
+            keys[sha256] = content.object_key
+        if row.measure < MEASURE or keys[sha256] != row.object_key:
+            changed.append(
+                {
+                    "changed": sha256,
+                    "object_key": keys[sha256],
+                    "width": content.width,
+                    "height": content.height,
+                    "measure": MEASURE,
+                }
+            )
+    if changed:
+        connection.execute(
+            contents.update().where(mine, contents.c.sha256 == bindparam("changed")), changed
+        )
+    new = [by_hash[sha256] for sha256 in hashes if sha256 not in known]
+    return keys | _insert_contents(connection, organization_id, [c for c in new if not c.is_found])
+
+
+def _insert_contents(
+    connection: Connection, organization_id: str, new: Sequence[Content]
+) -> dict[str, str]:
+    if not new:
+        return {}
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(contents)
+    rows = [
+        {
+            "organization_id": organization_id,
+            "sha256": content.sha256,
+            "object_key": content.object_key,
+            "size": content.size,
+            "crc32": content.crc32,
+            "width": content.width,
+            "height": content.height,
+            "measure": MEASURE,
+        }
+        for content in new
+    ]
+    # Where another stream was faster a moment ago, its key is taken.
+    inserted = connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[contents.c.organization_id, contents.c.sha256],
+            set_={"measure": insert.excluded.measure},
+        ).returning(contents.c.sha256, contents.c.object_key),
+        rows,
+    )
+    return {row.sha256: row.object_key for row in inserted}
+
+
+def _is_own(organization_id: str, key: str) -> bool:
+    return key.startswith(own_prefix(organization_id))
+
+
+def release_objects(
+    connection: Connection, organization_id: str, released: Iterable[tuple[str, str]]
+) -> None:
+    """Notes objects (key and SHA-256) that an image uses no longer: they go when nothing else
+    needs them. Those that are not of Cartouche's own are their owners'."""
+    rows = [
+        {
+            "object_key": key,
+            "organization_id": organization_id,
+            "sha256": sha256,
+            "state": ReleasedState.released,
+        }
+        for key, sha256 in sorted(set(released))
+        if _is_own(organization_id, key)
+    ]
+    if not rows:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(released_objects)
+    connection.execute(
+        insert.on_conflict_do_update(
+            # One that was used again meanwhile counts anew.
+            index_elements=[released_objects.c.object_key],
+            set_={"state": ReleasedState.released, "seen_at": None},
+        ),
+        rows,
+    )

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog.model import (
@@ -32,6 +32,9 @@ MAX_CHOICES = 1_000
 #: Characters of a choice.
 MAX_CHOICE = 255
 MAX_NODES = 1_000
+
+#: The name of a dataset, of one that was deleted too: its exports keep it.
+DATASET_NAME = func.coalesce(datasets.c.deleted_name, datasets.c.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,9 @@ def find_dataset(connection: Connection, organization_id: str, name: str) -> Dat
     Raises:
         NotFound: the organization has no such dataset, or several of this slug.
     """
-    mine = select(datasets).where(datasets.c.organization_id == organization_id)
+    mine = select(datasets).where(
+        datasets.c.organization_id == organization_id, datasets.c.deleted_name.is_(None)
+    )
     row = connection.execute(mine.where(datasets.c.name == name)).one_or_none()
     if row is None:
         by_slug = connection.execute(mine.where(datasets.c.slug == name).limit(2)).all()
@@ -205,7 +210,7 @@ def list_datasets(
     database: Database, organization_id: str, limit: int, offset: int
 ) -> tuple[list[Dataset], int]:
     """A page of the organization's datasets by name, and how many there are."""
-    mine = datasets.c.organization_id == organization_id
+    mine = and_(datasets.c.organization_id == organization_id, datasets.c.deleted_name.is_(None))
     count = select(func.count()).select_from(datasets).where(mine)
     page = (
         select(datasets, count.scalar_subquery().label("total"))
@@ -223,6 +228,25 @@ def list_datasets(
     return [_dataset(row, *totals.get(row.id, (0, 0))) for row in rows], rows[0].total
 
 
+def lock_dataset(connection: Connection, dataset_id: str) -> tuple[DatasetClass, ...]:
+    """The classes of a dataset, whose row stays locked until the transaction ends.
+
+    The lock leaves alone who only refers to the dataset: an export is created meanwhile.
+
+    Raises:
+        NotFound: it was deleted.
+    """
+    locked = (
+        select(datasets.c.classes)
+        .where(datasets.c.id == dataset_id, datasets.c.deleted_name.is_(None))
+        .with_for_update(key_share=True)
+    )
+    classes = connection.scalar(locked)
+    if classes is None:
+        raise NotFound("DATASET_DELETED", "The dataset was deleted meanwhile.")
+    return tuple(DatasetClass.from_json(value) for value in classes)
+
+
 def append_classes(
     connection: Connection, dataset_id: str, wanted: Sequence[DatasetClass]
 ) -> tuple[DatasetClass, ...]:
@@ -231,16 +255,12 @@ def append_classes(
     supercategory where they have none. A pose has the attributes of its joints.
 
     The row stays locked until the transaction ends, so numbers given out in it are unique.
-    The lock leaves alone who only refers to the dataset: an export is created meanwhile.
+
+    Raises:
+        Invalid: a class is malformed, or they are too many.
+        NotFound: the dataset was deleted.
     """
-    locked = (
-        select(datasets.c.classes)
-        .where(datasets.c.id == dataset_id)
-        .with_for_update(key_share=True)
-    )
-    current = tuple(
-        DatasetClass.from_json(value) for value in connection.execute(locked).scalar_one()
-    )
+    current = lock_dataset(connection, dataset_id)
     given = {item.name: item for item in wanted}
     known = {item.name for item in current}
     # Attributes are declared as far as they fit: too many are no reason to refuse an image.
@@ -307,9 +327,13 @@ def _dataset(row: Row[tuple[object, ...]], image_count: int, annotation_count: i
     )
 
 
-def classes_of(connection: Connection, dataset_id: str) -> tuple[DatasetClass, ...]:
-    """The classes of a dataset, in order."""
-    values = connection.execute(
-        select(datasets.c.classes).where(datasets.c.id == dataset_id)
-    ).scalar_one()
+def classes_of(connection: Connection, dataset_id: str) -> tuple[DatasetClass, ...] | None:
+    """The classes of a dataset, in order; None: it was deleted."""
+    values = connection.scalar(
+        select(datasets.c.classes).where(
+            datasets.c.id == dataset_id, datasets.c.deleted_name.is_(None)
+        )
+    )
+    if values is None:
+        return None
     return tuple(DatasetClass.from_json(value) for value in values)

@@ -2,16 +2,15 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, and_, bindparam, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.annotations import ValidAnnotations, normalise
-from services.catalog.content import Content
+from services.catalog.content import Content, release_objects, settle_contents
 from services.catalog.datasets import append_classes
 from services.catalog.model import IMAGE_STATUSES, SPLITS, ClassAttribute, DatasetClass
 from services.catalog.names import (
@@ -23,18 +22,29 @@ from services.catalog.names import (
     safe_name,
     split_extension,
 )
-from services.catalog.pictures.measure import MEASURE
 from services.catalog.shapes import extent_of
 from services.catalog.totals import CountedImage, TotalsChange, class_set_numbers
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import contents, datasets, images
+from services.database.tables import datasets, images
 from services.errors import Invalid
 from services.texts import quoted
 
 MAX_PATH_BYTES = 1024
 #: What counts of an image that gets a number in its name.
 _RENAMED = (images.c.path, images.c.number, images.c.status, images.c.class_set_number)
+#: What counts of an image that changes or goes.
+COUNTED = (
+    images.c.path,
+    images.c.number,
+    images.c.collides,
+    images.c.class_set_number,
+    images.c.status,
+    images.c.width,
+    images.c.height,
+    images.c.size,
+    images.c.annotations,
+)
 
 
 class PutResult(StrEnum):
@@ -43,6 +53,8 @@ class PutResult(StrEnum):
     created = "created"
     updated = "updated"
     unchanged = "unchanged"
+    #: The bytes that were said to be stored are so no longer.
+    content_needed = "content_needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,8 @@ class StoredImage:
     is_replaced: bool = False
     #: The size that the same bytes had, where they have another now that they are measured again.
     corrected_from: tuple[int, int] | None = None
+    #: Where its bytes lie, which may have been stored before under another key.
+    object_key: str = ""
 
 
 def check_image(path: str, status: str, split: str, annotations: bytes) -> CheckedImage:
@@ -100,8 +114,8 @@ class _Batch:
 
     inserts: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
-    #: By SHA-256.
-    contents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Key and SHA-256 of what an image uses no longer.
+    released: list[tuple[str, str]] = field(default_factory=list)
 
 
 def put_images(
@@ -117,10 +131,12 @@ def put_images(
 
     Raises:
         Invalid: a class name cannot be appended to the dataset.
+        NotFound: the dataset was deleted.
     """
     batch = _Batch()
     with database.write() as connection:
         classes = append_classes(connection, dataset_id, _classes_of(put))
+        keys = settle_contents(connection, organization_id, [content for _, content in put])
         class_ids = {item.name: index for index, item in enumerate(classes)}
         class_set_of = {
             image.path: frozenset(class_ids[name] for name in image.annotations.class_types)
@@ -137,20 +153,12 @@ def put_images(
             row.path: row
             for row in connection.execute(
                 select(
+                    *COUNTED,
                     images.c.id,
-                    images.c.number,
-                    images.c.path,
-                    images.c.collides,
-                    images.c.class_set_number,
-                    images.c.status,
                     images.c.split,
-                    images.c.width,
-                    images.c.height,
-                    images.c.size,
                     images.c.sha256,
                     images.c.object_key,
                     images.c.first_annotation_number,
-                    images.c.annotations,
                 ).where(
                     images.c.dataset_id == dataset_id,
                     images.c.path.in_([image.path for image, _ in put]),
@@ -159,11 +167,17 @@ def put_images(
         }
         stored: list[StoredImage] = []
         for image, content in put:
-            batch.contents[content.sha256] = _content_row(organization_id, content)
+            if content.sha256 not in keys:
+                stored.append(StoredImage(image.path, PutResult.content_needed, "", 0))
+                continue
+            content = replace(content, object_key=keys[content.sha256])
             row = known.get(image.path)
             count = image.annotations.count
             if row is not None and _same(row, image, content):
-                stored.append(StoredImage(image.path, PutResult.unchanged, row.id, count))
+                unchanged = StoredImage(
+                    image.path, PutResult.unchanged, row.id, count, object_key=content.object_key
+                )
+                stored.append(unchanged)
                 continue
             first = annotation_number + 1
             if row is not None and bytes(row.annotations) == image.annotations.document:
@@ -185,11 +199,16 @@ def put_images(
                         **values,
                     }
                 )
-                stored.append(StoredImage(image.path, PutResult.created, image_id, count))
+                created = StoredImage(
+                    image.path, PutResult.created, image_id, count, object_key=content.object_key
+                )
+                stored.append(created)
             else:
                 number, collides, image_id = row.number, row.collides, row.id
                 batch.updates.append({"changed_id": image_id, **values})
-                change.take_away(_counted(row))
+                change.take_away(counted_image(row))
+                if row.object_key != content.object_key:
+                    batch.released.append((row.object_key, row.sha256))
                 stored.append(_updated(row, content, count))
             change.add(
                 CountedImage(
@@ -207,6 +226,7 @@ def put_images(
         _write(connection, batch)
         _find_collisions(connection, dataset_id, batch, change)
         change.write(connection)
+        release_objects(connection, organization_id, batch.released)
         connection.execute(
             datasets.update()
             .where(datasets.c.id == dataset_id)
@@ -221,10 +241,18 @@ def _updated(row: Any, content: Content, count: int) -> StoredImage:
     corrected_from = None
     if not is_replaced and old != (content.width, content.height):
         corrected_from = old
-    return StoredImage(row.path, PutResult.updated, row.id, count, is_replaced, corrected_from)
+    return StoredImage(
+        row.path,
+        PutResult.updated,
+        row.id,
+        count,
+        is_replaced,
+        corrected_from,
+        content.object_key,
+    )
 
 
-def _counted(row: Any) -> CountedImage:
+def counted_image(row: Any) -> CountedImage:
     """An image as it was counted when its row was written."""
     document = bytes(row.annotations)
     return CountedImage(
@@ -290,19 +318,6 @@ def _values(image: CheckedImage, content: Content, first: int) -> dict[str, Any]
     }
 
 
-def _content_row(organization_id: str, content: Content) -> dict[str, Any]:
-    return {
-        "organization_id": organization_id,
-        "sha256": content.sha256,
-        "object_key": content.object_key,
-        "size": content.size,
-        "crc32": content.crc32,
-        "width": content.width,
-        "height": content.height,
-        "measure": MEASURE,
-    }
-
-
 def _write(connection: Connection, batch: _Batch) -> None:
     if batch.inserts:
         connection.execute(
@@ -312,22 +327,6 @@ def _write(connection: Connection, batch: _Batch) -> None:
         connection.execute(
             images.update().where(images.c.id == bindparam("changed_id")).values(updated_at=now()),
             batch.updates,
-        )
-    if batch.contents:
-        insert = (
-            sqlite.insert(contents)
-            if connection.dialect.name == "sqlite"
-            else postgresql.insert(contents)
-        )
-        # In one order everywhere, so that two streams cannot wait for each other.
-        rows = [row for _, row in sorted(batch.contents.items())]
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=[contents.c.organization_id, contents.c.sha256],
-                set_={name: insert.excluded[name] for name in ("width", "height", "measure")},
-                where=contents.c.measure < insert.excluded.measure,
-            ),
-            rows,
         )
 
 

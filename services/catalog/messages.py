@@ -11,6 +11,7 @@ _RESULT = {
     PutResult.created: pb.PUT_IMAGE_RESULT_CREATED,
     PutResult.updated: pb.PUT_IMAGE_RESULT_UPDATED,
     PutResult.unchanged: pb.PUT_IMAGE_RESULT_UNCHANGED,
+    PutResult.content_needed: pb.PUT_IMAGE_RESULT_CONTENT_NEEDED,
 }
 
 

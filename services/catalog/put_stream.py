@@ -1,7 +1,8 @@
 """One PutImages stream: images come in, are stored side by side, and are recorded in batches."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
@@ -13,7 +14,7 @@ from services.catalog.content import (
     store_content,
     stored_content,
 )
-from services.catalog.images import CheckedImage, check_image, put_images
+from services.catalog.images import CheckedImage, StoredImage, check_image, put_images
 from services.catalog.messages import rejection_message, stored_message
 from services.catalog.pictures.measure import MAX_BYTES
 from services.database.engine import Database
@@ -21,6 +22,8 @@ from services.errors import CartoucheError, Invalid, Unavailable
 from services.rpc.requests import check_request
 from services.storage import ObjectStore, StorageError
 from services.texts import quoted
+
+logger = logging.getLogger(__name__)
 
 MAX_CHUNK = 256 * 1024
 #: Images of one stream that are stored at the same time.
@@ -137,7 +140,7 @@ class PutStream:
             if spool is not None:
                 if spool.size != image.size:
                     raise Invalid.of("size", f"says {image.size} bytes; {spool.size} came")
-                content = store_content(self._store, self._organization_id, spool)
+                content = store_content(self._database, self._store, self._organization_id, spool)
             elif image.object_key:
                 content = stored_content(self._store, self._organization_id, image.object_key)
             elif image.sha256:
@@ -175,14 +178,24 @@ class PutStream:
             # A path that comes twice goes in twice, in order.
             first = {image.path: p for p, (image, _) in reversed(waiting.items())}
             positions = sorted(first.values())
-            stored = put_images(
-                self._database,
-                self._organization_id,
-                self._dataset_id,
-                [waiting.pop(position) for position in positions],
-            )
+            put = [waiting.pop(position) for position in positions]
+            stored = put_images(self._database, self._organization_id, self._dataset_id, put)
             responses.update(zip(positions, map(stored_message, stored), strict=True))
+            self._drop_spares(put, stored)
         return [responses[position] for position in range(len(batch))]
+
+    def _drop_spares(
+        self, put: Sequence[tuple[CheckedImage, Content]], stored: Sequence[StoredImage]
+    ) -> None:
+        """Removes bytes that another stream stored at the same time under another key."""
+        for (_, content), image in zip(put, stored, strict=True):
+            key = content.object_key
+            if content.is_fresh and image.object_key != key:
+                try:
+                    self._store.delete(self._store.images_bucket, key)
+                except StorageError:
+                    # The inventory finds it.
+                    logger.warning("a spare object was not removed", extra={"key": key})
 
     def _contents_of(self, batch: list[_Outcome]) -> dict[str, Content]:
         """What is stored under the hashes that the images of a batch name."""

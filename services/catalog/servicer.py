@@ -9,6 +9,7 @@ from cartouche.catalog.v1 import catalog_service_pb2_grpc as rpc
 
 from services.catalog import datasets, messages
 from services.catalog.class_messages import class_of
+from services.catalog.deletion import MAX_PATHS, delete_dataset, delete_images
 from services.catalog.put_stream import PutStream
 from services.database.engine import Database
 from services.errors import AlreadyExists, Invalid, NotFound
@@ -20,7 +21,7 @@ from services.storage import ObjectStore
 
 
 class CatalogServicer(rpc.CatalogServiceServicer):
-    """Roles: reading viewer, writing member."""
+    """Roles: reading viewer; writing member; deleting admin."""
 
     def __init__(self, database: Database, store: ObjectStore) -> None:
         self._database = database
@@ -53,6 +54,26 @@ class CatalogServicer(rpc.CatalogServiceServicer):
             self._database, caller().organization_id, limit, offset
         )
         return pb.ListDatasetsResponse(datasets=map(messages.dataset_message, found), total=total)
+
+    def DeleteImages(
+        self, request: pb.DeleteImagesRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteImagesResponse:
+        who = caller()
+        who.require(Role.admin)
+        if not 1 <= len(request.paths) <= MAX_PATHS:
+            raise Invalid.of("paths", f"give 1 to {MAX_PATHS} paths")
+        deleted, not_found = delete_images(
+            self._database, who.organization_id, request.dataset_name, request.paths
+        )
+        return pb.DeleteImagesResponse(deleted=deleted, not_found=not_found)
+
+    def DeleteDataset(
+        self, request: pb.DeleteDatasetRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteDatasetResponse:
+        who = caller()
+        who.require(Role.admin)
+        deleted = delete_dataset(self._database, who.organization_id, request.dataset_name)
+        return pb.DeleteDatasetResponse(dataset=messages.dataset_message(deleted))
 
     async def PutImages(
         self, request_iterator: AsyncIterator[pb.PutImagesRequest], context: object

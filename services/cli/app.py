@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import demo, doctor, health, importing, keys, serve, setup
+from services.cli import datasets, demo, doctor, health, importing, keys, serve, setup
 
 app = typer.Typer(
     name="cartouche",
@@ -28,6 +28,8 @@ app.command("rate-limit")(keys.rate_limit)
 app.command("work-limits")(keys.work_limits)
 app.command("import")(importing.import_dataset)
 app.command()(demo.demo)
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(datasets.images, name="images")
 app.add_typer(keys.app, name="keys")
 
 

@@ -75,8 +75,16 @@ datasets = Table(
     Column("image_number", BigInteger, nullable=False, server_default="0"),
     Column("annotation_number", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Double, nullable=False),
+    # What it was called until it was deleted, when its name became free; null: it is not.
+    Column("deleted_name", String(100)),
     UniqueConstraint("organization_id", "name"),
     Index("ix_datasets_organization_id_slug", "organization_id", "slug"),
+    Index(
+        "ix_datasets_deleted",
+        "deleted_name",
+        postgresql_where=text("deleted_name IS NOT NULL"),
+        sqlite_where=text("deleted_name IS NOT NULL"),
+    ),
 )
 
 images = Table(
@@ -107,6 +115,8 @@ images = Table(
     UniqueConstraint("dataset_id", "path"),
     Index("ix_images_dataset_id_name_key_path", "dataset_id", "name_key", "path"),
     Index("ix_images_dataset_id_status_path", "dataset_id", "status", "path"),
+    # Who needs an object of the images bucket.
+    Index("ix_images_sha256", "sha256"),
 )
 
 # Which classes the annotations of an image have, as sets that many images share: filters ask
@@ -167,7 +177,8 @@ annotation_totals = Table(
     Column("part_count", BigInteger, nullable=False),
 )
 
-# The bytes an organization has stored, by content.
+# The bytes an organization has stored, by content. An object of Cartouche's own is found by this
+# row alone: once it is gone, nobody refers to the object any more, and its key never comes again.
 contents = Table(
     "contents",
     metadata,
@@ -178,8 +189,25 @@ contents = Table(
     Column("crc32", BigInteger, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
-    # Which version of the measure gave the size.
+    # Which version of the measure gave the size; 0: the bytes are asked for at the next import.
     Column("measure", Integer, nullable=False, server_default="0"),
+    # When somebody began to store the same bytes under this key once more.
+    Column("pinned_at", Double),
+)
+
+# Objects of Cartouche's own in the images bucket that an image has ceased to use: whether others
+# need them is looked up before they are removed.
+released_objects = Table(
+    "released_objects",
+    metadata,
+    Column("object_key", Text, primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    # released; seen; condemned: nobody needs it, nobody can find it, and it is being removed.
+    Column("state", String(9), nullable=False),
+    # By then the release was committed: a later snapshot does not hold the object.
+    Column("seen_at", Double),
+    Index("ix_released_objects_state", "state", "organization_id", "seen_at"),
 )
 
 exports = Table(
@@ -231,6 +259,8 @@ exports = Table(
     Column("error_code", String(30), nullable=False, server_default=""),
     # Its deadline counts from here: when it was created, or taken up again last.
     Column("queued_at", Double),
+    # When its plan was begun last: until it has ended it may need what its images were then.
+    Column("snapshot_at", Double),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",
@@ -254,6 +284,7 @@ exports = Table(
         sqlite_where=text("status = 'pending' AND deleted = 0"),
     ),
     Index("ix_exports_expires_at", "expires_at"),
+    Index("ix_exports_dataset_id", "dataset_id"),
 )
 
 # The one place to claim work from. Number 0 is the export's own: its plan, its finish, and the

@@ -30,6 +30,7 @@ from sqlalchemy import (
     select,
 )
 
+from services.catalog.datasets import DATASET_NAME
 from services.catalog.model import DatasetClass
 from services.database.clock import now, now_once
 from services.database.engine import Database
@@ -236,6 +237,10 @@ def _claim(
             exports.update()
             .where(exports.c.id == row.export_id, exports.c.status == Status.pending)
             .values(status=Status.processing, version=exports.c.version + 1, updated_at=now())
+        )
+        # Committed before the snapshot is taken.
+        connection.execute(
+            exports.update().where(exports.c.id == row.export_id).values(snapshot_at=now())
         )
     return _taken(connection, row)
 
@@ -459,7 +464,7 @@ def is_building() -> ColumnElement[bool]:
 
 def _taken(connection: Connection, step: Row[Any]) -> Claim:
     query = (
-        select(exports, datasets.c.name.label("dataset_name"), datasets.c.classes)
+        select(exports, DATASET_NAME.label("dataset_name"), datasets.c.classes)
         .join(datasets, datasets.c.id == exports.c.dataset_id)
         .where(exports.c.id == step.export_id)
     )

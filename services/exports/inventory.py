@@ -1,21 +1,28 @@
 """The inventory: what the store holds against what the record knows, in both directions.
 
 Only what is below the id of one of this record's organizations is looked at: another Cartouche
-may share the bucket. Each organization is read in pages, in the order of keys, so that memory does
+may share the buckets. Each organization is read in pages, in the order of keys, so that memory does
 not grow with the bucket.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import exists, select, union
 
+from services.catalog.content import forget_content, own_prefix, release_objects
 from services.database.engine import Database
-from services.database.tables import exports, organizations
+from services.database.tables import (
+    contents,
+    exports,
+    images,
+    organizations,
+    released_objects,
+)
 from services.exports.model import Status, archive_key, export_prefix
 from services.storage import ObjectStore
 
@@ -25,6 +32,8 @@ logger = logging.getLogger(__name__)
 #: younger than its deletion: longer than the longest call, and than a worker's last words.
 MARGIN = timedelta(days=1)
 _PAGE = 500
+#: Objects that are looked for one by one, as the list did not have them.
+_LOOKS = 1_000
 
 T = TypeVar("T")
 
@@ -41,11 +50,18 @@ class Inventory:
     missing: list[str] = field(default_factory=list)
     #: Keys of unfinished uploads that no export waits for.
     uploads: list[str] = field(default_factory=list)
+    #: Objects of the images bucket, of Cartouche's own, that nothing in the record refers to.
+    stray_images: int = 0
+    stray_bytes: int = 0
+    #: SHA-256 of bytes that the record says are in the images bucket, and are not.
+    missing_images: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         """Whether all fits."""
-        return not (self.orphans or self.missing or self.uploads)
+        return not (
+            self.orphans or self.missing or self.uploads or self.stray_images or self.missing_images
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,7 @@ def take_inventory(
         owners = list(connection.scalars(select(organizations.c.id).order_by(organizations.c.id)))
     for organization_id in owners:
         _compare(database, store, organization_id, before, removes, found)
+        _compare_images(database, store, organization_id, before, removes, found)
     _compare_uploads(database, store, set(owners), before, removes, found)
     return found
 
@@ -150,6 +167,100 @@ def _compare_uploads(
             found.uploads.append(upload.key)
             if removes:
                 store.abort_upload(upload.key, upload.upload_id)
+
+
+def _compare_images(
+    database: Database,
+    store: ObjectStore,
+    organization_id: str,
+    before: datetime,
+    removes: bool,
+    found: Inventory,
+) -> None:
+    """What Cartouche stored in the images bucket; objects that its owner put there are his.
+
+    Both sides are in the order of SHA-256, so that a page of the one is compared with a range of
+    the other. What a call is about to record is younger than `before`.
+    """
+    last = ""
+    listed = store.list(store.images_bucket, own_prefix(organization_id))
+    for page in _pages(listed):
+        keys = {info.key: _sha256_of(info.key) for info in page}
+        known = _known_objects(database, keys)
+        strays = [info for info in page if info.key not in known and info.modified_at < before]
+        found.stray_images += len(strays)
+        found.stray_bytes += sum(info.size for info in strays)
+        if removes and strays:
+            store.delete_many(store.images_bucket, [info.key for info in strays])
+            logger.warning("images of no record were removed", extra={"count": len(strays)})
+        newest = max(keys.values())
+        _look_for(database, store, organization_id, (last, newest), keys.keys(), removes, found)
+        last = max(last, newest)
+    _look_for(database, store, organization_id, (last, "~"), (), removes, found)
+
+
+def _sha256_of(key: str) -> str:
+    return key.rsplit("/", 1)[1][:64]
+
+
+def _known_objects(database: Database, keys: dict[str, str]) -> set[str]:
+    """Those of the keys, of which the SHA-256 are given, that the record knows."""
+    hashes = set(keys.values())
+    query = union(
+        # By what is indexed.
+        select(contents.c.object_key).where(
+            contents.c.organization_id.in_({key.split("/", 1)[0] for key in keys}),
+            contents.c.sha256.in_(hashes),
+        ),
+        select(images.c.object_key).where(images.c.sha256.in_(hashes)),
+        # These go by themselves.
+        select(released_objects.c.object_key).where(released_objects.c.object_key.in_(keys)),
+    )
+    with database.read() as connection:
+        return set(connection.scalars(query))
+
+
+def _look_for(
+    database: Database,
+    store: ObjectStore,
+    organization_id: str,
+    between: tuple[str, str],
+    listed: Collection[str],
+    removes: bool,
+    found: Inventory,
+) -> None:
+    """Contents of the record, by a range of SHA-256: those whose objects were not in the list,
+    which the next import is to send again, and those that no image has, as version 0.2.0 left
+    them."""
+    is_used = exists().where(
+        images.c.sha256 == contents.c.sha256, images.c.object_key == contents.c.object_key
+    )
+    query = select(contents.c.sha256, contents.c.object_key, is_used.label("is_used")).where(
+        contents.c.organization_id == organization_id,
+        contents.c.sha256 > between[0],
+        contents.c.sha256 <= between[1],
+        contents.c.object_key.startswith(own_prefix(organization_id), autoescape=True),
+    )
+    with database.read() as connection:
+        rows = [
+            row
+            for row in connection.execute(query, execution_options={"yield_per": _PAGE})
+            if row.object_key not in listed or not row.is_used
+        ]
+    if removes and (unused := [row for row in rows if not row.is_used][:_LOOKS]):
+        with database.write() as connection:
+            # They are looked at again before they go.
+            release_objects(
+                connection, organization_id, [(row.object_key, row.sha256) for row in unused]
+            )
+    absent = [row for row in rows if row.is_used and row.object_key not in listed]
+    for row in absent[:_LOOKS]:
+        # It may have come since the list was made.
+        if store.stat(store.images_bucket, row.object_key) is None:
+            found.missing_images.append(row.sha256)
+            logger.error("an image is missing", extra={"object_key": row.object_key})
+            if removes:
+                forget_content(database, organization_id, row.sha256)
 
 
 def _stored(store: ObjectStore, organization_id: str) -> Iterator[_Stored]:

@@ -24,6 +24,8 @@ class ErrorCode(StrEnum):
 
     #: The filters select no image.
     selection_empty = "selection_empty"
+    #: The dataset was deleted before the export was planned.
+    dataset_deleted = "dataset_deleted"
     #: The bytes of an image are missing from the store, or are not those that were imported.
     image_unusable = "image_unusable"
     #: Two images would have the same name in the archive.

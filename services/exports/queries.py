@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from services.catalog.datasets import find_dataset
+from services.catalog.datasets import DATASET_NAME, find_dataset
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import datasets, exports
@@ -117,7 +117,7 @@ def bulk_delete_exports(
 def exports_of(organization_id: str) -> Select[tuple[object, ...]]:
     """The exports of an organization that are not deleted, to be narrowed down."""
     return (
-        select(exports, datasets.c.name.label("dataset_name"))
+        select(exports, DATASET_NAME.label("dataset_name"))
         .join(datasets, datasets.c.id == exports.c.dataset_id)
         .where(exports.c.organization_id == organization_id, ~exports.c.deleted)
     )

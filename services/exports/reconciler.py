@@ -1,4 +1,4 @@
-"""The reconciler: frees what died, and ends what is too old.
+"""The reconciler: frees what died, ends what is too old, and clears away what was deleted.
 
 It runs as a timer in every server and worker; a lease in the database lets one of them
 do the sweep. It changes nothing that a claim protects.
@@ -11,6 +11,7 @@ from itertools import groupby
 
 from sqlalchemy import select
 
+from services.catalog.deletion import purge
 from services.database.clock import now_once
 from services.database.engine import Database
 from services.database.tables import exports, idempotency_keys
@@ -18,6 +19,7 @@ from services.database.turns import take_turn
 from services.doorbell import Doorbell
 from services.errors import Unavailable
 from services.exports import claims, endings, queries
+from services.exports.collection import collect
 from services.exports.creation import IDEMPOTENCY_SECONDS
 from services.exports.inventory import take_inventory
 from services.exports.model import ErrorCode, Lane, Stage
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 _A_SWEEP = 1_000
 _HOUSEKEEPING = timedelta(hours=1)
 _INVENTORY = timedelta(hours=12)
+#: Transactions of one round in which rows of deleted datasets, and objects, go.
+_PURGED, _COLLECTED = 10, 6
 #: Seconds for a statement on as many rows as there are.
 _PATIENCE = 120.0
 
@@ -65,6 +69,9 @@ class Reconciler:
                     keep_house(self._database)
                 if take_turn(self._database, "inventory", _INVENTORY.total_seconds()):
                     take_inventory(self._database, self._store, removes=True)
+                if take_turn(self._database, "collection", 0.9 * interval):
+                    purge(self._database, _PURGED)
+                    collect(self._database, self._store, _COLLECTED)
             except (Unavailable, StorageError) as error:
                 logger.warning("the reconciler will try again", extra={"error": str(error)})
             except Exception:

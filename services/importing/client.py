@@ -49,6 +49,7 @@ _ERRORS: dict[grpc.StatusCode, type[CartoucheError]] = {
     grpc.StatusCode.ABORTED: Conflict,
     grpc.StatusCode.RESOURCE_EXHAUSTED: RateLimited,
     grpc.StatusCode.INVALID_ARGUMENT: Invalid,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
 }
 
 
@@ -106,7 +107,7 @@ def import_dataset(
                 # What broke the stream on our side is the cause, and the status its effect.
                 upload.raise_failure()
                 if call.code() not in _TRANSIENT:
-                    raise _error_of(call) from None
+                    raise error_of(call) from None
                 attempt += 1
                 if attempt == _ATTEMPTS:
                     raise Unavailable(
@@ -178,7 +179,7 @@ def _messages(sent: Sent) -> Iterator[pb.PutImagesRequest]:
             yield pb.PutImagesRequest(chunk=chunk)
 
 
-def _error_of(call: grpc.Call) -> CartoucheError:
+def error_of(call: grpc.Call) -> CartoucheError:
     """The server's refusal as the error it was made from."""
     reason, metadata, fields = call.code().name, {}, {}
     status = rpc_status.from_call(call)

@@ -95,8 +95,11 @@ def _inventory(database: Database, store: ObjectStore) -> str:
     if not found.is_clean:
         raise _Unwell(
             f"{found.orphan_objects} objects ({found.orphan_bytes} bytes) of {len(found.orphans)} "
-            f"exports that are not known, {len(found.uploads)} uploads that nobody waits for (both "
-            f"are removed in time), {len(found.missing)} archives missing"
+            f"exports that are not known, {len(found.uploads)} uploads that nobody waits for, "
+            f"{found.stray_images} images ({found.stray_bytes} bytes) of no record (all these are "
+            f"removed in time), {len(found.missing)} archives and {len(found.missing_images)} "
+            "images missing"
             + "".join(f"; export {export_id}" for export_id in found.missing[:5])
+            + "".join(f"; image {sha256}" for sha256 in found.missing_images[:5])
         )
-    return "nothing is left over, and no archive is missing"
+    return "nothing is left over, and no archive or image is missing"

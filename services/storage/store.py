@@ -213,16 +213,23 @@ class ObjectStore:
         """
         if not prefix:
             raise ValueError("an empty prefix would delete the whole bucket")
+        return self.delete_many(bucket, (info.key for info in self.list(bucket, prefix)))
+
+    def delete_many(self, bucket: str, keys: Iterable[str]) -> int:
+        """Deletes objects; those that are absent are fine. Returns how many keys there were.
+
+        Raises StorageUnavailable or StorageRefused.
+        """
         count = 0
 
-        def found() -> Iterator[DeleteObject]:
+        def named() -> Iterator[DeleteObject]:
             nonlocal count
-            for info in self.list(bucket, prefix):
+            for key in keys:
                 count += 1
-                yield DeleteObject(info.key)
+                yield DeleteObject(key)
 
         with sdk_errors(bucket):
-            for error in self._clients().control.remove_objects(bucket, found()):
+            for error in self._clients().control.remove_objects(bucket, named()):
                 raise failure(400, error.code, error.message or "", bucket, error.name or "")
         return count
 

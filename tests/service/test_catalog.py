@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -282,21 +283,21 @@ def test_what_is_durable_before_an_error_is_answered(stack: Stack) -> None:
     name = unique("broken")
     opening = pb.PutImagesRequest(open=pb.PutImagesOpen(dataset_name=name, create_dataset=True))
 
+    answered = threading.Event()
+
     def requests() -> Iterator[pb.PutImagesRequest]:
         yield opening
         yield from Picture("a.jpg", jpeg()).requests()
-        # The answer is awaited below before this goes on.
-        answered.result(timeout=30)
+        answered.wait(30)
         yield opening
 
-    with ThreadPoolExecutor(1) as pool:
-        answers = CatalogServiceStub(stack.channel).PutImages(
-            requests(), metadata=stack.metadata("member"), timeout=60
-        )
-        answered = pool.submit(next, answers)
-        assert answered.result(timeout=30).result == CREATED
-        with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", "message"):
-            next(answers)
+    answers = CatalogServiceStub(stack.channel).PutImages(
+        requests(), metadata=stack.metadata("member"), timeout=60
+    )
+    assert next(answers).result == CREATED
+    answered.set()
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", "message"):
+        next(answers)
     assert read(stack, name).image_count == 1
 
 

@@ -19,13 +19,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, inspect, select, text
 
-from services.catalog.content import Content, known_contents
+from services.catalog.content import Content, known_contents, own_prefix
 from services.catalog.datasets import (
     append_classes,
     create_dataset,
     get_dataset,
     list_datasets,
 )
+from services.catalog.deletion import delete_dataset, delete_images, purge
 from services.catalog.images import PutResult, StoredImage, check_image, put_images
 from services.catalog.model import (
     IMAGE_STATUSES,
@@ -48,7 +49,9 @@ from services.database.tables import compatibility, contents, exports, metadata
 from services.doorbell import Doorbell, connect_broker
 from services.errors import Unavailable
 from services.exports import claims, creation, endings, progress, queries
+from services.exports.collection import _condemn, _owners, _see
 from services.exports.endings import Failure, Keeping
+from services.exports.inventory import _known_objects
 from services.exports.model import (
     ErrorCode,
     ExportAddress,
@@ -410,13 +413,34 @@ def _sweep(c: Crowded) -> None:
         doorbell.close()
 
 
+def _deletion(c: Crowded) -> None:
+    name = uuid.uuid4().hex
+    made = create_dataset(c.database, c.organization_id, name, [DatasetClass("car")])
+    prefix = own_prefix(c.organization_id)
+    put = [
+        (check_image(f"{n}.jpg", "", "", b""), Content(f"{prefix}{n}", 1, 1, f"f{n:063x}", 1, 1))
+        for n in range(3)
+    ]
+    put_images(c.database, c.organization_id, made.id, put)
+    assert delete_images(c.database, c.organization_id, name, ["0.jpg", "x"]) == (["0.jpg"], ["x"])
+    delete_dataset(c.database, c.organization_id, name)
+    while purge(c.database, 3):
+        pass
+    _see(c.database)
+    assert list(_owners(c.database)) == [c.organization_id]
+    while _condemn(c.database, c.organization_id, timedelta()):
+        pass
+    _known_objects(c.database, {f"{prefix}1": f"f{1:063x}"})
+
+
 @contextmanager
 def noted(database: Database) -> Iterator[list[tuple[str, Any]]]:
     """The statements that a block sends, with their parameters; of many, the first."""
     statements: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
-        statements.append((statement, parameters[0] if many else parameters))
+        first = parameters[0] if many and not isinstance(parameters, dict) else parameters
+        statements.append((statement, first))
 
     event.listen(database.engine, "before_cursor_execute", note)
     try:
@@ -454,7 +478,7 @@ def test_a_page_of_datasets_is_two_queries(crowded: Crowded) -> None:
 
 
 @pytest.mark.parametrize(
-    "use", [_identity, _catalog, _import, _selections, _reading, _writing, _work, _sweep]
+    "use", [_identity, _catalog, _import, _selections, _reading, _writing, _work, _deletion, _sweep]
 )
 def test_every_query_has_an_index(crowded: Crowded, use: Callable[[Crowded], None]) -> None:
     with noted(crowded.database) as statements:

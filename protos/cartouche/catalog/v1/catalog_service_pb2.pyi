@@ -37,7 +37,7 @@ class _PutImageResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PutIma
     PUT_IMAGE_RESULT_REJECTED: _PutImageResult.ValueType  # 4
     """Nothing was stored; reason and message say why."""
     PUT_IMAGE_RESULT_CONTENT_NEEDED: _PutImageResult.ValueType  # 5
-    """Send the image again, with its bytes."""
+    """Send the image again, with its bytes; only for images that gave a sha256."""
 
 class PutImageResult(_PutImageResult, metaclass=_PutImageResultEnumTypeWrapper):
     """What became of an image."""
@@ -50,7 +50,7 @@ PUT_IMAGE_RESULT_UNCHANGED: PutImageResult.ValueType  # 3
 PUT_IMAGE_RESULT_REJECTED: PutImageResult.ValueType  # 4
 """Nothing was stored; reason and message say why."""
 PUT_IMAGE_RESULT_CONTENT_NEEDED: PutImageResult.ValueType  # 5
-"""Send the image again, with its bytes."""
+"""Send the image again, with its bytes; only for images that gave a sha256."""
 Global___PutImageResult: _TypeAlias = PutImageResult  # noqa: Y015
 
 @_typing.final
@@ -550,3 +550,99 @@ class PutImagesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PutImagesResponse: _TypeAlias = PutImagesResponse  # noqa: Y015
+
+@_typing.final
+class DeleteImagesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_NAME_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    dataset_name: _builtins.str
+    """Name or slug."""
+    @_builtins.property
+    def paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 1,000, as PutImages took them; one that comes twice counts once."""
+
+    def __init__(
+        self,
+        *,
+        dataset_name: _builtins.str = ...,
+        paths: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_name", b"dataset_name", "paths", b"paths"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteImagesRequest: _TypeAlias = DeleteImagesRequest  # noqa: Y015
+
+@_typing.final
+class DeleteImagesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deleted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the order of the request."""
+
+    @_builtins.property
+    def not_found(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths that the dataset does not have."""
+
+    def __init__(
+        self,
+        *,
+        deleted: _abc.Iterable[_builtins.str] | None = ...,
+        not_found: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "not_found", b"not_found"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteImagesResponse: _TypeAlias = DeleteImagesResponse  # noqa: Y015
+
+@_typing.final
+class DeleteDatasetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_NAME_FIELD_NUMBER: _builtins.int
+    dataset_name: _builtins.str
+    """Name or slug."""
+    def __init__(
+        self,
+        *,
+        dataset_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_name", b"dataset_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDatasetRequest: _TypeAlias = DeleteDatasetRequest  # noqa: Y015
+
+@_typing.final
+class DeleteDatasetResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dataset(self) -> Global___Dataset:
+        """The dataset as it was."""
+
+    def __init__(
+        self,
+        *,
+        dataset: Global___Dataset | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDatasetResponse: _TypeAlias = DeleteDatasetResponse  # noqa: Y015

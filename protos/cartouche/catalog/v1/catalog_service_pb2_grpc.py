@@ -55,6 +55,16 @@ class CatalogServiceStub:
                 request_serializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.PutImagesRequest.SerializeToString,
                 response_deserializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.PutImagesResponse.FromString,
                 _registered_method=True)
+        self.DeleteImages = channel.unary_unary(
+                '/cartouche.catalog.v1.CatalogService/DeleteImages',
+                request_serializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteImagesRequest.SerializeToString,
+                response_deserializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteImagesResponse.FromString,
+                _registered_method=True)
+        self.DeleteDataset = channel.unary_unary(
+                '/cartouche.catalog.v1.CatalogService/DeleteDataset',
+                request_serializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteDatasetRequest.SerializeToString,
+                response_deserializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteDatasetResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -93,6 +103,29 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteImages(self, request, context):
+        """DeleteImages deletes images with their annotations, at once and for ever.
+        Exports whose processing has begun still contain them; others do not.
+        The files go from the store when nothing needs them any more: no image of
+        the organization, and no export that is processing or can be retried.
+        Role: admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDataset(self, request, context):
+        """DeleteDataset deletes a dataset with all its images, at once and for ever,
+        and frees its name; rows and files are removed in the background. Its
+        exports stay until they are deleted or expire, archives included: those
+        whose processing has begun are completed, those that are pending fail with
+        the code dataset_deleted. They are found by their ids, or in a list that
+        is not of one dataset. Role: admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +148,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.PutImages,
                     request_deserializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.PutImagesRequest.FromString,
                     response_serializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.PutImagesResponse.SerializeToString,
+            ),
+            'DeleteImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteImages,
+                    request_deserializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteImagesRequest.FromString,
+                    response_serializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteImagesResponse.SerializeToString,
+            ),
+            'DeleteDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDataset,
+                    request_deserializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteDatasetRequest.FromString,
+                    response_serializer=cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteDatasetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -226,6 +269,60 @@ class CatalogService:
             '/cartouche.catalog.v1.CatalogService/PutImages',
             cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.PutImagesRequest.SerializeToString,
             cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.PutImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartouche.catalog.v1.CatalogService/DeleteImages',
+            cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteImagesRequest.SerializeToString,
+            cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartouche.catalog.v1.CatalogService/DeleteDataset',
+            cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteDatasetRequest.SerializeToString,
+            cartouche_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,21 @@ class CatalogServiceStub:
     comes back for each image as soon as it is durable, in any order.
     Role: member.
     """
+    DeleteImages: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteImagesRequest, _catalog_service_pb2.DeleteImagesResponse]
+    """DeleteImages deletes images with their annotations, at once and for ever.
+    Exports whose processing has begun still contain them; others do not.
+    The files go from the store when nothing needs them any more: no image of
+    the organization, and no export that is processing or can be retried.
+    Role: admin.
+    """
+    DeleteDataset: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteDatasetRequest, _catalog_service_pb2.DeleteDatasetResponse]
+    """DeleteDataset deletes a dataset with all its images, at once and for ever,
+    and frees its name; rows and files are removed in the background. Its
+    exports stay until they are deleted or expire, archives included: those
+    whose processing has begun are completed, those that are pending fail with
+    the code dataset_deleted. They are found by their ids, or in a list that
+    is not of one dataset. Role: admin.
+    """
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -67,6 +82,21 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     and, where its source is `size`, the bytes in `chunk` messages. A result
     comes back for each image as soon as it is durable, in any order.
     Role: member.
+    """
+    DeleteImages: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteImagesRequest, _catalog_service_pb2.DeleteImagesResponse]  # type: ignore[assignment]
+    """DeleteImages deletes images with their annotations, at once and for ever.
+    Exports whose processing has begun still contain them; others do not.
+    The files go from the store when nothing needs them any more: no image of
+    the organization, and no export that is processing or can be retried.
+    Role: admin.
+    """
+    DeleteDataset: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteDatasetRequest, _catalog_service_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
+    """DeleteDataset deletes a dataset with all its images, at once and for ever,
+    and frees its name; rows and files are removed in the background. Its
+    exports stay until they are deleted or expire, archives included: those
+    whose processing has begun are completed, those that are pending fail with
+    the code dataset_deleted. They are found by their ids, or in a list that
+    is not of one dataset. Role: admin.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +137,33 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         and, where its source is `size`, the bytes in `chunk` messages. A result
         comes back for each image as soon as it is durable, in any order.
         Role: member.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteImages(
+        self,
+        request: _catalog_service_pb2.DeleteImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.DeleteImagesResponse, _abc.Awaitable[_catalog_service_pb2.DeleteImagesResponse]]:
+        """DeleteImages deletes images with their annotations, at once and for ever.
+        Exports whose processing has begun still contain them; others do not.
+        The files go from the store when nothing needs them any more: no image of
+        the organization, and no export that is processing or can be retried.
+        Role: admin.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteDataset(
+        self,
+        request: _catalog_service_pb2.DeleteDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.DeleteDatasetResponse, _abc.Awaitable[_catalog_service_pb2.DeleteDatasetResponse]]:
+        """DeleteDataset deletes a dataset with all its images, at once and for ever,
+        and frees its name; rows and files are removed in the background. Its
+        exports stay until they are deleted or expire, archives included: those
+        whose processing has begun are completed, those that are pending fail with
+        the code dataset_deleted. They are found by their ids, or in a list that
+        is not of one dataset. Role: admin.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -160,9 +160,9 @@ class Export(_message.Message):
     """Top folders train, valid and test instead of one flat layout."""
     error_code: _builtins.str
     """Why a failed export failed, for programs: a stable word, one of
-    selection_empty, image_unusable, names_clash, deadline_exceeded,
-    worker_lost, cancelled and internal; others may come. Empty: it has not
-    failed.
+    selection_empty, dataset_deleted, image_unusable, names_clash,
+    deadline_exceeded, worker_lost, cancelled and internal; others may come.
+    Empty: it has not failed.
     """
     @_builtins.property
     def class_filter(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -1,0 +1,88 @@
+"""What people do with datasets from the command line: list them, delete them, or images of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import grpc
+from cartouche.catalog.v1 import catalog_service_pb2 as pb
+from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+
+from services.importing.client import error_of
+
+_TIMEOUT = 60.0
+_PAGE = 1_000
+#: Paths that the server takes in one call.
+_PATHS = 1_000
+
+Response = TypeVar("Response")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDataset:
+    """A dataset as a list shows it."""
+
+    name: str
+    image_count: int
+    annotation_count: int
+
+
+class Catalog:
+    """The datasets of an organization, over gRPC. Every call raises CartoucheError as the server
+    says, and Unavailable where there is no answer."""
+
+    def __init__(self, channel: grpc.Channel, api_key: str) -> None:
+        self._stub = CatalogServiceStub(channel)
+        self._api_key = api_key
+
+    def datasets(self) -> Iterator[ListedDataset]:
+        """All datasets, by name."""
+        offset = 0
+        while True:
+            request = pb.ListDatasetsRequest(limit=_PAGE, offset=offset)
+            answer = self._call(self._stub.ListDatasets, request)
+            yield from map(_listed, answer.datasets)
+            offset += len(answer.datasets)
+            if not answer.datasets or offset >= answer.total:
+                return
+
+    def dataset(self, name: str) -> ListedDataset:
+        """One dataset, by name or slug."""
+        answer = self._call(self._stub.GetDataset, pb.GetDatasetRequest(dataset_name=name))
+        return _listed(answer.dataset)
+
+    def delete_dataset(self, name: str) -> ListedDataset:
+        """Deletes a dataset, by name or slug; as it was."""
+        answer = self._call(self._stub.DeleteDataset, pb.DeleteDatasetRequest(dataset_name=name))
+        return _listed(answer.dataset)
+
+    def delete_images(self, dataset: str, paths: Sequence[str]) -> tuple[int, list[str]]:
+        """Deletes images: how many there were, and the paths that are not in the dataset."""
+        deleted = 0
+        not_found: list[str] = []
+        for start in range(0, len(paths), _PATHS):
+            request = pb.DeleteImagesRequest(
+                dataset_name=dataset, paths=paths[start : start + _PATHS]
+            )
+            answer = self._call(self._stub.DeleteImages, request)
+            deleted += len(answer.deleted)
+            not_found += answer.not_found
+        return deleted, not_found
+
+    def _call(self, method: "Callable[..., Response]", request: object) -> Response:
+        try:
+            return method(request, metadata=(("x-api-key", self._api_key),), timeout=_TIMEOUT)
+        except grpc.RpcError as error:
+            raise error_of(cast("grpc.Call", error)) from None
+
+
+@contextmanager
+def open_catalog(server: str, api_key: str) -> Iterator[Catalog]:
+    """The catalog of the server at this gRPC address, for the organization of the API key."""
+    with grpc.insecure_channel(server) as channel:
+        yield Catalog(channel, api_key)
+
+
+def _listed(dataset: pb.Dataset) -> ListedDataset:
+    return ListedDataset(dataset.name, dataset.image_count, dataset.annotation_count)
