@@ -159,7 +159,8 @@ def _of_json(where: str, content: bytes) -> str | None:
             return name
     if has(b'"categories"', b'"annotations"'):
         return COCO
-    if content.lstrip()[:1] == b"[" or has(b'"annotations"'):
+    is_array = content.lstrip()[:1] == b"["
+    if has(b'"annotations"') or (is_array and (has(b'"name"') or not content.strip(b"[] \t\r\n"))):
         return PICTOGRAPH
     return None
 

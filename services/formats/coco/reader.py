@@ -295,4 +295,7 @@ def _box_problem(value: Any) -> str:
     if len(value) == 4 and numbers(value) is None:
         wrong = next(item for item in value if numbers([item]) is None)
         return f"bbox holds {kind(wrong)} that is no finite number"
+    if len(value) != 4:
+        turned = "; rotated boxes are read from VOC and YOLO" if len(value) == 5 else ""
+        return f"bbox has {len(value)} numbers, and must be x, y, width, height{turned}"
     return f"bbox is {shown(value)}"

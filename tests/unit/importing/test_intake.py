@@ -317,6 +317,7 @@ LAYOUTS: dict[str, tuple[str, dict[str, Any]]] = {
         "pascal_voc",
         {"a.xml": '<v:annotation xmlns:v="urn:voc"></v:annotation>'},
     ),
+    "VOC beside a list": ("pascal_voc", {"a.xml": XML, "names.json": [{"file": "a.jpg"}]}),
     "VOC": ("pascal_voc", {"Annotations/a.xml": XML, "ImageSets/Main/train.txt": "a\n"}),
     "UTF-16 VOC": ("pascal_voc", {"a.xml": XML.encode("utf-16")}),
     "data.yaml": ("yolo", {"data.yaml": "train: x\nnames: [a]\n", "labels/a.txt": ""}),

@@ -277,6 +277,7 @@ def test_what_cannot_be_taken_is_named(tmp_path: Path) -> None:
     )
     assert len(item.annotations) == 6
     assert all(a["type"] == "bbox" for a in item.annotations)
+    assert any("bbox has 5 numbers" in issue.message for issue in item.issues)
     found = reasons(source, [item])
     assert found.pop("RING_UNREADABLE") == 1 + 4
     assert found == {
