@@ -1,11 +1,12 @@
 """What every request must be, whatever it asks for: readable, and made of values that can be
 stored."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from services.errors import Invalid
@@ -18,8 +19,16 @@ MAX_ITEMS = 10_000
 
 #: Bytes of a request; those of a stream may have more.
 MAX_SIZE = 4 * 1024 * 1024
+#: Bytes of a request that is parsed beside others.
+_SMALL = 128 * 1024
+#: Held while any other is parsed and checked: each may take sixty times its bytes until it is
+#: refused for its number of items.
+_LARGE = threading.Lock()
 
-Request = TypeVar("Request")
+#: A wire type of protobuf (https://protobuf.dev/programming-guides/encoding/#structure).
+_LENGTH_DELIMITED = 2
+
+Request = TypeVar("Request", bound=Message)
 
 
 class Unread(Generic[Request]):
@@ -36,14 +45,26 @@ class Unread(Generic[Request]):
         `most`: bytes that it may have.
 
         Raises:
-            Invalid: it has more, or is no message of the method; gRPC itself would answer
-                UNKNOWN.
+            Invalid: it has more, or is no message of the method (gRPC itself would answer
+                UNKNOWN); or it is large, and `check_request` refuses it.
         """
         if most is not None and len(self._data) > most:
             raise Invalid(
                 "INVALID_ARGUMENT",
                 f"The request has {len(self._data):,} bytes; at most {most:,} are taken.",
             )
+        if len(self._data) <= _SMALL or _is_flat(self._data, self._parse):
+            return self._parsed()
+        with _LARGE:
+            message = self._parsed()
+            fault = _fault(message)
+            if fault is None:
+                return message
+            # A traceback would keep it until the next collection of garbage.
+            del message
+            raise fault
+
+    def _parsed(self) -> Request:
         try:
             return self._parse(self._data)
         except DecodeError:
@@ -52,6 +73,25 @@ class Unread(Generic[Request]):
                 "The request is no message of this method, or has a text that is not UTF-8. "
                 "Make it from the protos of this service.",
             ) from None
+
+
+def _is_flat(data: bytes, parse: Callable[[bytes], Message]) -> bool:
+    """Whether a message is one field and nothing else, which is bytes or a message without lists
+    and messages in it: such a one takes no more than its bytes."""
+    tag, size, start = data[0], 0, 1
+    for shift in range(0, 35, 7):
+        if start == len(data):
+            return False
+        size |= (data[start] & 0x7F) << shift
+        start += 1
+        if not data[start - 1] & 0x80:
+            break
+    descriptor: Descriptor = parse.__self__.DESCRIPTOR  # type: ignore[attr-defined]
+    field = descriptor.fields_by_number.get(tag >> 3)
+    if field is None or tag & 7 != _LENGTH_DELIMITED or start + size != len(data):
+        return False
+    inner = field.message_type.fields if field.message_type is not None else ()
+    return not field.is_repeated and not any(f.is_repeated or f.message_type for f in inner)
 
 
 def reader(parse: Callable[[bytes], Request]) -> Callable[[bytes], Unread[Request]]:
@@ -79,6 +119,15 @@ def check_request(message: Message) -> None:
             has too many items.
     """
     _check(message, "")
+
+
+def _fault(message: Message) -> Invalid | None:
+    """What `check_request` says, without the frames that it says it from."""
+    try:
+        check_request(message)
+    except Invalid as error:
+        return error.with_traceback(None)
+    return None
 
 
 def _check(message: Message, at: str) -> None:

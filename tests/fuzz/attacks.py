@@ -204,7 +204,7 @@ def _request(target: Target, source: Source) -> None:
 
 def _request_bytes(target: Target, source: Source) -> None:
     sent = source.spoilt(_http(target, source))
-    cut = source.random.randrange(len(sent))
+    cut = source.random.randrange(len(sent) + 1)
     _check(sent, _answer(target, [sent[:cut], sent[cut:]], GLANCE))
 
 
