@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     s3_secret_key: str = ""
     s3_signing_access_key: str = Field("", description="Read-only key that signs links")
     s3_signing_secret_key: str = ""
+    s3_ca_bundle: Path | None = Field(
+        None, description="PEM file of the authorities that vouch for the store"
+    )
     s3_images_bucket: str = "cartouche-images"
     s3_exports_bucket: str = "cartouche-exports"
 

@@ -1,6 +1,7 @@
 """The real servers that the tests run against, each on free loopback ports in its own folder."""
 
 import importlib.util
+import json
 import secrets
 import shutil
 import signal
@@ -13,7 +14,7 @@ import urllib.request
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from minio import Minio
@@ -477,13 +478,18 @@ class Rclone(ObjectStore):
         return Path(sys.executable).parent / "rclone"
 
     def _make_process(self) -> Process:
+        return self.command()
+
+    def command(self, *more: str) -> Process:
+        """The server with further options."""
         return Process(
             "rclone",
             [
                 self._rclone(),
                 *("serve", "s3", "--addr", f"127.0.0.1:{self.port}", "--force-path-style"),
                 *("--auth-key", f"{self.credentials.access_key},{self.credentials.secret_key}"),
-                *("--vfs-cache-mode", "off", "--config", "/dev/null", self.data),
+                *("--vfs-cache-mode", "off", "--config", "/dev/null", *more),
+                self.data,
             ],
             self.folder,
             environment(),
@@ -500,8 +506,95 @@ class Rclone(ObjectStore):
             return False
 
 
+class SeaweedFS(ObjectStore):
+    """SeaweedFS in one process, from its wheel."""
+
+    title = "SeaweedFS"
+    program = "weed"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Those that nobody but the server itself uses.
+        inner = ("master", "volume", "filer", "admin")
+        self._inner = [
+            *(f"-{name}.port{kind}={free_port()}" for name in inner for kind in ("", ".grpc")),
+            f"-s3.port.grpc={free_port()}",
+        ]
+        self._links = Credentials(f"links{secrets.token_hex(4)}", secrets.token_hex(16))
+        self._readable = ""
+
+    @classmethod
+    def version(cls) -> str:
+        return _output(cls._weed(), "version").split()[2]
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return None if cls._weed().exists() else "the wheel holds no SeaweedFS for this machine"
+
+    def signing_user(self, bucket: str) -> Credentials:
+        """An identity that may read the objects of `bucket`, and nothing else. The server is
+        started anew for it, once."""
+        if self._readable != bucket:
+            self._readable = bucket
+            self._write_identities()
+            if self.process.running:
+                self.restart()
+        return self._links
+
+    @staticmethod
+    def _weed() -> Path:
+        return Path(sys.executable).parent / "weed"
+
+    @property
+    def _identities(self) -> Path:
+        return self.folder / "s3.json"
+
+    def _write_identities(self) -> None:
+        identities = [
+            _identity("cartouche", self.credentials, "Admin"),
+            _identity("links", self._links, f"Read:{self._readable or 'none'}"),
+        ]
+        self._identities.write_text(json.dumps({"identities": identities}))
+
+    def _make_process(self) -> Process:
+        self._write_identities()
+        return Process(
+            "seaweedfs",
+            [
+                self._weed(),
+                *("mini", f"-dir={self.data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+                *(f"-s3.port={self.port}", f"-s3.config={self._identities}"),
+                *("-s3.port.iceberg=0", "-s3.port.lance=0", *self._inner),
+                *("-webdav=false", "-admin.ui=false", "-master.telemetry=false"),
+            ],
+            self.folder,
+            # Its sockets and its settings lie where a home and temporary files are.
+            environment(HOME=str(self.folder), TMPDIR=str(self.folder)),
+        )
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def _identity(name: str, keys: Credentials, action: str) -> dict[str, Any]:
+    credentials = [{"accessKey": keys.access_key, "secretKey": keys.secret_key}]
+    return {"name": name, "credentials": credentials, "actions": [action]}
+
+
 #: Every part, in the order in which the header of a test run names them.
-PARTS: tuple[type[Part], ...] = (PostgreSQL, PgServerWheel, RabbitMQ, Redis, MinIO, Rclone)
+PARTS: tuple[type[Part], ...] = (
+    PostgreSQL,
+    PgServerWheel,
+    RabbitMQ,
+    Redis,
+    MinIO,
+    Rclone,
+    SeaweedFS,
+)
 
 
 def _release_number(folder: Path) -> int:

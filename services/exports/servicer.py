@@ -30,13 +30,21 @@ _FIRST_LOOK = 0.1
 _SLOWEST_LOOK = 1.0
 
 
-def link_lifetime(url_ttl: timedelta, expires_at: float | None, now: float) -> timedelta:
+def link_lifetime(
+    url_ttl: timedelta, expires_at: float | None, now: float, links_end_at: float | None = None
+) -> timedelta:
     """How long a link works that is signed `now` (seconds since 1970): no longer than its archive
-    is kept, but for a margin of a minute in which it may be removed."""
-    if expires_at is None:
-        return url_ttl
-    left = timedelta(seconds=int(expires_at - now))
-    return min(url_ttl, max(left, timedelta()) + LINK_MARGIN)
+    is kept, but for a margin of a minute in which it may be removed, and no longer than the
+    credentials that sign it."""
+    lifetime = url_ttl
+    if expires_at is not None:
+        left = timedelta(seconds=int(expires_at - now))
+        lifetime = min(lifetime, max(left, timedelta()) + LINK_MARGIN)
+    if links_end_at is not None:
+        # S3 signs none for less than a second.
+        left = timedelta(seconds=int(links_end_at - now))
+        lifetime = min(lifetime, max(left, timedelta(seconds=1)))
+    return lifetime
 
 
 class ExportServicer(rpc.ExportServiceServicer):
@@ -147,7 +155,9 @@ class ExportServicer(rpc.ExportServiceServicer):
                 {"status": export.status},
             )
         now = time.time()
-        lifetime = link_lifetime(self._url_ttl, export.expires_at, now)
+        lifetime = link_lifetime(
+            self._url_ttl, export.expires_at, now, self._objects.links_end_at()
+        )
         url = self._objects.sign_download(
             archive_key(export.organization_id, export.id), f"{export.name}.zip", lifetime
         )

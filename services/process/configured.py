@@ -3,6 +3,7 @@
 from services.database.engine import Database
 from services.settings import Settings, SettingsError
 from services.storage import StorageConfig
+from services.storage.credentials import platform_has_any
 
 
 def open_database(settings: Settings, threads: int = 1) -> Database:
@@ -23,12 +24,17 @@ def open_database(settings: Settings, threads: int = 1) -> Database:
 def storage_config(settings: Settings) -> StorageConfig:
     """The object store of the settings, which must name one.
 
-    Links are signed with the store's own key where no signing key is set.
+    Without keys the platform's own credentials are taken, where it may have any. Links are signed
+    with the store's own credentials where no signing key is set.
 
     Raises:
         SettingsError: a setting is missing or malformed.
     """
-    for name in ("s3_endpoint", "s3_access_key", "s3_secret_key"):
+    needed = ["s3_endpoint", "s3_access_key", "s3_secret_key"]
+    keyless = not settings.s3_access_key and not settings.s3_secret_key
+    if keyless and platform_has_any(settings.s3_endpoint):
+        needed = ["s3_endpoint"]
+    for name in needed:
         if not getattr(settings, name):
             raise SettingsError(
                 f"CARTOUCHE_{name.upper()} is not set. Give the endpoint and keys of an S3 "
@@ -45,6 +51,7 @@ def storage_config(settings: Settings) -> StorageConfig:
             signing_secret_key=settings.s3_signing_secret_key or settings.s3_secret_key,
             images_bucket=settings.s3_images_bucket,
             exports_bucket=settings.s3_exports_bucket,
+            ca_bundle=settings.s3_ca_bundle,
         )
     except ValueError as error:
         raise SettingsError(str(error)) from None

@@ -1,5 +1,6 @@
 """The parts of a process, put together once and closed in turn."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from services.exports.reconciler import Reconciler
 from services.process.configured import open_database, shared_broker, storage_config
 from services.settings import Settings, SettingsError
 from services.storage import ObjectStore, StorageConfig
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +77,10 @@ def shared_parts(settings: Settings, threads: int) -> Iterator[Parts]:
     with closing(open_database(settings, threads)) as database:
         require_schema(database)
         config, broker_url = storage_config(settings), shared_broker(settings)
+        if not config.signing_access_key:
+            logger.warning(
+                "links are signed with the platform's credentials, and end with them: set "
+                "CARTOUCHE_S3_SIGNING_ACCESS_KEY for links that live as long as asked for"
+            )
         with assembled(settings, database, config, broker_url) as parts:
             yield parts

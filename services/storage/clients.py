@@ -1,5 +1,6 @@
 """The clients of one process: the MinIO SDK, obstore, the connection pool and the threads."""
 
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -11,12 +12,13 @@ from minio import Minio
 from obstore.store import S3Store
 from urllib3.util import Retry, Timeout
 
+from services.storage import credentials
 from services.storage.config import StorageConfig
 from services.storage.pool import HttpPool
 from services.storage.retries import RETRY_WAITS
 
 if TYPE_CHECKING:
-    from obstore.store import S3Credential
+    from obstore.store import ClientConfig, S3Credential
 
 #: Threads of a process that read small objects.
 READ_THREADS = 16
@@ -27,14 +29,22 @@ CALL_TIMEOUT = 20.0
 BODY_TIMEOUT = 60.0
 
 
+def context(config: StorageConfig) -> ssl.SSLContext:
+    """Whom the clients believe that a server is the store."""
+    return ssl.create_default_context(cafile=config.ca_bundle)
+
+
 class Clients:
     """The clients of one process."""
 
     def __init__(self, config: StorageConfig) -> None:
         self._config = config
         endpoint, public = urlsplit(config.endpoint), urlsplit(config.public_endpoint)
+        self.credentials = credentials.provider(config)
+        self.signing_credentials = credentials.provider(config, signs_links=True)
         self._http = urllib3.PoolManager(
             maxsize=READ_THREADS,
+            ssl_context=context(config),
             timeout=Timeout(connect=CONNECT_TIMEOUT, read=CALL_TIMEOUT),
             retries=Retry(
                 total=len(RETRY_WAITS),
@@ -47,20 +57,18 @@ class Clients:
         )
         self.control = Minio(
             endpoint.netloc,
-            config.access_key,
-            config.secret_key,
+            credentials=self.credentials,
             secure=endpoint.scheme == "https",
             region=config.region,
             http_client=self._http,
         )
         self.signer = Minio(
             public.netloc,
-            config.signing_access_key,
-            config.signing_secret_key,
+            credentials=self.signing_credentials,
             secure=public.scheme == "https",
             region=config.region,
         )
-        self.pool = HttpPool(CONNECT_TIMEOUT, BODY_TIMEOUT)
+        self.pool = HttpPool(CONNECT_TIMEOUT, BODY_TIMEOUT, context=context(config))
         self.threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="storage-read")
         self._readers = {
             bucket: self._new_reader(bucket)
@@ -77,15 +85,22 @@ class Clients:
         self.pool.close()
         self._http.clear()
 
-    def _credentials(self) -> "S3Credential":
-        return {
-            "access_key_id": self._config.access_key,
-            "secret_access_key": self._config.secret_key,
-            "expires_at": None,
+    def _reader_credentials(self) -> "S3Credential":
+        held = self.credentials.retrieve()
+        found: S3Credential = {
+            "access_key_id": held.access_key,
+            "secret_access_key": held.secret_key,
+            "expires_at": credentials.ends_at(held),
         }
+        if held.session_token:
+            found["token"] = held.session_token
+        return found
 
     def _new_reader(self, bucket: str) -> S3Store:
         config = self._config
+        authorities: ClientConfig = {}
+        if config.ca_bundle is not None:
+            authorities["root_certificate"] = config.ca_bundle.read_bytes()
         # obstore takes whatever is missing here from AWS_* and proxy variables of the
         # environment, which must not decide where Cartouche reads.
         return S3Store(
@@ -94,13 +109,14 @@ class Clients:
             region=config.region,
             virtual_hosted_style_request=False,
             skip_signature=False,
-            credential_provider=self._credentials,
+            credential_provider=self._reader_credentials,
             client_options={
                 "allow_http": config.endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
                 "timeout": timedelta(seconds=CALL_TIMEOUT),
                 "proxy_url": config.endpoint,
                 "proxy_excludes": urlsplit(config.endpoint).hostname or "",
+                **authorities,
             },
             retry_config={
                 "max_retries": len(RETRY_WAITS),

@@ -1,6 +1,8 @@
 """Where the object store is, and who we are there."""
 
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
@@ -8,8 +10,8 @@ from urllib.parse import urlsplit
 class StorageConfig:
     """Where the store is and who we are there. Endpoints are `http(s)://host[:port]`.
 
-    Links are signed with credentials of their own, which should only read the exports
-    bucket: every link shows its access key.
+    Without keys the platform's own credentials are taken. Links are signed with credentials of
+    their own, which should only read the exports bucket: every link shows its access key.
     """
 
     endpoint: str
@@ -21,6 +23,8 @@ class StorageConfig:
     signing_secret_key: str
     images_bucket: str
     exports_bucket: str
+    #: The authorities that vouch for the store, in PEM, instead of the system's.
+    ca_bundle: Path | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for an endpoint that is not one."""
@@ -39,5 +43,13 @@ class StorageConfig:
                     f"{setting} is {endpoint!r}: give http:// or https://, a host, "
                     "and a port if it is not the usual one, without a path"
                 )
+        if self.ca_bundle is not None:
+            try:
+                ssl.create_default_context(cafile=self.ca_bundle)
+            except OSError as error:
+                raise ValueError(
+                    f"CARTOUCHE_S3_CA_BUNDLE is {str(self.ca_bundle)!r}: give a file of "
+                    f"certificates in PEM ({error.strerror or error})"
+                ) from None
         if not self.region:
             raise ValueError("CARTOUCHE_S3_REGION is empty: give the region, us-east-1 for MinIO")

@@ -31,9 +31,14 @@ class HttpPool:
     """Connections to any number of origins; safe for threads, one pool per process."""
 
     def __init__(
-        self, connect_timeout: float = 3, read_timeout: float = 60, max_idle: int = 16
+        self,
+        connect_timeout: float = 3,
+        read_timeout: float = 60,
+        max_idle: int = 16,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         """Timeouts in seconds; `read_timeout` bounds every single read and write."""
+        self._context = context or ssl.create_default_context()
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._max_idle = max_idle
@@ -100,7 +105,7 @@ class HttpPool:
                 host,
                 address.port,
                 timeout=self._connect_timeout,
-                context=ssl.create_default_context(),
+                context=self._context,
             )
             if address.scheme == "https"
             else HTTPConnection(host, address.port, timeout=self._connect_timeout)

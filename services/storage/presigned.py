@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPResponse
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from minio.credentials.credentials import Credentials
 from minio.signer import presign_v4
 
 from services.storage.answers import refusal
@@ -139,16 +138,20 @@ class PresignedCalls:
     def _bucket_url(self, bucket: str, query: Mapping[str, str]) -> str:
         """A presigned call on a bucket itself, which `get_presigned_url` does not make."""
         config = self._config
+        credentials = self._clients().credentials.retrieve()
+        given = dict(query)
+        if credentials.session_token:
+            given["X-Amz-Security-Token"] = credentials.session_token
         any_key = self._clients().control.get_presigned_url("GET", bucket, "k", CALL_EXPIRES)
         address = urlsplit(any_key)
         signed = presign_v4(
             method="GET",
             url=address._replace(
                 path=address.path.removesuffix("k"),
-                query=urlencode(sorted(query.items()), quote_via=quote, safe=""),
+                query=urlencode(sorted(given.items()), quote_via=quote, safe=""),
             ),
             region=config.region,
-            credentials=Credentials(config.access_key, config.secret_key),
+            credentials=credentials,
             date=datetime.now(UTC),
             expires=int(CALL_EXPIRES.total_seconds()),
         )

@@ -10,6 +10,7 @@ from minio.error import S3Error
 
 from services.storage.clients import READ_THREADS, ClientsAtFirstUse
 from services.storage.config import StorageConfig
+from services.storage.credentials import ends_at
 from services.storage.errors import ObjectNotFound, failure, sdk_errors
 from services.storage.links import download_link
 from services.storage.multipart import MultipartUploads, UploadInfo
@@ -283,6 +284,15 @@ class ObjectStore:
         return self._uploads.unfinished(prefix)
 
     # Links
+
+    def links_end_at(self) -> float | None:
+        """When links end that are signed now, whatever they ask for, in seconds since 1970: with
+        the temporary credentials that sign them. None: these do not end.
+
+        Raises StorageMisconfigured where the platform gives no credentials.
+        """
+        end = ends_at(self._clients().signing_credentials.retrieve())
+        return None if end is None else end.timestamp()
 
     def sign_download(self, key: str, file_name: str, expires: timedelta) -> str:
         """A link that downloads an archive as `file_name` without further credentials.

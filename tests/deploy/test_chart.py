@@ -253,6 +253,22 @@ def test_routes_end_tls_and_have_limits() -> None:
     assert not {"Ingress", "HTTPRoute"} & {o["kind"] for o in rendered("minimal")}
 
 
+def test_a_role_takes_the_place_of_keys() -> None:
+    def variables(values: str) -> set[str]:
+        (container,) = of_kind(rendered(values), "Deployment")["r-cartouche-server"]["spec"][
+            "template"
+        ]["spec"]["containers"]
+        return {variable["name"] for variable in container["env"]}
+
+    keys = {"CARTOUCHE_S3_ACCESS_KEY", "CARTOUCHE_S3_SECRET_KEY"}
+    signing = {"CARTOUCHE_S3_SIGNING_ACCESS_KEY", "CARTOUCHE_S3_SIGNING_SECRET_KEY"}
+    assert keys <= variables("minimal")
+    assert not keys & variables("scaled")
+    assert signing <= variables("scaled")
+    with pytest.raises(RenderError, match="and not both"):
+        rendered("minimal", "store.platformCredentials=true")
+
+
 def test_it_can_be_patched() -> None:
     objects = rendered("patched")
     assert {"r-more", "r-text"} <= set(of_kind(objects, "ConfigMap"))

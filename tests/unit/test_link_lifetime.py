@@ -21,3 +21,10 @@ def test_a_link_outlives_its_archive_by_the_margin_at_most(ttl: int, left: int, 
 @given(ttl=SECONDS)
 def test_an_archive_that_is_kept_for_ever_has_links_of_full_length(ttl: int) -> None:
     assert link_lifetime(timedelta(seconds=ttl), None, 1e9) == timedelta(seconds=ttl)
+
+
+@given(ttl=SECONDS, left=st.floats(-1_000, 1_000_000), now=st.floats(1e9, 2e9))
+def test_a_link_ends_with_the_credentials_that_sign_it(ttl: int, left: float, now: float) -> None:
+    lifetime = link_lifetime(timedelta(seconds=ttl), None, now, now + left)
+    assert timedelta(seconds=1) <= lifetime <= timedelta(seconds=ttl)
+    assert lifetime.total_seconds() <= max(left, 1.0) + 1e-3

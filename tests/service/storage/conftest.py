@@ -1,4 +1,4 @@
-"""A real MinIO and a real rclone server, one after the other for all tests of the adapter."""
+"""Real servers of three kinds, one after the other for all tests of the adapter."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,11 @@ from tests import parts
 from tests.needs import running
 from tests.service.storage.stores import config_of
 
+SERVERS = (parts.MinIO, parts.Rclone, parts.SeaweedFS)
+IDS = [server.title.lower() for server in SERVERS]
 
-@pytest.fixture(scope="session", params=[parts.MinIO, parts.Rclone], ids=["minio", "rclone"])
+
+@pytest.fixture(scope="session", params=SERVERS, ids=IDS)
 def server(request: pytest.FixtureRequest) -> Iterator[parts.ObjectStore]:
     """A server that lives through the tests."""
     yield from running(request.param)
@@ -26,12 +29,12 @@ def store(server: parts.ObjectStore) -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-def is_minio(server: parts.ObjectStore) -> bool:
-    """Whether the server is MinIO, which differs from rclone in a few answers."""
-    return isinstance(server, parts.MinIO)
+def is_rclone(server: parts.ObjectStore) -> bool:
+    """Whether the server is rclone, which differs from the others in a few answers."""
+    return isinstance(server, parts.Rclone)
 
 
-@pytest.fixture(params=[parts.MinIO, parts.Rclone], ids=["minio", "rclone"])
+@pytest.fixture(params=SERVERS, ids=IDS)
 def own_server(request: pytest.FixtureRequest) -> Iterator[parts.ObjectStore]:
     """A server that the test may kill."""
     yield from running(request.param)

@@ -47,7 +47,7 @@ def test_a_first_use_after_a_fork(store: ObjectStore) -> None:
         "sys.exit(failed or found != b'content')\n"
     )
     subprocess.run(
-        [sys.executable, "-c", program, *astuple(store.config)],
+        [sys.executable, "-c", program, *filter(None, astuple(store.config))],
         cwd=Path(__file__).parents[3],
         timeout=30,
         check=True,

@@ -237,7 +237,7 @@ spec:
 {{- if not .database.existingSecret }}{{ $faults = append $faults "database.existingSecret: name the secret with the URL of PostgreSQL" }}{{ end -}}
 {{- if not .broker.existingSecret }}{{ $faults = append $faults "broker.existingSecret: name the secret with the URL of RabbitMQ or Redis" }}{{ end -}}
 {{- if not .store.endpoint }}{{ $faults = append $faults "store.endpoint: give http(s)://host:port of the S3 store" }}{{ end -}}
-{{- if not .store.existingSecret }}{{ $faults = append $faults "store.existingSecret: name the secret with the keys of the S3 store" }}{{ end -}}
+{{- if eq (empty .store.existingSecret) (not .store.platformCredentials) }}{{ $faults = append $faults "store.existingSecret: name the secret with the keys of the S3 store, or set store.platformCredentials, and not both" }}{{ end -}}
 {{- if and .ingress.enabled (not .ingress.host) }}{{ $faults = append $faults "ingress.host: give the host name of the gateway" }}{{ end -}}
 {{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}{{ $faults = append $faults "httpRoute.parentRefs: name the Gateway" }}{{ end -}}
 {{- if not .workers }}{{ $faults = append $faults "workers: keep one group at least, or nothing is ever built" }}{{ end -}}
