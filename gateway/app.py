@@ -59,7 +59,7 @@ def create_app(config: GatewayConfig) -> FastAPI:
         redirect_slashes=False,
     )
     app.include_router(routes.router())
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, trace=config.trace)
     app.add_api_route(
         "/healthz", _healthz, response_model=schemas.Health, summary="Is it alive?", tags=["Health"]
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gateway.tracing import Trace, no_trace
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -44,3 +46,5 @@ class GatewayConfig:
     #: Seconds in which a key that the server took is not shown to it again for a request that
     #: the gateway refuses by itself.
     key_memory: float = 5.0
+    #: Makes a span of each request.
+    trace: Trace = no_trace

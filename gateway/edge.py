@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import addresses, dialects, errors
 from gateway.answers import problem_response
 from gateway.exchange import Exchange
+from gateway.metrics import count_request
+from gateway.tracing import RequestSpan, Trace, read_traceparent, trace_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,16 +31,22 @@ _PROBES = ("/healthz", "/readyz")
 class Edge:
     """ASGI middleware around the whole gateway."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, trace: Trace) -> None:
         self._app = app
+        self._trace = trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with self._trace(_traceparent(scope)) as span:
+            await self._serve(scope, receive, send, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: RequestSpan) -> None:
         started = time.monotonic()
         exchange, path = _open(scope)
+        exchange.traceparent = span.traceparent
         is_head = scope["method"] == "HEAD"
         # The router splits at slashes: it gets the path as it was sent.
         inner: Scope = {
@@ -80,7 +88,7 @@ class Edge:
             problem = errors.internal(exchange.request_id)
             await problem_response(problem, exchange)(inner, receive, answer)
         finally:
-            _log(inner, exchange, status, time.monotonic() - started)
+            _log(inner, exchange, status, time.monotonic() - started, span)
 
 
 def _open(scope: Scope) -> tuple[Exchange, str]:
@@ -103,9 +111,25 @@ def _open(scope: Scope) -> tuple[Exchange, str]:
     return exchange, raw_path.decode("latin-1")
 
 
-def _log(scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
+def _traceparent(scope: Scope) -> str:
+    return read_traceparent(Headers(scope=scope).get("traceparent", ""))
+
+
+def _log(scope: Scope, exchange: Exchange, status: int, seconds: float, span: RequestSpan) -> None:
     """One line: the route's template and never the path, whose query may hold names."""
     route = getattr(scope.get("route"), "path", "-")
+    if route not in _PROBES:
+        count_request(scope["method"], route, status, seconds)
+    span.end(
+        f"{scope['method']} {route}",
+        {
+            "http.request.method": scope["method"],
+            "http.route": route,
+            "http.response.status_code": status,
+            "cartouche.request_id": exchange.request_id,
+        },
+        failed=status >= 500,
+    )
     client = scope.get("client")
     logger.log(
         logging.DEBUG if route in _PROBES else logging.INFO,
@@ -116,6 +140,7 @@ def _log(scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
             "request_id": exchange.request_id,
+            **trace_of(exchange.traceparent),
             "client": client[0] if client else "-",
         },
     )

@@ -17,6 +17,8 @@ class Exchange:
     api_key: str
     target: Target
     dialect: Dialect
+    #: The trace that calls of the server belong to; empty: none.
+    traceparent: str = ""
     #: Headers that the answer gets, whatever it will be.
     headers: dict[str, str] = field(default_factory=dict)
     #: Whether the server has seen the API key.

@@ -73,6 +73,11 @@ def rate_limit_headers(trailers: Iterable[tuple[str, str | bytes]]) -> dict[str,
     }
 
 
+def _metadata(exchange: Exchange) -> tuple[tuple[str, str], ...]:
+    told = (("x-api-key", exchange.api_key), ("x-request-id", exchange.request_id))
+    return (*told, ("traceparent", exchange.traceparent)) if exchange.traceparent else told
+
+
 class Server:
     """One channel to the server and the calls the gateway makes on it."""
 
@@ -123,7 +128,7 @@ class Server:
         call = method(
             request,
             timeout=self._timeout,
-            metadata=(("x-api-key", key), ("x-request-id", exchange.request_id)),
+            metadata=_metadata(exchange),
         )
         exchange.authenticated = True
         try:

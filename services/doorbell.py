@@ -19,6 +19,8 @@ from dramatiq.middleware import Middleware, ShutdownNotifications, TimeLimit
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from services import metrics
+
 logger = logging.getLogger(__name__)
 
 #: The only queue, and the only actor.
@@ -151,6 +153,7 @@ class Doorbell:
                 try:
                     self._send(lane)
                 except Exception as error:
+                    metrics.BELLS.labels("failed").inc()
                     logger.warning(
                         "the doorbell did not ring; workers look by themselves",
                         extra={"lane": lane, "error": str(error)},
@@ -171,6 +174,7 @@ class Doorbell:
                 options={"version": MESSAGE_VERSION},
             )
         )
+        metrics.BELLS.labels("rung").inc()
 
     def _show_life(self) -> None:
         """RabbitMQ hangs up on who is silent, and who is not told so waits for it."""

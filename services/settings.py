@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -59,6 +59,13 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address of metrics and health")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0: none"
+    )
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+        ),
+        description="Where traces go (OTLP over gRPC); empty: there are none",
     )
     api_key: str = Field("", description="API key of the CLI")
     trusted_proxies: str = Field(

@@ -18,7 +18,7 @@ import dramatiq
 from dramatiq.middleware import Shutdown
 from dramatiq.threading import Interrupt, raise_thread_exception
 
-from services import logs
+from services import metrics
 from services.doorbell import ACTOR, QUEUE
 from services.errors import Unavailable
 from services.exports import bells, claims
@@ -26,7 +26,7 @@ from services.exports.claims import Claim
 from services.exports.model import Lane, Step
 from workers.alone import run_alone
 from workers.context import WorkerContext
-from workers.running import MAX_LOST, run_step
+from workers.running import MAX_LOST, run_step, traced
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class Slots:
     alone."""
 
     def __init__(self, threads: int) -> None:
+        metrics.show(metrics.WORKER_SLOTS, metrics.WORKER_STEPS)
+        metrics.WORKER_SLOTS.set(threads)
         self._all = threading.Semaphore(threads)
         self._long = threading.Semaphore(max(1, threads - 1))
 
@@ -122,13 +124,14 @@ def take_step(
         if claim is None:
             return None
         on_claim()
-        logs.request_id.set(claim.request_id)
-        # Others begin while this one works.
-        pass_on(context)
-        if claim.alone and claim.lost < MAX_LOST and claim.step is not Step.remove:
-            run_alone(context, claim)
-        else:
-            run_step(context, claim)
+        # A bell carries nothing: all that lines and spans say comes from the claim.
+        with traced(claim, claim.traceparent), metrics.WORKER_STEPS.track_inprogress():
+            # Others begin while this one works.
+            pass_on(context)
+            if claim.alone and claim.lost < MAX_LOST and claim.step is not Step.remove:
+                run_alone(context, claim)
+            else:
+                run_step(context, claim)
         return claim
 
 

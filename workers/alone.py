@@ -4,6 +4,7 @@ A step whose worker died may have killed it. It runs alone from then on: where i
 process again, nothing dies with it, and only such deaths count against its export.
 """
 
+import json
 import logging
 import os
 import pickle
@@ -20,7 +21,7 @@ from types import FrameType
 from dramatiq.middleware import Shutdown
 from dramatiq.threading import Interrupt
 
-from services import logs
+from services import logs, metrics, tracing
 from services.database.engine import Database
 from services.exports import claims
 from services.exports.claims import Claim
@@ -30,7 +31,7 @@ from workers.context import WorkerContext
 from workers.fitness import Fitness
 from workers.leases import LeaseKeeper
 from workers.memory import limit_to, room_beside_us
-from workers.running import about, insist, run_step
+from workers.running import about, count, insist, run_step, traced
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class _Task:
     store: StorageConfig
     claim: Claim
     memory: int | None
+    #: The span that waits for the process.
+    traceparent: str
 
 
 def run_alone(context: WorkerContext, claim: Claim) -> None:
@@ -77,7 +80,12 @@ def run_alone(context: WorkerContext, claim: Claim) -> None:
 
 def _run(context: WorkerContext, claim: Claim) -> None:
     task = _Task(
-        context.settings, context.database.url, context.store.config, claim, room_beside_us()
+        context.settings,
+        context.database.url,
+        context.store.config,
+        claim,
+        room_beside_us(),
+        logs.traceparent.get(),
     )
     try:
         process = subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -94,6 +102,7 @@ def _run(context: WorkerContext, claim: Claim) -> None:
             _keep_until_begun(context, process, claim)
             while process.poll() is None:
                 _wait(process, _LOOK)
+            _count(process, claim)
         except Interrupt:
             process.terminate()
             if not _wait(process, _GRACE):
@@ -106,6 +115,17 @@ def _run(context: WorkerContext, claim: Claim) -> None:
             "a process died that ran one step alone",
             extra={**about(claim), "exit_code": process.returncode, "pause_seconds": pause},
         )
+
+
+def _count(process: "subprocess.Popen[bytes]", claim: Claim) -> None:
+    """Adds what a process counted that has ended; one that died counted nothing."""
+    assert process.stdout is not None
+    if process.returncode:
+        count(claim, "died")
+        return
+    _begun, _, last_words = process.stdout.read().partition(b"\n")
+    if last_words:
+        metrics.add(json.loads(last_words))
 
 
 def _send(process: "subprocess.Popen[bytes]", task: _Task) -> None:
@@ -147,8 +167,9 @@ def main() -> None:
     limit_to(task.memory)
     settings = task.settings
     logs.configure(settings.log_level)
-    logs.request_id.set(task.claim.request_id)
     with ExitStack() as stack:
+        stack.callback(tracing.begin("worker", settings.otlp_endpoint))
+        stack.enter_context(traced(task.claim, task.traceparent))
         database = stack.enter_context(closing(Database(task.database_url, _CONNECTIONS)))
         store = stack.enter_context(closing(ObjectStore(task.store)))
         leases = stack.enter_context(
@@ -162,7 +183,8 @@ def main() -> None:
             run_step(context, task.claim)
         except Interrupt:
             # The claim is given back.
-            return
+            pass
+    json.dump(metrics.counted(), sys.stdout)
 
 
 class _Silence:

@@ -16,8 +16,9 @@ from workers.context import WorkerContext
 from workers.export_info import export_info
 from workers.image_entries import ImageEntries
 from workers.leases import ClaimLost, Held
-from workers.segment import build_text, stage_images
+from workers.segment import build_text, stage_images, text_bytes
 from workers.segment_manifest import Block
+from workers.stages import stage
 from workers.staging import MemoryStaging, StoreStaging
 from workers.versions import check_maker, check_version
 
@@ -34,8 +35,16 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
         StorageError, Unavailable: as the store and the database say.
         ClaimLost: the work is for nothing.
     """
-    assert claim.upload_id is not None
     check_maker(claim)
+    with stage("finish") as made:
+        key, assembly = _assemble(context, held, claim)
+        made.bytes = assembly.length
+    return _checked(context, held, claim, key, assembly, None)
+
+
+def _assemble(context: WorkerContext, held: Held, claim: ExportClaim) -> tuple[str, Assembly]:
+    """Completes the archive in the store; its key, and what it was put together from."""
+    assert claim.upload_id is not None
     key = archive_key(claim.organization_id, claim.export_id)
     store = context.store
     results = progress.segment_results(context.database, claim.export_id)
@@ -66,7 +75,7 @@ def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion
             stat = store.stat(store.exports_bucket, key)
             if stat is None or stat.size != assembly.length:
                 raise
-    return _checked(context, held, claim, key, assembly, None)
+    return key, assembly
 
 
 def build_small(
@@ -78,15 +87,19 @@ def build_small(
     """
     info = export_info(claim)
     staging = MemoryStaging()
-    results = build_text(held, blocks, info, staging, "")
+    with stage("text") as made:
+        results = build_text(held, blocks, info, staging, "")
+        made.bytes = text_bytes(results)
     if info.include_images:
         images = (planned for block in blocks for planned in block)
         stage_images(ImageEntries(context.store, images, info, held), staging, results[0])
-    assembly = Assembly(info, results, staging)
-    data = b"".join(assembly)
-    key = archive_key(claim.organization_id, claim.export_id)
-    held.check()
-    context.store.put(context.store.exports_bucket, key, data, "application/zip")
+    with stage("finish") as made:
+        assembly = Assembly(info, results, staging)
+        data = b"".join(assembly)
+        key = archive_key(claim.organization_id, claim.export_id)
+        held.check()
+        context.store.put(context.store.exports_bucket, key, data, "application/zip")
+        made.bytes = len(data)
     sha256 = hashlib.sha256(data).hexdigest()
     return _checked(context, held, claim, key, assembly, sha256)
 
@@ -109,7 +122,9 @@ def _checked(
         summary=assembly.summary,
         info=export_info(claim),
     )
-    read_sha256 = check(context.store, held, expected, context.settings.verify)
+    with stage("verify") as made:
+        read_sha256 = check(context.store, held, expected, context.settings.verify)
+        made.bytes = expected.size
     return Completion(
         file_size=assembly.length,
         crc32=assembly.crc32,

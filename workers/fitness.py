@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from services import metrics
 from services.errors import Unavailable
 from services.settings import SettingsError
 from services.storage import StorageError, StorageUnavailable
@@ -43,6 +44,8 @@ class Fitness:
 
     def start(self) -> None:
         """Examines the worker once, and again whenever it is unfit."""
+        metrics.show(metrics.WORKER_FIT)
+        metrics.WORKER_FIT.set(1)
         self._examine()
         self._thread.start()
 
@@ -58,6 +61,7 @@ class Fitness:
                 self._reason = str(error)
                 logger.error("this worker takes no steps", extra={"reason": self._reason})
             self._unfit.set()
+            metrics.WORKER_FIT.set(0)
 
     def _run(self) -> None:
         while self._unfit.wait() and not self._stopped.wait(self._interval):
@@ -78,5 +82,6 @@ class Fitness:
             with self._lock:
                 if self._unfit.is_set() and not self._stopped.is_set():
                     self._unfit.clear()
+                    metrics.WORKER_FIT.set(1)
                     self._reason = ""
                     logger.info("this worker takes steps again")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from services import metrics
 from services.database.engine import Database
 from services.errors import Unavailable
 from services.exports import claims
@@ -127,14 +128,21 @@ class LeaseKeeper:
             return
         for held in held_now:
             held.lost = held.claim not in wanted
+            if held.lost:
+                metrics.LEASES_LOST.labels("unwanted").inc()
 
     def _renew(self, held: Held) -> None:
         began_at = self._beat_at = time.monotonic()
         if began_at - held.moved_at > self._stall:
             held.lost = held.stands_still = True
+            metrics.LEASES_LOST.labels("stalled").inc()
             logger.error(
                 "a step stands still; its lease is not renewed",
-                extra={"export_id": held.claim.export_id, "segment": held.claim.number},
+                extra={
+                    "request_id": held.claim.request_id,
+                    "export_id": held.claim.export_id,
+                    "segment": held.claim.number,
+                },
             )
             self._on_stall()
             return
@@ -143,6 +151,7 @@ class LeaseKeeper:
                 held.renewed_at = began_at
             else:
                 held.lost = True
+                metrics.LEASES_LOST.labels("taken_over").inc()
         except Unavailable:
             logger.warning("a lease was not renewed: the database does not answer")
         except Exception:

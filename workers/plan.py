@@ -31,6 +31,7 @@ from workers.segment_manifest import (
     planned_image,
 )
 from workers.segment_text import documents
+from workers.stages import stage
 from workers.staging import StoreStaging, stage_of
 from workers.versions import made_with
 
@@ -71,7 +72,7 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         StorageError, Unavailable: as the store and the database say.
         ClaimLost: the work is for nothing.
     """
-    with context.database.snapshot(_PATIENCE) as connection:
+    with stage("plan") as made, context.database.snapshot(_PATIENCE) as connection:
         classes = classes_of(connection, claim.dataset_id)
         if classes is None:
             raise PermanentFailure(
@@ -97,6 +98,7 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         names = EntryNames(_document_paths(info))
         images = _named(_images(connection, chosen, info), info, names)
         known = totals.annotation_bytes + (totals.image_bytes if info.include_images else 0)
+        made.bytes = known
         if known <= context.settings.part_size and totals.image_count <= SMALL_IMAGES:
             found = list(blocks(images, info.include_images))
             if not found:

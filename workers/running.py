@@ -5,12 +5,14 @@ Retries, pauses and ends belong to the record, so nothing here raises for them.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 from dramatiq.threading import Interrupt
 
+from services import logs, metrics, tracing
 from services.catalog.content import forget_content
 from services.errors import Unavailable
 from services.exports import claims, endings, progress, removal
@@ -67,6 +69,30 @@ def insist(record: Callable[[], T]) -> T | None:
             time.sleep(0.5)
 
 
+@contextmanager
+def traced(claim: Claim, traceparent: str) -> Iterator[None]:
+    """Every line of the block is of this claim, and a span of it is in the trace of its export."""
+    attributes: dict[str, tracing.Value] = {
+        "cartouche.export.id": claim.export_id,
+        "cartouche.attempt": claim.attempt,
+    }
+    if isinstance(claim, SegmentClaim):
+        attributes["cartouche.segment"] = claim.number
+    # What is removed may have been asked for a month ago.
+    parent = "" if claim.step is Step.remove else traceparent
+    with (
+        logs.working_on(claim.request_id, about(claim)),
+        tracing.span(f"export {claim.step}", "consumer", parent, attributes),
+    ):
+        yield
+
+
+def count(claim: Claim, outcome: str) -> None:
+    """Counts how a step ended for this worker."""
+    tracing.tell("cartouche.outcome", outcome)
+    metrics.STEPS.labels(claim.step, outcome).inc()
+
+
 def about(claim: Claim) -> dict[str, Any]:
     """What a log line says of a claim."""
     said: dict[str, Any] = {"export_id": claim.export_id, "attempt": claim.attempt}
@@ -104,6 +130,7 @@ def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
     counted = insist(partial(progress.segment_done, context.database, claim, result))
     if counted is progress.Counted.lost:
         raise ClaimLost(claim.export_id)
+    metrics.SEGMENTS.inc()
 
 
 def _finish(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
@@ -130,16 +157,22 @@ def _remove(context: WorkerContext, claim: ExportClaim) -> None:
         try:
             if removal.is_busy(context.database, claim):
                 insist(partial(claims.wait, context.database, claim, _REMOVAL_PAUSE))
+                count(claim, "waits")
             else:
                 removal.remove_objects(context.database, context.store, claim, held.check)
+                count(claim, "done")
         except ClaimLost:
+            count(claim, "lost")
             logger.info("claim lost", extra=about(claim))
         except Interrupt:
+            count(claim, "released")
             insist(partial(claims.release, context.database, claim))
             raise
         except Exception as error:
             # Nothing but time is lost, so it is tried until it succeeds.
-            if blame(error) is Blame.unfit_worker:
+            to_blame = blame(error)
+            count(claim, to_blame.name)
+            if to_blame is Blame.unfit_worker:
                 _give_back(context, claim, error)
             else:
                 _postpone(context, claim, error)
@@ -148,18 +181,23 @@ def _remove(context: WorkerContext, claim: ExportClaim) -> None:
 def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held], None]) -> None:
     """Runs a step under its claim, and takes down how it ended."""
     if claim.lost >= MAX_LOST:
+        count(claim, "given_up")
         _fail(context, claim, _killed(claim))
         return
     with context.leases.hold(claim) as held:
         try:
             step(held)
+            count(claim, "done")
         except ClaimLost:
+            count(claim, "lost")
             logger.info("claim lost", extra=about(claim))
             _discard(context, claim)
             insist(partial(claims.abandon, context.database, claim))
         except UploadNotFound:
+            count(claim, "upload_lost")
             _restart(context, claim)
         except Interrupt:
+            count(claim, "released")
             # The worker shuts down, or the time limit is over.
             insist(partial(claims.release, context.database, claim))
             raise
@@ -169,7 +207,9 @@ def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held], None])
 
 def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
     """Records what a failure means, by who is to blame for it."""
-    match blame(error):
+    to_blame = blame(error)
+    count(claim, to_blame.name)
+    match to_blame:
         case Blame.data:
             assert isinstance(error, PermanentFailure)
             if isinstance(error, ImageUnusable):

@@ -1,6 +1,6 @@
 """build_segment: from a manifest to a part of the archive and its staged text."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from services.exports.claims import SegmentClaim
@@ -13,6 +13,7 @@ from workers.image_entries import ImageEntries
 from workers.leases import Held
 from workers.segment_manifest import Block, manifest_objects, read_blocks
 from workers.segment_text import SegmentText
+from workers.stages import stage
 from workers.staging import Staging, StoreStaging, stage_of
 from workers.versions import check_maker
 
@@ -39,7 +40,10 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         for key in manifest_objects(claim.manifest_key):
             yield from read_blocks(store.stream(store.exports_bucket, prefix + key))
 
-    first, *more = build_text(held, blocks(), info, StoreStaging(store, prefix), stage_of(claim))
+    with stage("text") as made:
+        staging = StoreStaging(store, prefix)
+        first, *more = build_text(held, blocks(), info, staging, stage_of(claim))
+        made.bytes = text_bytes((first, *more))
     result = {"version": WORK_VERSION, **first}
     if more:
         result["more"] = more
@@ -52,13 +56,15 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         stage_images(entries, StoreStaging(store, prefix), result)
         return result
     assert export.upload_id is not None
-    etag = store.upload_part(
-        archive_key(export.organization_id, export.export_id),
-        export.upload_id,
-        claim.number,
-        claim.size,
-        entries,
-    )
+    with stage("images") as made:
+        etag = store.upload_part(
+            archive_key(export.organization_id, export.export_id),
+            export.upload_id,
+            claim.number,
+            claim.size,
+            entries,
+        )
+        made.bytes = entries.length
     result["part"] = {
         "number": claim.number,
         "etag": etag,
@@ -70,9 +76,9 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
 
 
 def build_text(
-    held: Held, blocks: Iterable[Block], info: ExportInfo, staging: Staging, stage: str
+    held: Held, blocks: Iterable[Block], info: ExportInfo, staging: Staging, prefix: str
 ) -> list[dict[str, Any]]:
-    """Renders and stages the text of a segment, under keys that begin with `stage`.
+    """Renders and stages the text of a segment, under keys that begin with `prefix`.
 
     One result for each run of about TEXT_PIECE bytes, so that memory does not grow with the
     annotations. Where a run ends changes no byte of the archive.
@@ -80,7 +86,7 @@ def build_text(
     results: list[dict[str, Any]] = []
 
     def end_run() -> None:
-        run = f"{stage}{len(results)}-"
+        run = f"{prefix}{len(results)}-"
         staged, result = text.pieces()
         for key, data in staged.items():
             staging.put(run + key, data)
@@ -97,9 +103,20 @@ def build_text(
     return results
 
 
+def text_bytes(results: Iterable[Mapping[str, Any]]) -> int:
+    """Bytes of deflated text in what `build_text` returned."""
+    return sum(
+        result.get("files", {"length": 0})["length"]
+        + sum(compressed for _, _, compressed in result["rows"].values())
+        for result in results
+    )
+
+
 def stage_images(entries: ImageEntries, staging: Staging, result: dict[str, Any]) -> None:
     """Stages image entries that make no part of their own."""
-    staging.put(f"{result['stage']}images", b"".join(entries))
+    with stage("images") as made:
+        staging.put(f"{result['stage']}images", b"".join(entries))
+        made.bytes = entries.length
     result["images"] = {"length": entries.length, "crc32": entries.crc32}
     _stage_records(entries, staging, result)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
+from services import metrics
 from services.catalog.content import (
     Content,
     Spool,
@@ -81,6 +82,7 @@ class PutStream:
             while batch := await self._next_batch():
                 for response in await self._record(batch):
                     self._pending.release()
+                    metrics.IMAGES_IMPORTED.labels(_result(response)).inc()
                     yield response
             await reader
         finally:
@@ -141,6 +143,7 @@ class PutStream:
                 if spool.size != image.size:
                     raise Invalid.of("size", f"says {image.size} bytes; {spool.size} came")
                 content = store_content(self._database, self._store, self._organization_id, spool)
+                metrics.IMPORT_BYTES.inc(spool.size)
             elif image.object_key:
                 content = stored_content(self._store, self._organization_id, image.object_key)
             elif image.sha256:
@@ -205,6 +208,11 @@ class PutStream:
             return {}
         known = known_contents(self._database, self._organization_id, said)
         return known | {c.sha256: c for c in ready if isinstance(c, Content)}
+
+
+def _result(response: pb.PutImagesResponse) -> str:
+    name = pb.PutImageResult.Name(response.result)
+    return name.removeprefix("PUT_IMAGE_RESULT_").lower()
 
 
 async def _receive(

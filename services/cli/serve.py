@@ -1,8 +1,9 @@
 """`cartouche run`, `serve`, `gateway` and `worker`: the processes that last."""
 
 import asyncio
+from functools import partial
 
-from services.cli.wiring import load_settings, make_gateway, make_worker
+from services.cli.wiring import load_settings, make_gateway, make_worker, tracing_to
 
 
 def run() -> None:
@@ -24,11 +25,13 @@ def run() -> None:
             say_ready()
             await stopped.wait()
 
-    run_until_stopped(serving)
+    with tracing_to(settings, "run"):
+        run_until_stopped(serving)
 
 
 def serve() -> None:
     """Run the gRPC server. Needs a migrated database (`cartouche migrate`)."""
+    from services.exports.backlog import show_backlog
     from services.process import threads
     from services.process.health import LoopBeat, Phase
     from services.process.metrics_port import metrics_port
@@ -39,10 +42,11 @@ def serve() -> None:
     settings = load_settings()
     phase, beat = Phase(), LoopBeat()
     with (
+        tracing_to(settings, "server"),
         shared_parts(settings, threads.of_server(settings)) as parts,
         metrics_port(
             settings,
-            {"database": parts.database.ping},
+            {"database": partial(show_backlog, parts.database, settings.organization_steps)},
             liveness={"event loop": beat.fault},
             readiness={"server": phase.fault},
         ),
@@ -95,11 +99,14 @@ def gateway() -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    with metrics_port(
-        settings,
-        {"server": lambda: look_at_gateway(settings.http_host, port)},
-        liveness={"event loop": beat.fault},
-        readiness={"gateway": phase.fault},
+    with (
+        tracing_to(settings, "gateway"),
+        metrics_port(
+            settings,
+            {"server": lambda: look_at_gateway(settings.http_host, port)},
+            liveness={"event loop": beat.fault},
+            readiness={"gateway": phase.fault},
+        ),
     ):
         run_until_stopped(serving)
 
@@ -113,7 +120,10 @@ def worker() -> None:
     from services.process.signals import run_until_stopped, say_ready
 
     settings = load_settings()
-    with shared_parts(settings, threads.of_worker(settings)) as parts:
+    with (
+        tracing_to(settings, "worker"),
+        shared_parts(settings, threads.of_worker(settings)) as parts,
+    ):
         runtime = make_worker(settings, parts)
         phase = Phase()
 

@@ -1,12 +1,15 @@
 """What several commands are put together from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gateway.tracing import RequestSpan
     from services.process.parts import Parts
     from services.process.standalone import ServeGateway
     from services.settings import Settings
+    from services.tracing import Span
     from workers.runtime import WorkerRuntime
 
 
@@ -34,13 +37,17 @@ def make_gateway(settings: "Settings") -> "ServeGateway":
     """The gateway of this process."""
     from gateway.config import GatewayConfig
     from gateway.serving import serve
+    from gateway.tracing import no_trace
     from services.settings import SettingsError
 
     proxies = tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip())
 
+    trace = _request_span if settings.otlp_endpoint else no_trace
+
     async def serving(server: str, host: str, port: int, on_ready: Callable[[int], None]) -> None:
+        config = GatewayConfig(server, trusted_proxies=proxies, trace=trace)
         try:
-            await serve(GatewayConfig(server, trusted_proxies=proxies), host, port, on_ready)
+            await serve(config, host, port, on_ready)
         except OSError as error:
             raise SettingsError(
                 f"the gateway cannot listen on {host}:{port}: {error.strerror or error}. Stop what "
@@ -48,3 +55,38 @@ def make_gateway(settings: "Settings") -> "ServeGateway":
             ) from None
 
     return serving
+
+
+@contextmanager
+def tracing_to(settings: "Settings", part: str) -> Iterator[None]:
+    """Traces go where the settings say until the end of the block."""
+    from services import tracing
+
+    end = tracing.begin(part, settings.otlp_endpoint)
+    try:
+        yield
+    finally:
+        end()
+
+
+@contextmanager
+def _request_span(traceparent: str) -> "Iterator[RequestSpan]":
+    from services import logs, tracing
+
+    with tracing.span("HTTP", "server", traceparent) as span:
+        yield _RequestSpan(span, logs.traceparent.get())
+
+
+class _RequestSpan:
+    """The gateway's view of a span."""
+
+    def __init__(self, span: "Span", traceparent: str) -> None:
+        self._span = span
+        self.traceparent = traceparent
+
+    def end(self, name: str, attributes: "Mapping[str, str | int]", *, failed: bool) -> None:
+        self._span.rename(name)
+        for key, value in attributes.items():
+            self._span.set(key, value)
+        if failed:
+            self._span.fail(str(attributes["http.response.status_code"]))

@@ -10,10 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from services import metrics
 from services.database.bounds import grant, network_options, use_bounds
 from services.database.failures import READ_ONLY, no_room, passing_failures, sqlstate_of
+from services.database.observed import Kind, observe_statements, observed_transaction
 from services.errors import DiskFull
 
 #: What a block of `Database` works with; queries take it.
@@ -59,6 +61,7 @@ class Database:
             )
             use_bounds(self.engine)
             _leave_standbys(self.engine)
+        observe_statements(self.engine)
 
     @contextmanager
     def write(self, patience: float | None = None) -> Iterator[Connection]:
@@ -69,7 +72,8 @@ class Database:
         Raises:
             Unavailable: the database is away or too busy.
         """
-        with self._transaction(patience, cartouche_begin="BEGIN IMMEDIATE") as connection:
+        begin = "BEGIN IMMEDIATE"
+        with self._transaction("write", patience, cartouche_begin=begin) as connection:
             yield connection
 
     @contextmanager
@@ -79,7 +83,7 @@ class Database:
         Raises:
             Unavailable: the database is away or too busy.
         """
-        with self._transaction() as connection:
+        with self._transaction("read") as connection:
             yield connection
 
     @contextmanager
@@ -94,13 +98,16 @@ class Database:
         options: dict[str, Any] = {}
         if not self.is_sqlite:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with self._transaction(patience, **options) as connection:
+        with self._transaction("snapshot", patience, **options) as connection:
             yield connection
 
     @contextmanager
-    def _transaction(self, patience: float | None = None, **options: Any) -> Iterator[Connection]:
+    def _transaction(
+        self, kind: Kind, patience: float | None = None, **options: Any
+    ) -> Iterator[Connection]:
+        observed = observed_transaction(kind, self.engine.dialect.name)
         try:
-            with passing_failures(), self.engine.connect() as connection:
+            with observed, passing_failures(), self._connected() as connection:
                 connection = connection.execution_options(**options)
                 with connection.begin():
                     if patience is not None and not self.is_sqlite:
@@ -109,6 +116,19 @@ class Database:
         except DiskFull:
             self._full_at = time.monotonic()
             raise
+
+    def _connected(self) -> Connection:
+        with metrics.seconds_of(metrics.POOL_WAIT_SECONDS):
+            return self.engine.connect()
+
+    def show_pool(self) -> None:
+        """Makes the pool of this database that which this process measures."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        metrics.show(metrics.POOL_LIMIT)
+        metrics.POOL_LIMIT.set(pool.size())
+        metrics.POOL_CONNECTIONS.labels("used").set_function(pool.checkedout)
+        metrics.POOL_CONNECTIONS.labels("idle").set_function(pool.checkedin)
 
     def ping(self) -> None:
         """Asks the database for one value, and whether there is room to write.

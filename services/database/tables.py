@@ -261,6 +261,8 @@ exports = Table(
     Column("queued_at", Double),
     # When its plan was begun last: until it has ended it may need what its images were then.
     Column("snapshot_at", Double),
+    # The trace that its work belongs to, as that request named it.
+    Column("traceparent", String(55), nullable=False, server_default=""),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",

@@ -3,7 +3,7 @@
 from services.database.engine import Database
 from services.errors import WrongState
 from services.exports.claims import lock_turn
-from services.exports.endings import Failure, Keeping, fail_locked
+from services.exports.endings import Failure, Keeping, count_failed, fail_locked
 from services.exports.model import ErrorCode, Export, ExportAddress, Status
 from services.exports.queries import find_export
 
@@ -34,5 +34,7 @@ def cancel_export(
                 "or processing can be cancelled. Delete it to remove it.",
                 {"status": found.status},
             )
-        fail_locked(connection, organization_id, found.id, _CANCELLED, keeping)
-        return find_export(connection, organization_id, ExportAddress(id=found.id))
+        format = fail_locked(connection, organization_id, found.id, _CANCELLED, keeping)
+        cancelled = find_export(connection, organization_id, ExportAddress(id=found.id))
+    count_failed(format, _CANCELLED)
+    return cancelled

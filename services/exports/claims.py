@@ -76,8 +76,9 @@ class ExportClaim:
     #: Set once the finish step knows them.
     file_size: int | None
     crc32: int | None
-    #: Of the request that made the export.
+    #: Of the request that made the export, or took it up again, and the trace of that.
     request_id: str
+    traceparent: str
 
     @property
     def number(self) -> int:
@@ -118,6 +119,10 @@ class SegmentClaim:
     @property
     def request_id(self) -> str:
         return self.export.request_id
+
+    @property
+    def traceparent(self) -> str:
+        return self.export.traceparent
 
 
 Claim = ExportClaim | SegmentClaim
@@ -167,7 +172,7 @@ def _turn(lane: Lane, step_cap: int) -> Select[Any]:
     # Its first step, by the index: whether there is any would cost what others have waiting.
     first_due_at = (
         select(steps.c.due_at)
-        .where(steps.c.organization_id == organizations.c.id, _waits(lane))
+        .where(steps.c.organization_id == organizations.c.id, waits(lane))
         .order_by(steps.c.due_at)
         .limit(1)
         .correlate(organizations)
@@ -191,7 +196,7 @@ def _has_room(step_cap: int) -> ColumnElement[bool]:
     return organizations.c.running_steps < func.coalesce(organizations.c.step_cap, step_cap)
 
 
-def _waits(lane: Lane) -> ColumnElement[bool]:
+def waits(lane: Lane) -> ColumnElement[bool]:
     """Of a step: somebody of this version may claim it in the lane, when it is due."""
     return and_(
         steps.c.lane == lane,
@@ -212,7 +217,7 @@ def _claim(
         select(steps.c.export_id, steps.c.number)
         .where(
             steps.c.organization_id == organization_id,
-            _waits(lane),
+            waits(lane),
             steps.c.due_at <= now_once(),
         )
         .order_by(steps.c.due_at, steps.c.export_id, steps.c.number)
@@ -497,6 +502,7 @@ def _taken(connection: Connection, step: Row[Any]) -> Claim:
         file_size=row.file_size,
         crc32=row.crc32,
         request_id=row.request_id,
+        traceparent=row.traceparent,
     )
     if step.kind != Step.segment:
         return export

@@ -107,6 +107,7 @@ def create_export(
                     lane=lane,
                     estimated_bytes=estimated_bytes,
                     request_id=logs.request_id.get(),
+                    traceparent=logs.traceparent.get(),
                     created_at=now(),
                     queued_at=now(),
                     updated_at=now(),

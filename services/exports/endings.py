@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, null
 
+from services import metrics
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import exports, steps
@@ -19,6 +20,7 @@ from services.exports.claims import (
     lock_turn,
 )
 from services.exports.model import ErrorCode, Stage, Status, Step
+from services.formats.registry import FORMATS
 from services.settings import Settings
 
 #: Failures after which nothing is kept for a retry.
@@ -85,12 +87,15 @@ def complete(
                 updated_at=now(),
                 version=exports.c.version + 1,
             )
-            .returning(exports.c.staged)
+            .returning(exports.c.staged, (now() - exports.c.queued_at).label("seconds"))
         ).one_or_none()
         if result is None:
             return False
         end_work(connection, claim.organization_id, [claim.export_id], removes=result.staged)
-        return True
+    metrics.EXPORTS_ENDED.labels(claim.format, Status.completed, "").inc()
+    if result.seconds is not None:
+        metrics.EXPORT_SECONDS.labels(claim.format).observe(max(0.0, result.seconds))
+    return True
 
 
 def fail(
@@ -99,7 +104,8 @@ def fail(
     """Ends an export badly; False: it has ended already."""
     with database.write() as connection:
         lock_turn(connection, organization_id)
-        return fail_locked(connection, organization_id, export_id, failure, keeping)
+        format = fail_locked(connection, organization_id, export_id, failure, keeping)
+    return count_failed(format, failure)
 
 
 def fail_locked(
@@ -108,8 +114,11 @@ def fail_locked(
     export_id: str,
     failure: Failure,
     keeping: Keeping,
-) -> bool:
-    """`fail` within a transaction that has locked the organization."""
+) -> str | None:
+    """`fail` within a transaction that has locked the organization; `count_failed` follows it.
+
+    Returns the format of the export; None: it has ended already.
+    """
     running = and_(exports.c.id == export_id, exports.c.stage != Stage.done, ~exports.c.deleted)
     return _fail(connection, organization_id, export_id, failure, keeping, running)
 
@@ -118,7 +127,7 @@ def fail_claimed(database: Database, claim: Claim, failure: Failure, keeping: Ke
     """`fail` for the export of a claim; False: it has ended already, or the claim was lost."""
     with database.write() as connection:
         lock_turn(connection, claim.organization_id)
-        return _fail(
+        format = _fail(
             connection,
             claim.organization_id,
             claim.export_id,
@@ -126,6 +135,24 @@ def fail_claimed(database: Database, claim: Claim, failure: Failure, keeping: Ke
             keeping,
             is_held_and_wanted(claim),
         )
+    return count_failed(format, failure)
+
+
+def show_ends() -> None:
+    """Shows every end of an export that may come, at 0: Prometheus takes a series that begins at 1
+    for one that never grew."""
+    for format in FORMATS:
+        metrics.EXPORTS_ENDED.labels(format, Status.completed, "")
+        for code in ErrorCode:
+            metrics.EXPORTS_ENDED.labels(format, Status.failed, code)
+
+
+def count_failed(format: str | None, failure: Failure) -> bool:
+    """Counts an export that has failed, once that is durable; False: it had ended before."""
+    if format is None:
+        return False
+    metrics.EXPORTS_ENDED.labels(format, Status.failed, failure.code).inc()
+    return True
 
 
 def _fail(
@@ -135,7 +162,7 @@ def _fail(
     failure: Failure,
     keeping: Keeping,
     condition: ColumnElement[bool],
-) -> bool:
+) -> str | None:
     result = connection.execute(
         exports.update()
         .where(condition)
@@ -149,10 +176,10 @@ def _fail(
             updated_at=now(),
             version=exports.c.version + 1,
         )
-        .returning(exports.c.segment_count)
+        .returning(exports.c.segment_count, exports.c.format)
     ).one_or_none()
     if result is None:
-        return False
+        return None
     # Without segments there is nothing finished.
     keeps = result.segment_count > 0 and failure.code not in _KEEPS_NOTHING
     end_work(
@@ -161,7 +188,7 @@ def _fail(
         [export_id],
         after=keeping.retry_window if keeps else timedelta(),
     )
-    return True
+    return str(result.format)
 
 
 def _expires_at(keeping: Keeping) -> ColumnElement[float] | None:

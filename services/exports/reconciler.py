@@ -11,6 +11,7 @@ from itertools import groupby
 
 from sqlalchemy import select
 
+from services import metrics
 from services.catalog.deletion import purge
 from services.database.clock import now_once
 from services.database.engine import Database
@@ -52,6 +53,8 @@ class Reconciler:
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
+        metrics.show(metrics.RECONCILED_AT)
+        endings.show_ends()
         self._thread.start()
 
     def stop(self) -> None:
@@ -68,10 +71,14 @@ class Reconciler:
                 if take_turn(self._database, "housekeeping", _HOUSEKEEPING.total_seconds()):
                     keep_house(self._database)
                 if take_turn(self._database, "inventory", _INVENTORY.total_seconds()):
-                    take_inventory(self._database, self._store, removes=True)
+                    found = take_inventory(self._database, self._store, removes=True)
+                    metrics.show(metrics.ORPHAN_BYTES, metrics.MISSING_ARCHIVES)
+                    metrics.ORPHAN_BYTES.set(found.orphan_bytes)
+                    metrics.MISSING_ARCHIVES.set(len(found.missing))
                 if take_turn(self._database, "collection", 0.9 * interval):
                     purge(self._database, _PURGED)
                     collect(self._database, self._store, _COLLECTED)
+                metrics.RECONCILED_AT.set_to_current_time()
             except (Unavailable, StorageError) as error:
                 logger.warning("the reconciler will try again", extra={"error": str(error)})
             except Exception:
@@ -82,7 +89,7 @@ class Reconciler:
 
 def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
     """One look at what has stood still or become too old; rings where there is work."""
-    claims.free_expired(database)
+    metrics.LEASES_LOST.labels("expired").inc(claims.free_expired(database))
     _fail_overdue(database, settings.export_deadline, endings.Keeping.of(settings))
     _expire(database)
     for lane in Lane:

@@ -173,6 +173,7 @@ def _revive(connection: Connection, export_id: str, **values: Any) -> None:
             expires_at=None,
             staged=True,
             request_id=logs.request_id.get(),
+            traceparent=logs.traceparent.get(),
             queued_at=now(),
             updated_at=now(),
             version=exports.c.version + 1,

@@ -9,6 +9,7 @@ import grpc
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1 import export_service_pb2_grpc as rpc
 
+from services import metrics
 from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.errors import Invalid, WrongState
@@ -80,9 +81,11 @@ class ExportServicer(rpc.ExportServiceServicer):
             ).SerializeToString(),
             self._limits,
         )
+        answer = pb.CreateExportResponse.FromString(created.response)
         if created.lane is not None:
+            metrics.EXPORTS_CREATED.labels(answer.export.format).inc()
             self._doorbell.ring(created.lane)
-        return pb.CreateExportResponse.FromString(created.response)
+        return answer
 
     def PreviewExport(
         self, request: pb.PreviewExportRequest, context: grpc.ServicerContext

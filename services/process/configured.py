@@ -18,7 +18,9 @@ def open_database(settings: Settings, threads: int = 1) -> Database:
             f"CARTOUCHE_DATABASE_POOL is {pool}, and {threads} threads of this process use the "
             f"database. Give {threads} or more, or leave it out: each then has a connection."
         )
-    return Database(settings.sqlalchemy_url, pool)
+    database = Database(settings.sqlalchemy_url, pool)
+    database.show_pool()
+    return database
 
 
 def storage_config(settings: Settings) -> StorageConfig:

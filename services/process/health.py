@@ -58,7 +58,7 @@ class Watch:
                 self._look()
             except Exception as error:
                 fault = str(error).strip() or type(error).__name__
-                if fault != self._fault:
+                if self._fault is None:
                     logger.warning("a look found a fault", extra={"of": self._name, "fault": fault})
                 self._fault = fault
             else:

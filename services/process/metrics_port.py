@@ -5,13 +5,15 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import orjson
-from prometheus_client import make_wsgi_app
+from prometheus_client import disable_created_metrics, make_wsgi_app
 
+from services import metrics
 from services.process.health import Fault, Health, watching
 from services.settings import Settings, SettingsError
 
@@ -43,6 +45,9 @@ def metrics_port(
     if not settings.metrics_port:
         yield
         return
+    # Prometheus knows by itself when a process began to count.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    metrics.BUILD.labels(version("cartouche")).set(1)
     with watching(watches) as watched:
         health = Health(liveness, {**readiness, **watched})
         port = MetricsPort(settings.metrics_host, settings.metrics_port, health)

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from services.database.migrate import migrate
 from services.exports import claims
+from services.exports.backlog import show_backlog
 from services.process import threads
 from services.process.configured import open_database, storage_config
 from services.process.first_keys import first_keys
@@ -84,6 +86,7 @@ async def standalone(
                 settings,
                 {
                     **looks_at(parts),
+                    "database": partial(show_backlog, database, settings.organization_steps),
                     "gateway": lambda: look_at_gateway(settings.http_host, http_port),
                 },
                 liveness={"event loop": beat.fault, **worker.liveness},

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from services import logs
+from services import logs, metrics, tracing
 from services.database.engine import Database
 from services.errors import CartoucheError, Unavailable
 from services.identity.keys import authenticate
@@ -32,6 +32,17 @@ from services.server.draining import Drain
 logger = logging.getLogger(__name__)
 
 OWN_PREFIX = "/cartouche."
+#: Ends of calls that callers are not to blame for.
+_OURS = frozenset(
+    (
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.DATA_LOSS,
+    )
+)
 
 # Generic for the type checker only.
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -82,17 +93,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             request_id, key = _identify(context)
             started = time.monotonic()
             said: Metadata = ((REQUEST_ID, request_id),)
-            try:
-                said += self._admit(key)
-                message = request.read(MAX_SIZE)
-                check_request(message)
-                response = behaviour(message, context)
-            except Exception as error:
-                code, message, trailing = _failure(error, request_id)
-                _log(method, started, code)
-                context.abort(code, message, trailing + said)  # type: ignore[call-arg]
+            failed: Failure | None = None
+            with tracing.span(*_span_of(method, context)) as span:
+                try:
+                    said += self._admit(key)
+                    message = request.read(MAX_SIZE)
+                    check_request(message)
+                    response = behaviour(message, context)
+                except Exception as error:
+                    failed = _failure(error, request_id)
+                _log(method, started, failed[0] if failed else grpc.StatusCode.OK, span)
+            if failed is not None:
+                code, text, trailing = failed
+                context.abort(code, text, trailing + said)  # type: ignore[call-arg]
             context.set_trailing_metadata(said)
-            _log(method, started, grpc.StatusCode.OK)
             return response
 
         return call
@@ -102,24 +116,28 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             request_id, key = _identify(context)
             started = time.monotonic()
             said: Metadata = ((REQUEST_ID, request_id),)
-            try:
-                known, allowance = await asyncio.to_thread(self._known, key)
-                set_caller(known)
-                said += allowance
-                # What is wrong with one message of many is for the method to answer.
-                if isinstance(request, AsyncIterator):
-                    request = all_read(request)
-                else:
-                    request = request.read(MAX_SIZE)
-                    check_request(request)
-                async for response in self._drain.through(behaviour(request, context)):
-                    yield response
-            except Exception as error:
-                code, message, trailing = _failure(error, request_id)
-                _log(method, started, code)
-                await context.abort(code, message, trailing + said)
+            failed: Failure | None = None
+            # Whatever a stream does by and by is no child of it: there is no end to that.
+            with tracing.span(*_span_of(method, context), takes_children=False) as span:
+                try:
+                    known, allowance = await asyncio.to_thread(self._known, key)
+                    set_caller(known)
+                    said += allowance
+                    # What is wrong with one message of many is for the method to answer.
+                    if isinstance(request, AsyncIterator):
+                        request = all_read(request)
+                    else:
+                        request = request.read(MAX_SIZE)
+                        check_request(request)
+                    async for response in self._drain.through(behaviour(request, context)):
+                        yield response
+                except Exception as error:
+                    failed = _failure(error, request_id)
+                _log(method, started, failed[0] if failed else grpc.StatusCode.OK, span)
+            if failed is not None:
+                code, text, trailing = failed
+                await context.abort(code, text, trailing + said)
             context.set_trailing_metadata(said)
-            _log(method, started, grpc.StatusCode.OK)
 
         return call
 
@@ -170,12 +188,28 @@ def _failure(error: Exception, request_id: str) -> Failure:
     return internal_failure(request_id)
 
 
-def _log(method: str, started: float, code: grpc.StatusCode) -> None:
+def _span_of(method: str, context: Any) -> tuple[str, tracing.Kind, str, dict[str, tracing.Value]]:
+    """What a call is called in its trace, and the trace that the caller named."""
+    name = method.removeprefix("/")
+    metadata = dict(context.invocation_metadata() or ())
+    attributes: dict[str, tracing.Value] = {"rpc.system.name": "grpc", "rpc.method": name}
+    return name, "server", str(metadata.get("traceparent", "")), attributes
+
+
+def _log(method: str, started: float, code: grpc.StatusCode, span: tracing.Span) -> None:
+    seconds = time.monotonic() - started
+    # Known to the server, as only what it serves comes here.
+    span.set("rpc.response.status_code", code.name)
+    if code in _OURS:
+        span.fail(code.name)
+    name = method.removeprefix(OWN_PREFIX)
+    metrics.RPCS.labels(name, code.name).inc()
+    metrics.RPC_SECONDS.labels(name).observe(seconds)
     logger.info(
         "call",
         extra={
             "method": method,
             "code": code.name,
-            "milliseconds": round((time.monotonic() - started) * 1000, 1),
+            "milliseconds": round(seconds * 1000, 1),
         },
     )

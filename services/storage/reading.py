@@ -7,6 +7,7 @@ import obstore
 
 from services.storage.clients import Clients
 from services.storage.errors import StorageRefused, StorageUnavailable, reader_errors
+from services.storage.observed import observed
 from services.storage.presigned import PresignedCalls
 from services.storage.retries import retried
 
@@ -24,12 +25,12 @@ class ObjectReader:
         """The content of a small object."""
         if not _plain(key):
             return retried(lambda: b"".join(self.stream(bucket, key)))
-        with reader_errors(bucket, key):
+        with observed("get"), reader_errors(bucket, key):
             return bytes(obstore.get(self._clients().reader(bucket), key).bytes())
 
     def stream(self, bucket: str, key: str, chunk_size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """The content of an object in chunks of `chunk_size` bytes, the last one shorter."""
-        with self._calls.exchange("GET", bucket, key) as response:
+        with observed("get"), self._calls.exchange("GET", bucket, key) as response:
             remaining = int(response.headers["Content-Length"])
             while remaining:
                 chunk = _read(response, min(chunk_size, remaining))
@@ -41,7 +42,8 @@ class ObjectReader:
         """`length` bytes from `offset`; fewer where the object ends before."""
         if length <= 0:
             return b""
-        return retried(lambda: self._read_range(bucket, key, offset, length))
+        with observed("get_range"):
+            return retried(lambda: self._read_range(bucket, key, offset, length))
 
     def _read_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
         wanted = {"Range": f"bytes={offset}-{offset + length - 1}"}

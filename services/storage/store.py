@@ -14,6 +14,7 @@ from services.storage.credentials import ends_at
 from services.storage.errors import ObjectNotFound, failure, sdk_errors
 from services.storage.links import download_link
 from services.storage.multipart import MultipartUploads, UploadInfo
+from services.storage.observed import observed
 from services.storage.presigned import PresignedCalls
 from services.storage.read_ahead import WINDOW_BYTES, ReadAhead
 from services.storage.reading import CHUNK_BYTES, ObjectReader
@@ -87,7 +88,7 @@ class ObjectStore:
         Raises StorageUnavailable, or StorageRefused for wrong credentials or no bucket.
         """
         for bucket in (self.images_bucket, self.exports_bucket):
-            with sdk_errors(bucket):
+            with observed("head_bucket"), sdk_errors(bucket):
                 exists = self._clients().control.bucket_exists(bucket)
             if not exists:
                 raise failure(404, "NoSuchBucket", "no such bucket", bucket)
@@ -117,7 +118,8 @@ class ObjectStore:
 
         Raises StorageUnavailable after short retries, or StorageRefused.
         """
-        return retried(lambda: self._calls.put(bucket, key, data, len(data), content_type))
+        with observed("put"):
+            return retried(lambda: self._calls.put(bucket, key, data, len(data), content_type))
 
     def put_stream(
         self,
@@ -132,7 +134,8 @@ class ObjectStore:
         What `chunks` raises comes out unchanged, and nothing is stored then; so it is,
         with ValueError, when their length differs. Never tried twice.
         """
-        return self._calls.put(bucket, key, chunks, length, content_type)
+        with observed("put"):
+            return self._calls.put(bucket, key, chunks, length, content_type)
 
     def get(self, bucket: str, key: str) -> bytes:
         """The content of a small object.
@@ -178,7 +181,7 @@ class ObjectStore:
         Raises StorageUnavailable or StorageRefused.
         """
         try:
-            with sdk_errors(bucket, key):
+            with observed("head"), sdk_errors(bucket, key):
                 found = self._clients().control.stat_object(bucket, key)
         except ObjectNotFound:
             return None
@@ -189,7 +192,7 @@ class ObjectStore:
 
         Raises StorageUnavailable or StorageRefused.
         """
-        with sdk_errors(bucket):
+        with observed("list"), sdk_errors(bucket):
             for found in self._clients().control.list_objects(bucket, prefix, recursive=True):
                 if not found.is_dir:
                     yield _info(
@@ -204,7 +207,7 @@ class ObjectStore:
 
         Raises StorageUnavailable or StorageRefused.
         """
-        with sdk_errors(bucket, key):
+        with observed("delete"), sdk_errors(bucket, key):
             self._clients().control.remove_object(bucket, key)
 
     def delete_prefix(self, bucket: str, prefix: str) -> int:
@@ -229,7 +232,7 @@ class ObjectStore:
                 count += 1
                 yield DeleteObject(key)
 
-        with sdk_errors(bucket):
+        with observed("delete_many"), sdk_errors(bucket):
             for error in self._clients().control.remove_objects(bucket, named()):
                 raise failure(400, error.code, error.message or "", bucket, error.name or "")
         return count
@@ -241,7 +244,8 @@ class ObjectStore:
 
         Raises StorageUnavailable or StorageRefused.
         """
-        return self._uploads.create(key)
+        with observed("create_upload"):
+            return self._uploads.create(key)
 
     def upload_part(
         self,
@@ -257,7 +261,8 @@ class ObjectStore:
         and no part is stored then; so it is, with ValueError, when their length differs.
         Raises UploadNotFound, StorageUnavailable (never tried twice) or StorageRefused.
         """
-        return self._uploads.put_part(key, upload_id, number, length, chunks)
+        with observed("put_part"):
+            return self._uploads.put_part(key, upload_id, number, length, chunks)
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[tuple[int, str]]) -> None:
         """Makes the object of its parts: number and ETag of each.
@@ -265,14 +270,16 @@ class ObjectStore:
         Raises UploadNotFound (also when an earlier call succeeded and its answer was
         lost), StorageUnavailable or StorageRefused (EntityTooSmall, InvalidPart).
         """
-        self._uploads.complete(key, upload_id, parts)
+        with observed("complete_upload"):
+            self._uploads.complete(key, upload_id, parts)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Drops an upload and its parts; one that is absent is fine.
 
         Raises StorageUnavailable after short retries, or StorageRefused.
         """
-        self._uploads.abort(key, upload_id)
+        with observed("abort_upload"):
+            self._uploads.abort(key, upload_id)
 
     def list_uploads(self, prefix: str = "") -> Iterator[UploadInfo]:
         """The unfinished uploads whose key begins with `prefix`.
