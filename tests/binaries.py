@@ -19,6 +19,8 @@ APT_PACKAGES = {
     "7z": "p7zip-full",
     "bsdtar": "libarchive-tools",
     "curl": "curl",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
 }
 
 

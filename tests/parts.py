@@ -442,6 +442,7 @@ class MinIO(ObjectStore):
                 MINIO_ROOT_USER=self.credentials.access_key,
                 MINIO_ROOT_PASSWORD=self.credentials.secret_key,
                 MINIO_UPDATE="off",
+                MINIO_PROMETHEUS_AUTH_TYPE="public",
                 MINIO_BROWSER="off",
                 HOME=str(self.folder),
             ),

@@ -20,7 +20,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 def main() -> None:
     """Installs what is missing, and never fails: the tests judge what is absent."""
-    packages = sorted(package for command, package in APT_PACKAGES.items() if not find(command))
+    packages = sorted({package for command, package in APT_PACKAGES.items() if not find(command)})
     if packages and is_root() and shutil.which("apt-get"):
         print(f"Installing with apt: {' '.join(packages)}", flush=True)
         apt_install(packages)
