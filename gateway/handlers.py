@@ -30,7 +30,8 @@ async def create_export(request: Request) -> Response:
     """Create a new export job. Returns at once; the archive is built in the background.
 
     With an `Idempotency-Key` header (at most 255 characters) the request can be sent again:
-    the same key with the same body replays the first answer for 24 hours.
+    the same key with the same body replays the first answer for 24 hours, and is refused (409)
+    once that export is deleted.
     """
     body = await _body(request, schemas.CreateExport)
     exchange, server = exchange_of(request), _server(request)

@@ -43,9 +43,12 @@ def test_a_replay_gets_the_first_answer(stack: Stack, scenes: str) -> None:
     assert (again.status_code, again.content) == (201, first.content)
     over_grpc = create(stack, scenes, name, format="coco", idempotency_key=key)
     assert (over_grpc.id, over_grpc.status) == (ended.id, pb.EXPORT_STATUS_PENDING)
-    # Even when the export is gone.
+    # An id that is gone is no answer.
     assert stack.http("admin").delete(f"{EXPORTS}{ended.id}").status_code == 200
-    assert post(stack, key, dataset_name=scenes, name=name, format="coco").content == first.content
+    gone = post(stack, key, dataset_name=scenes, name=name, format="coco")
+    assert (gone.status_code, gone.json()["error"]) == (409, "conflict")
+    with refused(grpc.StatusCode.ABORTED, "IDEMPOTENT_EXPORT_DELETED"):
+        create(stack, scenes, name, format="coco", idempotency_key=key)
     # The key is the organization's own.
     with refused(grpc.StatusCode.NOT_FOUND, "DATASET_NOT_FOUND"):
         create(stack, scenes, name, organization="elsewhere", idempotency_key=key)

@@ -324,7 +324,8 @@ class CreateExportRequest(_message.Message):
     """Top folders train, valid and test instead of one flat layout."""
     idempotency_key: _builtins.str
     """At most 255 characters. The same key and request replay the first answer
-    for 24 hours; the same key with another request is ABORTED.
+    for 24 hours; the same key with another request is ABORTED, and so is one
+    whose export was deleted.
     """
     return_recent_duplicate: _builtins.bool
     """Answer with the export of this name, instead of ALREADY_EXISTS, where it
