@@ -3,12 +3,16 @@
 import socket
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from services.database.engine import Database
 from tests.needs import postgresql_class
 from tests.parts import Rclone, Redis
+from tests.service.record import Tenant, take
 from tests.stack import Production, Stack
+from workers.leases import LeaseKeeper
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -89,3 +93,18 @@ def test_a_port_that_is_taken_is_named(stack: Stack) -> None:
         del stack.env["CARTOUCHE_METRICS_PORT"]
     assert failed.returncode == 1
     assert f"CARTOUCHE_METRICS_PORT is {taken}" in failed.stderr
+
+
+def test_a_step_that_stands_still_is_no_sign_of_life(empty_record: Database) -> None:
+    Tenant.make(empty_record, "tenant").create()
+    claim = take(empty_record)
+    assert claim is not None
+    keeper = LeaseKeeper(empty_record, timedelta(seconds=1), timedelta(seconds=0.2))
+    try:
+        assert keeper.fault() is None
+        with keeper.hold(claim):
+            until(lambda: keeper.fault() is not None, 10)
+            assert keeper.fault() == "1 steps stand still and have lost their leases"
+        assert keeper.fault() is None
+    finally:
+        keeper.close()
