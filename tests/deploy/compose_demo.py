@@ -67,6 +67,7 @@ class Project:
 
     def __init__(self, broker: str) -> None:
         self._name = f"cartouche-{os.getpid()}"
+        self._mine = f"label=com.docker.compose.project={self._name}"
         self._broker = broker
         self._env = {
             "CARTOUCHE_IMAGE": IMAGE,
@@ -116,8 +117,7 @@ class Project:
         scale = ("--scale", f"{name}={wanted}") if wanted > 1 else ()
         self.compose("up", "--detach", "--no-deps", "--no-build", *scale, name)
         words = ("--filter", f"label=com.docker.compose.service={name}")
-        mine = f"label=com.docker.compose.project={self._name}"
-        containers = podman("ps", "--all", "--quiet", "--filter", mine, *words).stdout.split()
+        containers = podman("ps", "--all", "--quiet", "--filter", self._mine, *words).stdout.split()
         if len(containers) != wanted:
             raise ContainerError(f"{name}: {len(containers)} containers, not {wanted}")
         ends = service.get("healthcheck", {}).get("disable", False)
@@ -128,6 +128,13 @@ class Project:
                     raise ContainerError(f"{name} ended with {code}\n{self.log(container)}")
             else:
                 self._until_healthy(name, container)
+
+    def remove(self) -> None:
+        """Ends every container, and removes what the project made."""
+        # `down` knows nothing of further replicas.
+        if left := podman("ps", "--all", "--quiet", "--filter", self._mine).stdout.split():
+            podman("rm", "--force", "--time", "20", *left, check=False)
+        self.compose("down", "--volumes", "--timeout", "20", check=False)
 
     def _until_healthy(self, name: str, container: str) -> None:
         until = time.monotonic() + _PATIENCE
@@ -154,7 +161,7 @@ def _project(broker: str) -> Iterator[Project]:
     try:
         yield project
     finally:
-        project.compose("down", "--volumes", "--timeout", "20", check=False)
+        project.remove()
 
 
 if __name__ == "__main__":
