@@ -108,6 +108,10 @@ CALLS: dict[str, Callable[[Names], list[list[Message]]]] = {
     # In an organization of its own: a name that it makes is there from then on.
     "CreateDataset": lambda names: [[catalog_pb.CreateDatasetRequest(name="")]],
     "GetDataset": lambda names: [[catalog_pb.GetDatasetRequest(dataset_name=names.dataset)]],
+    "DeleteImages": lambda names: [
+        [catalog_pb.DeleteImagesRequest(dataset_name=names.dataset, paths=["a.jpg", "b.jpg"])]
+    ],
+    "DeleteDataset": lambda names: [[catalog_pb.DeleteDatasetRequest(dataset_name=names.dataset)]],
     "ListDatasets": lambda names: [[catalog_pb.ListDatasetsRequest()]],
     "PutImages": lambda names: [opened(names), opened(names, path="a.jpg", sha256=names.sha256)],
 }
