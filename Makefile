@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports bench bench-fairness protos locks sbom images compose-demo deploy-check audit clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports bench bench-fairness protos locks sbom images compose-demo deploy-check audit deploy-pods clean
 
 VENV := .venv/bin
 
@@ -83,6 +83,9 @@ deploy-check: .venv/installed parts ## Judge image, Compose and chart without a 
 	@exec $(VENV)/pytest tests/deploy
 audit: .venv/installed ## Look up known vulnerabilities of what the image holds (needs the network)
 	@$(VENV)/uvx pip-audit --strict --disable-pip --requirement deploy/docker/requirements.lock
+
+deploy-pods: .venv/installed parts ## Run what the chart renders, in containers, helm test included
+	@$(VENV)/python -m tests.deploy.pods
 
 clean: ## Remove what make made (.venv, caches, the demo's archive); .cartouche stays
 	rm -rf sbom.json .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip

@@ -2,10 +2,15 @@
 set -eu
 : "${POSTGRES_PASSWORD:?}" "${POSTGRES_USER:=postgres}" "${PGDATA:=/var/lib/postgresql/data}"
 export PGDATA
-as="setpriv --reuid=postgres --regid=postgres --init-groups"
-mkdir -p "$PGDATA" && chown postgres:postgres "$PGDATA" && chmod 700 "$PGDATA"
+as=""
+mkdir -p "$PGDATA"
+if [ "$(id -u)" = 0 ]; then
+  as="setpriv --reuid=postgres --regid=postgres --init-groups"
+  chown postgres:postgres "$PGDATA"
+fi
+$as chmod 700 "$PGDATA"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  echo "$POSTGRES_PASSWORD" > /tmp/password && chown postgres /tmp/password
+  echo "$POSTGRES_PASSWORD" > /tmp/password && chmod 644 /tmp/password
   $as initdb --username="$POSTGRES_USER" --pwfile=/tmp/password --auth-host=scram-sha-256 \
     --auth-local=trust --encoding=UTF8 --locale=C
   rm /tmp/password
