@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from services.catalog.limits import excess
-from services.catalog.shapes import ShapeExtent, extent_of
+from services.catalog.limits import document_excess, excess
+from services.catalog.shapes import Extents
 from services.errors import Invalid
 from services.texts import control_error
 
@@ -36,7 +36,7 @@ class ValidAnnotations:
     #: The type of the first annotation of each class, for classes that the dataset lacks.
     class_types: dict[str, str]
     #: The shape of each annotation, in order.
-    extents: tuple[ShapeExtent, ...] = ()
+    extents: Extents = field(default_factory=Extents)
     #: The attributes that the annotations of each class carry, with the type of their first
     #: value, in order of first appearance.
     attribute_types: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -54,6 +54,8 @@ def normalise(raw: bytes) -> ValidAnnotations:
     Raises:
         Invalid: the first thing that is wrong, with its index and field.
     """
+    if problem := document_excess(len(raw)):
+        raise Invalid.of("annotations", f"{problem}; simplify them or part the image")
     try:
         values = orjson.loads(raw) if raw else []
     except orjson.JSONDecodeError as error:
@@ -91,8 +93,9 @@ def normalise(raw: bytes) -> ValidAnnotations:
         document = orjson.dumps(annotations)
     except TypeError as error:
         raise Invalid.of("annotations", f"attributes are nested too deep: {error}") from None
-    extents = tuple(map(extent_of, annotations))
-    return ValidAnnotations(document, len(annotations), counts, types, extents, attributes)
+    return ValidAnnotations(
+        document, len(annotations), counts, types, Extents(annotations), attributes
+    )
 
 
 def _attribute_types(attributes: dict[str, Any] | list[Any]) -> Iterator[tuple[str, str]]:

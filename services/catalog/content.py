@@ -21,11 +21,11 @@ from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import contents, released_objects
 from services.errors import Invalid, NotFound
-from services.storage import ObjectNotFound, ObjectStore
+from services.storage import ObjectNotFound, ObjectStore, retried
 from services.texts import quoted
 
 #: Larger images wait on disk, not in memory.
-_IN_MEMORY = 16 * 1024 * 1024
+IN_MEMORY = 1024 * 1024
 _PIECE = 1024 * 1024
 
 
@@ -63,11 +63,11 @@ class ReleasedState(StrEnum):
 
 
 class Spool:
-    """Bytes of one image on their way in, in memory up to 16 MiB and on disk beyond."""
+    """Bytes of one image on their way in, in memory up to 1 MiB and on disk beyond."""
 
     def __init__(self) -> None:
         self.size = 0
-        self._file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        self._file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
 
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
@@ -145,11 +145,8 @@ def store_content(
     sha256, crc32 = _sums(spool.pieces())
     pinned = _pinned(database, organization_id, sha256)
     key = pinned or f"{own_prefix(organization_id)}{sha256[:2]}/{sha256}-{secrets.token_hex(8)}"
-    if spool.size <= _IN_MEMORY:
-        # Tried again by itself where the connection breaks.
-        store.put(store.images_bucket, key, b"".join(spool.pieces()))
-    else:
-        store.put_stream(store.images_bucket, key, spool.size, spool.pieces())
+    # Each try begins with the first byte.
+    retried(lambda: store.put_stream(store.images_bucket, key, spool.size, spool.pieces()))
     return Content(key, spool.size, crc32, sha256, width, height, is_fresh=pinned is None)
 
 

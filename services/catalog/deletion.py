@@ -79,7 +79,7 @@ def delete_images(
             query, execution_options={"stream_results": True, "yield_per": _AT_ONCE}
         )
         for row in rows:
-            change.take_away(counted_image(row))
+            change.take_away(counted_image(connection, row))
             found.append((row.path, row.id, row.object_key, row.sha256))
         _delete(connection, organization_id, [known for _, *known in found])
         change.write(connection)

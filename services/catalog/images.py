@@ -1,13 +1,15 @@
 """Images and their annotations: checked, then put into a dataset many at a time."""
 
+import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, bindparam, exists, select
+from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, select
 
 from services.catalog.annotations import ValidAnnotations, normalise
 from services.catalog.content import Content, release_objects, settle_contents
@@ -22,7 +24,7 @@ from services.catalog.names import (
     safe_name,
     split_extension,
 )
-from services.catalog.shapes import extent_of
+from services.catalog.shapes import Extents
 from services.catalog.totals import CountedImage, TotalsChange, class_set_numbers
 from services.database.clock import now
 from services.database.engine import Database
@@ -31,6 +33,10 @@ from services.errors import Invalid
 from services.texts import quoted
 
 MAX_PATH_BYTES = 1024
+#: Bytes of annotations of one image that are read together with those of others.
+_AT_ONCE = 16 * 1024
+_LARGE = 1024 * 1024
+_one_large = threading.Lock()
 #: What counts of an image that gets a number in its name.
 _RENAMED = (images.c.path, images.c.number, images.c.status, images.c.class_set_number)
 #: What counts of an image that changes or goes.
@@ -43,7 +49,9 @@ COUNTED = (
     images.c.width,
     images.c.height,
     images.c.size,
-    images.c.annotations,
+    case((func.length(images.c.annotations) <= _AT_ONCE, images.c.annotations)).label(
+        "annotations"
+    ),
 )
 
 
@@ -172,15 +180,16 @@ def put_images(
                 continue
             content = replace(content, object_key=keys[content.sha256])
             row = known.get(image.path)
+            before = b"" if row is None else _annotations(connection, row)
             count = image.annotations.count
-            if row is not None and _same(row, image, content):
+            if row is not None and _same(row, before, image, content):
                 unchanged = StoredImage(
                     image.path, PutResult.unchanged, row.id, count, object_key=content.object_key
                 )
                 stored.append(unchanged)
                 continue
             first = annotation_number + 1
-            if row is not None and bytes(row.annotations) == image.annotations.document:
+            if row is not None and before == image.annotations.document:
                 first = row.first_annotation_number
             else:
                 annotation_number += count
@@ -206,7 +215,7 @@ def put_images(
             else:
                 number, collides, image_id = row.number, row.collides, row.id
                 batch.updates.append({"changed_id": image_id, **values})
-                change.take_away(counted_image(row))
+                change.take_away(_counted(row, before))
                 if row.object_key != content.object_key:
                     batch.released.append((row.object_key, row.sha256))
                 stored.append(_updated(row, content, count))
@@ -252,9 +261,21 @@ def _updated(row: Any, content: Content, count: int) -> StoredImage:
     )
 
 
-def counted_image(row: Any) -> CountedImage:
-    """An image as it was counted when its row was written."""
-    document = bytes(row.annotations)
+def _annotations(connection: Connection, row: Any) -> bytes:
+    """The annotations of an image that is there; large ones come one at a time."""
+    if row.annotations is not None:
+        return bytes(row.annotations)
+    query = select(images.c.annotations).where(images.c.id == row.id)
+    return bytes(connection.execute(query).scalar_one())
+
+
+def counted_image(connection: Connection, row: Any) -> CountedImage:
+    """An image as it was counted when its row was written, of which there are `COUNTED` and the
+    id."""
+    return _counted(row, _annotations(connection, row))
+
+
+def _counted(row: Any, document: bytes) -> CountedImage:
     return CountedImage(
         path=row.path,
         status=row.status,
@@ -264,7 +285,7 @@ def counted_image(row: Any) -> CountedImage:
         annotation_bytes=len(document),
         class_set_number=row.class_set_number,
         is_renamed=archive_name(row.path, row.number, row.collides) != row.path,
-        extents=tuple(map(extent_of, orjson.loads(document))),
+        extents=_extents(document),
     )
 
 
@@ -290,14 +311,20 @@ def _classes_of(put: Sequence[tuple[CheckedImage, Content]]) -> list[DatasetClas
     ]
 
 
-def _same(row: Any, image: CheckedImage, content: Content) -> bool:
+def _extents(document: bytes) -> Extents:
+    # Parsed, a document takes twenty times its bytes: of large ones there is one at a time.
+    with _one_large if len(document) > _LARGE else nullcontext():
+        return Extents(orjson.loads(document))
+
+
+def _same(row: Any, before: bytes, image: CheckedImage, content: Content) -> bool:
     return (
         row.sha256 == content.sha256
         and (row.width, row.height) == (content.width, content.height)
         and row.object_key == content.object_key
         and row.status == image.status
         and row.split == image.split
-        and bytes(row.annotations) == image.annotations.document
+        and before == image.annotations.document
     )
 
 

@@ -1,5 +1,5 @@
-"""What the geometry of one annotation may be at most: one table for the import, the server and
-README.md.
+"""What an annotation, and all annotations of one image, may be at most: one table for the import,
+the server and README.md.
 
 The limits keep every format's work on an annotation to about a second and 100 MB, and lie far
 above what real datasets have (COCO, LVIS, aerial images): an outline of a million pixels goes
@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from math import hypot
 from typing import Any
 
+#: Bytes of all annotations of one image, as JSON. Whatever reads a document needs a multiple of
+#: its bytes, of which importers, servers and workers keep account.
+MAX_DOCUMENT = 8 * 2**20
 #: Points, of all rings of a polygon or of a polyline.
 MAX_POINTS = 250_000
 #: Rings of a polygon.
@@ -20,6 +23,16 @@ MAX_OUTLINE = 2**20
 MAX_RUNS = 2**20
 #: Pixels of the longest side of a picture, or of a mask.
 MAX_SIDE = 2**20
+
+
+def document_excess(size: int) -> str | None:
+    """What is too much about a document of annotations of so many bytes; None: nothing."""
+    if size <= MAX_DOCUMENT:
+        return None
+    return (
+        f"the annotations of the image take {size:,} bytes; those of an image have at most "
+        f"{MAX_DOCUMENT:,}"
+    )
 
 
 def excess(annotation: dict[str, Any]) -> str | None:

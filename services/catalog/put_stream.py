@@ -1,4 +1,10 @@
-"""One PutImages stream: images come in, are stored side by side, and are recorded in batches."""
+"""One PutImages stream: images come in, are stored side by side, and are recorded in batches.
+
+All streams of a server share one budget of memory (`STREAMS_BYTES`). An image takes its share
+before its bytes are read or its annotations parsed, and gives it back once it is recorded; a
+stream that waits for a share reads no message. Beside the budget each stream has at most one
+message that gRPC has read.
+"""
 
 import asyncio
 import logging
@@ -9,13 +15,16 @@ from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
 from services import metrics
 from services.catalog.content import (
+    IN_MEMORY,
     Content,
     Spool,
     known_contents,
     store_content,
     stored_content,
 )
+from services.catalog.held_bytes import HeldBytes
 from services.catalog.images import CheckedImage, StoredImage, check_image, put_images
+from services.catalog.limits import MAX_DOCUMENT
 from services.catalog.messages import rejection_message, stored_message
 from services.catalog.pictures.measure import MAX_BYTES
 from services.database.engine import Database
@@ -32,8 +41,16 @@ _AT_ONCE = 8
 #: Bytes of annotations that are checked where they come in: handing them to another thread
 #: takes longer.
 _AT_HAND = 16 * 1024
-#: Images recorded in one transaction.
+#: Images recorded in one transaction, and the bytes of their annotations, where they are several.
 _BATCH = 200
+_BATCH_BYTES = 8 * 1024 * 1024
+#: Memory of all streams of a server, in bytes.
+STREAMS_BYTES = 128 * 1024 * 1024
+#: Memory that a byte of annotations takes while it is checked, measured: parsed numbers and names.
+_PARSED = 20
+#: Memory of an image that waits to be recorded, and of each of its annotations, beside the bytes.
+_IMAGE = 2_048
+_ANNOTATION = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +65,44 @@ class _Ready:
 _Outcome = _Ready | pb.PutImagesResponse
 
 
+@dataclass(slots=True)
+class _Share:
+    """Bytes of the budget that an image has."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """An image that was begun, and the share that it has until it is recorded."""
+
+    task: asyncio.Task[_Outcome]
+    share: _Share
+
+
 class PutStream:
     """The state of one stream into one dataset."""
 
     def __init__(
-        self, database: Database, store: ObjectStore, organization_id: str, dataset_id: str
+        self,
+        database: Database,
+        store: ObjectStore,
+        organization_id: str,
+        dataset_id: str,
+        held: HeldBytes,
     ) -> None:
         self._database = database
         self._store = store
         self._organization_id = organization_id
         self._dataset_id = dataset_id
+        self._held = held
         #: Images that came in, in order; None: no more will come.
-        self._coming: asyncio.Queue[asyncio.Task[_Outcome] | None] = asyncio.Queue()
-        #: The next one, where it was looked at before it was ready.
-        self._first: asyncio.Task[_Outcome] | None = None
+        self._coming: asyncio.Queue[_Coming | None] = asyncio.Queue()
+        #: The next one, where it was looked at before its turn.
+        self._first: _Coming | None = None
         self._begun: set[asyncio.Task[_Outcome]] = set()
+        #: The bytes of the budget that this stream has.
+        self._mine = 0
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._pending = asyncio.Semaphore(4 * _BATCH)
 
@@ -80,7 +120,11 @@ class PutStream:
         reader.add_done_callback(lambda _: self._coming.put_nowait(None))
         try:
             while batch := await self._next_batch():
-                for response in await self._record(batch):
+                outcomes = [coming.task.result() for coming in batch]
+                responses = await self._record(outcomes)
+                # At once: a client that reads slowly keeps others waiting no longer than this.
+                self._give_back(sum(coming.share.size for coming in batch))
+                for response in responses:
                     self._pending.release()
                     metrics.IMAGES_IMPORTED.labels(_result(response)).inc()
                     yield response
@@ -90,49 +134,71 @@ class PutStream:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            self._give_back(self._mine)
 
-    async def _next_batch(self) -> list[_Outcome]:
+    async def _take(self, size: int) -> None:
+        await self._held.take(size)
+        self._mine += size
+
+    def _give_back(self, size: int) -> None:
+        self._mine -= size
+        self._held.give_back(size)
+
+    async def _next_batch(self) -> list[_Coming]:
         """The next images in order whose bytes are in the store; none at the end."""
-        batch: list[_Outcome] = []
+        batch: list[_Coming] = []
+        size = 0
         while len(batch) < _BATCH:
             if batch and self._first is None and self._coming.empty():
                 break
-            task = self._first or await self._coming.get()
-            if task is None:
+            coming = self._first or await self._coming.get()
+            if coming is None:
                 # Stays there, for the next look.
                 self._coming.put_nowait(None)
                 break
-            if batch and not task.done():
-                self._first = task
+            if batch and not (coming.task.done() and size + coming.share.size <= _BATCH_BYTES):
+                self._first = coming
                 break
             self._first = None
-            batch.append(await task)
-            self._begun.discard(task)
+            await coming.task
+            size += coming.share.size
+            batch.append(coming)
+            self._begun.discard(coming.task)
         return batch
 
     async def _read(self, requests: AsyncIterator[pb.PutImagesRequest]) -> None:
+        # Nobody is read from before those who wait have their share.
+        await self._take(0)
         async for request in requests:
             if request.WhichOneof("message") != "image":
                 raise Invalid.of("message", "an image comes before its chunks")
             image = request.image
             spool = Spool() if image.WhichOneof("source") == "size" else None
+            await self._pending.acquire()
+            share = _Share(_needs(image))
+            await self._take(share.size)
             if spool is not None:
                 await _receive(spool, image, requests)
-            await self._pending.acquire()
             await self._slots.acquire()
-            task = asyncio.create_task(self._store_one(image, spool))
+            task = asyncio.create_task(self._store_one(image, spool, share))
             self._begun.add(task)
-            self._coming.put_nowait(task)
+            self._coming.put_nowait(_Coming(task, share))
+            await self._take(0)
 
-    async def _store_one(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
+    async def _store_one(self, image: pb.PutImage, spool: Spool | None, share: _Share) -> _Outcome:
         try:
             if image.sha256 and len(image.annotations) <= _AT_HAND:
-                return self._prepare(image, spool)
-            return await asyncio.to_thread(self._prepare, image, spool)
+                outcome = self._prepare(image, spool)
+            else:
+                outcome = await asyncio.to_thread(self._prepare, image, spool)
         finally:
             self._slots.release()
             if spool is not None:
                 spool.close()
+        left = min(_keeps(outcome), share.size)
+        self._give_back(share.size - left)
+        share.size = left
+        return outcome
 
     def _prepare(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
         """Checks an image and sees to it that its bytes are in the store."""
@@ -213,6 +279,24 @@ class PutStream:
 def _result(response: pb.PutImagesResponse) -> str:
     name = pb.PutImageResult.Name(response.result)
     return name.removeprefix("PUT_IMAGE_RESULT_").lower()
+
+
+def _needs(image: pb.PutImage) -> int:
+    """Memory that an image takes at most until it can be recorded."""
+    content = min(image.size, IN_MEMORY) if image.WhichOneof("source") == "size" else 0
+    if image.object_key:
+        content = IN_MEMORY
+    # What is too large is never parsed.
+    size = len(image.annotations)
+    return _IMAGE + content + size * (_PARSED if size <= MAX_DOCUMENT else 1)
+
+
+def _keeps(outcome: _Outcome) -> int:
+    """Memory of an image that waits to be recorded."""
+    if not isinstance(outcome, _Ready):
+        return _IMAGE
+    annotations = outcome.image.annotations
+    return _IMAGE + len(annotations.document) + _ANNOTATION * annotations.count
 
 
 async def _receive(

@@ -10,7 +10,8 @@ from cartouche.catalog.v1 import catalog_service_pb2_grpc as rpc
 from services.catalog import datasets, messages
 from services.catalog.class_messages import class_of
 from services.catalog.deletion import MAX_PATHS, delete_dataset, delete_images
-from services.catalog.put_stream import PutStream
+from services.catalog.held_bytes import HeldBytes
+from services.catalog.put_stream import STREAMS_BYTES, PutStream
 from services.database.engine import Database
 from services.errors import AlreadyExists, Invalid, NotFound
 from services.identity.roles import Role
@@ -26,6 +27,7 @@ class CatalogServicer(rpc.CatalogServiceServicer):
     def __init__(self, database: Database, store: ObjectStore) -> None:
         self._database = database
         self._store = store
+        self._held = HeldBytes(STREAMS_BYTES)
 
     def CreateDataset(
         self, request: pb.CreateDatasetRequest, context: grpc.ServicerContext
@@ -85,7 +87,7 @@ class CatalogServicer(rpc.CatalogServiceServicer):
         if first is None or first.WhichOneof("message") != "open":
             raise Invalid.of("message", "the first message of the stream is open")
         dataset_id = await asyncio.to_thread(self._open, who.organization_id, first.open)
-        stream = PutStream(self._database, self._store, who.organization_id, dataset_id)
+        stream = PutStream(self._database, self._store, who.organization_id, dataset_id, self._held)
         async for response in stream.run(requests):
             yield response
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.catalog.shapes import ShapeExtent
+from services.catalog.shapes import Extents
 from services.database.tables import (
     annotation_totals,
     class_set_members,
@@ -33,7 +33,7 @@ class CountedImage:
     class_set_number: int
     #: An archive holds it under another name.
     is_renamed: bool
-    extents: tuple[ShapeExtent, ...]
+    extents: Extents
 
 
 def class_set_numbers(

@@ -4,32 +4,33 @@ import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
+from services.catalog.limits import document_excess
 from services.formats.common.source import ImportIssue
 from services.importing.dataset import ImportItem
 from services.importing.summary import ImportSummary
 
-#: Bytes of the annotations of one image, below the server's limit for a message.
-MAX_ANNOTATIONS = 31 * 1024 * 1024
+#: Bytes of annotations that are on their way at the same time; those of one image always may.
+WINDOW_BYTES = 32 * 1024 * 1024
 
 
 def too_large(annotations: bytes) -> str | None:
-    """What to say where the annotations of an image take more than a message."""
-    if len(annotations) <= MAX_ANNOTATIONS:
-        return None
-    return f"its annotations take more than {MAX_ANNOTATIONS // 2**20} MiB; skipped"
+    """What to say where the annotations of an image are more than a server takes."""
+    problem = document_excess(len(annotations))
+    return f"{problem}; skipped" if problem else None
 
 
 @dataclass(slots=True)
 class Sent:
-    """An image on its way."""
+    """An image on its way; the item without its annotations."""
 
     item: ImportItem
     annotations: bytes
+    annotation_count: int
     sha256: str
     #: Whether the bytes are asked for.
     with_content: bool = False
@@ -52,6 +53,7 @@ class Upload:
         self._exhausted = False
         self._again: deque[Sent] = deque()
         self._waiting: dict[str, Sent] = {}
+        self._held_bytes = 0
         self._failure: BaseException | None = None
 
     @property
@@ -67,14 +69,14 @@ class Upload:
                 sent = None
                 if self._again:
                     sent = self._again.popleft()
-                elif not self._exhausted and len(self._waiting) < self._window:
+                elif not self._exhausted and self._has_room():
                     sent = self._read()
                 if sent:
                     self._waiting[sent.item.path] = sent
                     return sent
                 if self.is_finished:
                     return None
-                if self._exhausted or len(self._waiting) >= self._window:
+                if self._exhausted or not self._has_room():
                     self.changed.wait()
             return None
 
@@ -89,6 +91,7 @@ class Upload:
                 sent.with_content = True
                 self._again.append(sent)
             else:
+                self._held_bytes -= len(sent.annotations)
                 self._count(sent, response)
             self.changed.notify_all()
 
@@ -108,6 +111,10 @@ class Upload:
         """Raises what a sending thread met."""
         if self._failure is not None:
             raise self._failure
+
+    def _has_room(self) -> bool:
+        """Whether one more image may be read: images and their bytes are bounded."""
+        return len(self._waiting) < self._window and self._held_bytes < WINDOW_BYTES
 
     def _read(self) -> Sent | None:
         """The next item of the source that can be sent. None: it cannot, or there is none."""
@@ -130,7 +137,10 @@ class Upload:
         if problem := too_large(annotations):
             self._skip(item, "ANNOTATIONS_TOO_LARGE", problem)
             return None
-        return Sent(item, annotations, digest.hexdigest())
+        self._held_bytes += len(annotations)
+        # What is on its way holds bytes alone: parsed, they take twenty times as much.
+        rest = replace(item, annotations=[])
+        return Sent(rest, annotations, len(item.annotations), digest.hexdigest())
 
     def _skip(self, item: ImportItem, reason: str, message: str) -> None:
         self.finished += 1
@@ -161,7 +171,7 @@ class Upload:
                     response.reason or "REJECTED",
                     response.message,
                     1,
-                    len(sent.item.annotations),
+                    sent.annotation_count,
                 )
                 summary.first_rejection = summary.first_rejection or issue
                 self._name(issue)

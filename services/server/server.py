@@ -10,6 +10,7 @@ from cartouche.catalog.v1 import catalog_service_pb2_grpc as catalog_rpc
 from cartouche.exports.v1 import export_service_pb2 as exports_pb
 from cartouche.exports.v1 import export_service_pb2_grpc as exports_rpc
 
+from services.catalog.limits import MAX_DOCUMENT
 from services.catalog.servicer import CatalogServicer
 from services.database.engine import Database
 from services.doorbell import Doorbell
@@ -23,8 +24,9 @@ from services.server.interceptor import CallInterceptor
 from services.settings import Settings, SettingsError
 from services.storage import ObjectStore
 
-#: An image's annotations travel in one message.
-MAX_MESSAGE = 32 * 1024 * 1024
+#: The annotations of an image travel in one message: what is a little too large for the table of
+#: limits is refused by it, with its name, and not with the whole stream.
+MAX_MESSAGE = 2 * MAX_DOCUMENT
 _GRACE = 10.0
 _MOST_CONNECTIONS = 8_192
 _SERVICES = (

@@ -16,6 +16,7 @@ from services.storage.errors import (
     UploadNotFound,
 )
 from services.storage.multipart import UploadInfo
+from services.storage.retries import retried
 from services.storage.store import ObjectInfo, ObjectStore
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "StorageUnavailable",
     "UploadInfo",
     "UploadNotFound",
+    "retried",
 ]

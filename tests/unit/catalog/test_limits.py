@@ -8,7 +8,15 @@ import orjson
 import pytest
 
 from services.catalog.annotations import normalise
-from services.catalog.limits import MAX_OUTLINE, MAX_POINTS, MAX_RINGS, MAX_RUNS, MAX_SIDE, excess
+from services.catalog.limits import (
+    MAX_DOCUMENT,
+    MAX_OUTLINE,
+    MAX_POINTS,
+    MAX_RINGS,
+    MAX_RUNS,
+    MAX_SIDE,
+    excess,
+)
 from services.errors import Invalid
 from tests.unit.importing.dataset_files import shared
 
@@ -39,8 +47,8 @@ LONG = MAX_OUTLINE / 2
         # Beyond the largest picture nothing is followed.
         (polygon([ring((2e6, -5), (1e12, -1e12), (1e12, -7))]), ""),
         (
-            {"name": "lane", "type": "polyline", "polyline": {"path": TRIANGLE * MAX_POINTS}},
-            "750,000 points",
+            {"name": "lane", "type": "polyline", "polyline": {"path": TRIANGLE * 100_000}},
+            "300,000 points",
         ),
     ],
 )
@@ -57,6 +65,15 @@ def test_the_server_refuses_by_the_table(annotation: dict[str, Any], says: str) 
     with pytest.raises(Invalid, match="simplify it or part it") as refused:
         normalise(raw)
     assert set(refused.value.fields) == {"annotations[1]"}
+
+
+def test_the_server_refuses_too_much_before_it_parses_it() -> None:
+    # It need not even be JSON.
+    with pytest.raises(Invalid, match="at most 8,388,608; simplify them") as refused:
+        normalise(b"[" * (MAX_DOCUMENT + 1))
+    assert set(refused.value.fields) == {"annotations"}
+    with pytest.raises(Invalid, match="is not JSON"):
+        normalise(b"[" * MAX_DOCUMENT)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +93,7 @@ def test_what_is_no_geometry_is_left_to_others(value: dict[str, Any]) -> None:
 def test_the_readme_has_the_same_table() -> None:
     text = (Path(__file__).parents[3] / "README.md").read_text()
     numbers = re.findall(r"^\| [^|]*\| ([\d,]+) \|$", text, re.MULTILINE)
-    limits = (MAX_RINGS, MAX_POINTS, MAX_OUTLINE, MAX_RUNS, MAX_SIDE)
+    limits = (MAX_RINGS, MAX_POINTS, MAX_OUTLINE, MAX_RUNS, MAX_SIDE, MAX_DOCUMENT)
     assert numbers == [f"{limit:,}" for limit in limits]
 
 

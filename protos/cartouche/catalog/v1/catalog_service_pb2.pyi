@@ -440,7 +440,8 @@ class PutImage(_message.Message):
     """train, val, test or empty."""
     annotations: _builtins.bytes
     """The annotations in the Pictograph wire form: a JSON array, UTF-8.
-    Empty: none. A class that the dataset lacks is appended to its list.
+    At most 8 MiB. Empty: none. A class that the dataset lacks is appended to
+    its list.
     """
     size: _builtins.int
     """They follow in chunks: their number. At most 4 GiB."""
