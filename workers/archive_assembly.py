@@ -40,19 +40,37 @@ class Summary:
     losses: LossReport
 
 
-def summarize(results: Sequence[dict[str, Any]]) -> Summary:
-    """Adds up what the builders recorded."""
+#: What the assembly must keep of each result. What it lost, with a hundred ids for each reason, is
+#: added up as it comes.
+_KEPT = ("stage", "part", "images", "files", "rows")
+
+
+def summarize(results: Iterable[dict[str, Any]]) -> tuple[Summary, list[dict[str, Any]]]:
+    """Adds up what the builders recorded, and gives what is needed of each result beyond that."""
     losses = LossReport()
     split_counts: Counter[str] = Counter()
+    image_count, annotation_count = 0, 0
+    kept: list[dict[str, Any]] = []
     for result in results:
         losses.merge(LossReport.from_json(result["losses"]))
         split_counts.update(result["split_counts"])
-    return Summary(
-        sum(result["image_count"] for result in results),
-        sum(result["annotation_count"] for result in results),
-        split_counts,
-        losses,
-    )
+        image_count += result["image_count"]
+        annotation_count += result["annotation_count"]
+        kept.append({name: result[name] for name in _KEPT if name in result})
+    return Summary(image_count, annotation_count, split_counts, losses), kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    """An entry and what it consists of: bytes at hand, or the key of a staged fragment."""
+
+    entry: Entry
+    pieces: Sequence[bytes | str]
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole entry."""
+        return len(local_header(self.entry)) + self.entry.compressed_size
 
 
 class Assembly:
@@ -60,19 +78,19 @@ class Assembly:
 
     `length` and `crc32` count the whole archive, parts included, and are right when the
     iteration is over; so are `text_start`, where the entries that are not images begin,
-    and `entry_count`.
+    and `entry_count`. Of every result only what has to be read again is kept: memory grows with
+    the parts, of which there are at most 10,000, and not with what was lost.
     """
 
     def __init__(
         self,
         info: ExportInfo,
-        results: Sequence[dict[str, Any]],
+        results: Iterable[dict[str, Any]],
         staging: Staging,
     ) -> None:
         self._info = info
-        self._results = results
         self._staging = staging
-        self.summary = summarize(results)
+        self.summary, self._results = summarize(results)
         self._documents = self._ended_documents()
         self.length = 0
         self.crc32 = 0
@@ -80,7 +98,7 @@ class Assembly:
         self.directory_start = 0
         self.entry_count = 0
         self._records: list[tuple[str | bytes, int]] = []
-        for result in results:
+        for result in self._results:
             if part := result.get("part"):
                 self._note(f"{result['stage']}image_records")
                 self._count(part["length"], part["crc32"])
@@ -89,18 +107,38 @@ class Assembly:
         yield from self._staged("images", "image_records")
         self.text_start = self.length
         yield from self._staged("files", "file_records")
-        for position, document in enumerate(self._documents):
-            yield from self._document(position, document)
-        yield from self._file(
-            manifest.README_PATH,
-            manifest.readme(
-                self._info,
-                self.summary.image_count,
-                self.summary.annotation_count,
-                self.summary.losses,
-            ),
-        )
+        for composed in self._composed():
+            yield from self._entry(composed)
         yield from self._directory()
+
+    @property
+    def parts(self) -> list[tuple[int, str]]:
+        """Number and ETag of each part that builders uploaded."""
+        return [(part["number"], part["etag"]) for r in self._results if (part := r.get("part"))]
+
+    @property
+    def known_length(self) -> int:
+        """Bytes of the tail before the central directory, known before anything is read."""
+        staged: int = sum(
+            known["length"]
+            for result in self._results
+            for name in ("images", "files")
+            if (known := result.get(name))
+        )
+        return staged + sum(composed.length for composed in self._composed())
+
+    def _composed(self) -> Iterator[_Composed]:
+        """The entries that are made of what was staged: documents, and README.txt."""
+        for position, document in enumerate(self._documents):
+            yield self._document(position, document)
+        summary = self.summary
+        content = manifest.readme(
+            self._info, summary.image_count, summary.annotation_count, summary.losses
+        )
+        body, known = deflated_file(content)
+        sizes = known.size, known.compressed_size
+        entry = Entry(manifest.README_PATH, known.crc32, *sizes, Method.DEFLATED)
+        yield _Composed(entry, [body])
 
     def _ended_documents(self) -> list[Document]:
         """The documents, with their ends that only now are known; the manifest's is the last,
@@ -122,10 +160,9 @@ class Assembly:
             yield from self._staging.stream(f"{result['stage']}{name}")
             self._count(known["length"], known["crc32"])
 
-    def _document(self, position: int, document: Document) -> Iterator[bytes]:
+    def _document(self, position: int, document: Document) -> _Composed:
         """One entry made of the frame and every segment's rows."""
         separator, separator_known = deflate(document.separator)
-        # What the entry consists of: bytes at hand, or the key of a staged fragment.
         pieces: list[bytes | str] = []
         known: list[Fragment] = []
         for index, section in enumerate(("", *document.sections)):
@@ -153,17 +190,12 @@ class Assembly:
             whole.compressed_size + len(DEFLATE_END),
             Method.DEFLATED,
         )
-        yield from self._entry(entry, pieces)
+        return _Composed(entry, pieces)
 
-    def _file(self, path: str, content: bytes) -> Iterator[bytes]:
-        body, known = deflated_file(content)
-        entry = Entry(path, known.crc32, known.size, known.compressed_size, Method.DEFLATED)
-        yield from self._entry(entry, [body])
-
-    def _entry(self, entry: Entry, pieces: Iterable[bytes | str]) -> Iterator[bytes]:
-        self._note(pack_record(entry, 0))
-        yield from self._counted([local_header(entry)])
-        for piece in pieces:
+    def _entry(self, composed: _Composed) -> Iterator[bytes]:
+        self._note(pack_record(composed.entry, 0))
+        yield from self._counted([local_header(composed.entry)])
+        for piece in composed.pieces:
             if isinstance(piece, str):
                 yield from self._counted(self._staging.stream(piece))
             else:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from services.exports import progress
 from services.exports.claims import ExportClaim
@@ -11,6 +12,7 @@ from services.formats.common.loss_report import LossReport
 from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
 from workers.archive_assembly import Assembly
+from workers.archive_tail import tail_parts
 from workers.check import Expected, check
 from workers.context import WorkerContext
 from workers.export_info import export_info
@@ -47,12 +49,10 @@ def _assemble(context: WorkerContext, held: Held, claim: ExportClaim) -> tuple[s
     assert claim.upload_id is not None
     key = archive_key(claim.organization_id, claim.export_id)
     store = context.store
-    results = progress.segment_results(context.database, claim.export_id)
-    for result in results:
-        check_version(result, "a result")
     prefix = staging_prefix(claim.organization_id, claim.export_id)
+    results = _known(progress.segment_results(context.database, claim.export_id))
     assembly = Assembly(export_info(claim), results, StoreStaging(store, prefix))
-    parts = [(part["number"], part["etag"]) for result in results if (part := result.get("part"))]
+    parts = assembly.parts
     stat = store.stat(store.exports_bucket, key) if claim.file_size is not None else None
     if stat is not None and stat.size == claim.file_size:
         # An earlier finish completed the upload and died before it could say so.
@@ -60,12 +60,11 @@ def _assemble(context: WorkerContext, held: Held, claim: ExportClaim) -> tuple[s
             held.check()
     else:
         size = max(int(claim.snapshot["part_size"]), MIN_PART)
-        for piece in _cut(assembly, size):
-            held.check()
+        stream = _checking(assembly, held)
+        for length, pieces in tail_parts(stream, assembly.known_length, size):
             number = len(parts) + 1
-            parts.append(
-                (number, store.upload_part(key, claim.upload_id, number, len(piece), piece))
-            )
+            etag = store.upload_part(key, claim.upload_id, number, length, pieces)
+            parts.append((number, etag))
         if not progress.archive_assembled(context.database, claim, assembly.length, assembly.crc32):
             raise ClaimLost(claim.export_id)
         try:
@@ -140,13 +139,15 @@ def warnings(losses: LossReport) -> dict[str, int]:
     return {kind: losses.total(kind) for kind in KINDS}
 
 
-def _cut(stream: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """A stream in pieces of exactly `size` bytes, the last one shorter."""
-    waiting = bytearray()
+def _known(results: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The results, all of versions that are known here."""
+    for result in results:
+        check_version(result, "a result")
+        yield result
+
+
+def _checking(stream: Iterable[bytes], held: Held) -> Iterator[bytes]:
+    """The stream, as long as somebody waits for it."""
     for piece in stream:
-        waiting += piece
-        while len(waiting) >= size:
-            yield bytes(waiting[:size])
-            del waiting[:size]
-    if waiting:
-        yield bytes(waiting)
+        held.check()
+        yield piece

@@ -3,7 +3,7 @@
 Every result carries the attempt number of its claim, so that a lost claim records nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -23,6 +23,8 @@ from services.exports.claims import (
     lock_turn,
 )
 from services.exports.model import WORK_VERSION, Stage, Step
+
+_STREAMED = {"stream_results": True, "yield_per": 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +173,22 @@ def is_recorded(database: Database, claim: SegmentClaim) -> bool:
         return connection.execute(query).first() is not None
 
 
-def segment_results(database: Database, export_id: str) -> list[dict[str, Any]]:
-    """What the builders made, in the order of the segments; one may have several results."""
+def segment_results(database: Database, export_id: str) -> Iterator[dict[str, Any]]:
+    """What the builders made, in the order of the segments; one may have several results.
+
+    Streamed: with thousands of segments they are large together.
+    """
     query = (
         select(steps.c.result)
         .where(steps.c.export_id == export_id, steps.c.kind == Step.segment)
         .order_by(steps.c.number)
     )
     with database.read() as connection:
-        found = [dict(result) for result in connection.scalars(query)]
-    return [result for first in found for result in (first, *first.pop("more", []))]
+        for found in connection.execute(query, execution_options=_STREAMED).scalars():
+            first = dict(found)
+            more = first.pop("more", [])
+            yield first
+            yield from more
 
 
 def archive_assembled(database: Database, claim: ExportClaim, size: int, crc32: int) -> bool:

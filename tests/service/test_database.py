@@ -393,7 +393,7 @@ def _work(c: Crowded) -> None:
         assert claims.renew(c.database, taken, LEASE)
         assert progress.segment_done(c.database, taken, {}) is counted
         assert progress.segment_done(c.database, taken, {}) is progress.Counted.lost
-    assert progress.segment_results(c.database, made) == [{}, {}]
+    assert list(progress.segment_results(c.database, made)) == [{}, {}]
     finish = claim(c, made)
     assert finish is not None
     assert claims.postpone(c.database, finish) > 0
