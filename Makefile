@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports bench bench-fairness protos locks sbom images compose-demo deploy-check audit deploy-pods clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports bench bench-fairness bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods clean
 
 VENV := .venv/bin
 
@@ -86,6 +86,9 @@ audit: .venv/installed ## Look up known vulnerabilities of what the image holds 
 
 deploy-pods: .venv/installed parts ## Run what the chart renders, in containers, helm test included
 	@$(VENV)/python -m tests.deploy.pods
+
+bench-work: .venv/installed parts ## Measure what memory and time of the work grow with
+	@$(VENV)/python -m tests.bench.work
 
 clean: ## Remove what make made (.venv, caches, the demo's archive); .cartouche stays
 	rm -rf sbom.json .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip

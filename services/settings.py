@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         "sample", description="full: read the whole archive back and know its SHA-256"
     )
     worker_threads: int = Field(4, ge=1, le=64, description="Tasks a worker runs at once")
+    worker_memory: int = Field(
+        200 * 1024 * 1024,
+        ge=1,
+        description="Bytes of memory of a worker at its peak, with processes of its own",
+    )
     organization_steps: int = Field(
         64, ge=1, description="Steps of one organization that run at once, over all workers"
     )

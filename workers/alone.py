@@ -22,14 +22,16 @@ from dramatiq.middleware import Shutdown
 from dramatiq.threading import Interrupt
 
 from services import logs, metrics, tracing
+from services.allocator import settle
 from services.database.engine import Database
 from services.exports import claims
 from services.exports.claims import Claim
 from services.settings import Settings
 from services.storage import ObjectStore, StorageConfig
+from workers.budget import PROCESS, STEP, Budget
 from workers.context import WorkerContext
 from workers.fitness import Fitness
-from workers.leases import LeaseKeeper
+from workers.leases import ClaimLost, LeaseKeeper
 from workers.memory import limit_to, room_beside_us
 from workers.running import about, count, insist, run_step, traced
 
@@ -37,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 #: Never forked: gRPC, the readers and the database's driver have threads.
 _COMMAND = (sys.executable, "-c", "from workers.alone import main; main()")
-_one_at_a_time = threading.Lock()
 #: Seconds between looks at the process, in which this thread can be interrupted.
 _LOOK = 0.2
 #: Seconds that a process has to give its claim back.
@@ -57,25 +58,29 @@ class _Task:
     memory: int | None
     #: The span that waits for the process.
     traceparent: str
+    #: What its steps may share.
+    room: int
 
 
 def run_alone(context: WorkerContext, claim: Claim) -> None:
     """Does what was claimed in a process that holds nothing else, and waits for it.
 
-    There is one such process at a time, which has all the memory that is left.
+    There is one such process at a time, and no other step beside it: it has all the memory that
+    is left.
     """
-    try:
-        # A lease may be shorter than the wait, and than the start of a process.
-        with context.leases.hold(claim):
-            while not _one_at_a_time.acquire(timeout=_LOOK):
-                pass
-    except Interrupt:
-        insist(partial(claims.release, context.database, claim))
-        raise
-    try:
+    room = context.budget.room
+    with ExitStack() as stack:
+        try:
+            # A lease may be shorter than the wait, and than the start of a process.
+            with context.leases.hold(claim) as held:
+                stack.enter_context(context.budget.share(room, held.check))
+        except ClaimLost:
+            insist(partial(claims.abandon, context.database, claim))
+            return
+        except Interrupt:
+            insist(partial(claims.release, context.database, claim))
+            raise
         _run(context, claim)
-    finally:
-        _one_at_a_time.release()
 
 
 def _run(context: WorkerContext, claim: Claim) -> None:
@@ -86,6 +91,7 @@ def _run(context: WorkerContext, claim: Claim) -> None:
         claim,
         room_beside_us(),
         logs.traceparent.get(),
+        max(context.budget.room - PROCESS, STEP),
     )
     try:
         process = subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -164,6 +170,7 @@ def main() -> None:
     # Of the process that started this one, and of nobody else.
     task: _Task = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_die_with_parent, name="parent", daemon=True).start()
+    settle()
     limit_to(task.memory)
     settings = task.settings
     logs.configure(settings.log_level)
@@ -176,7 +183,13 @@ def main() -> None:
             closing(LeaseKeeper(database, settings.lease, settings.stall, on_stall=_end_stalled))
         )
         context = WorkerContext(
-            settings, database, store, _Silence(), leases, Fitness(lambda: None)
+            settings,
+            database,
+            store,
+            _Silence(),
+            leases,
+            Fitness(lambda: None),
+            Budget(task.room),
         )
         try:
             print("begun", flush=True)

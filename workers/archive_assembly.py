@@ -38,6 +38,8 @@ class Summary:
     #: Images of each split; those without one are for training.
     split_counts: Mapping[str, int]
     losses: LossReport
+    #: Bytes of the largest file of an image, or row of a document; 0 where nobody noted it.
+    largest: int = 0
 
 
 #: What the assembly must keep of each result. What it lost, with a hundred ids for each reason, is
@@ -49,15 +51,16 @@ def summarize(results: Iterable[dict[str, Any]]) -> tuple[Summary, list[dict[str
     """Adds up what the builders recorded, and gives what is needed of each result beyond that."""
     losses = LossReport()
     split_counts: Counter[str] = Counter()
-    image_count, annotation_count = 0, 0
+    image_count, annotation_count, largest = 0, 0, 0
     kept: list[dict[str, Any]] = []
     for result in results:
         losses.merge(LossReport.from_json(result["losses"]))
         split_counts.update(result["split_counts"])
         image_count += result["image_count"]
         annotation_count += result["annotation_count"]
+        largest = max(largest, result.get("largest", 0))
         kept.append({name: result[name] for name in _KEPT if name in result})
-    return Summary(image_count, annotation_count, split_counts, losses), kept
+    return Summary(image_count, annotation_count, split_counts, losses, largest), kept
 
 
 @dataclass(frozen=True, slots=True)

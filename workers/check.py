@@ -23,7 +23,7 @@ from workers.lines import lines_of
 
 #: Images whose bytes are read back where not all are.
 SAMPLED_IMAGES = 16
-_PIECE = 4 * 1024 * 1024
+_PIECE = 2 * 1024 * 1024
 _HEADER_ROOM = 30 + 65_535
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from services.database.engine import Database
 from services.settings import Settings
 from services.storage import ObjectStore
+from workers.budget import Budget
 from workers.fitness import Fitness
 from workers.leases import LeaseKeeper
 
@@ -20,8 +21,8 @@ class Bell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """The record, the store, the doorbell, the keeper of this worker's leases, and whether it can
-    work at all."""
+    """The record, the store, the doorbell, the keeper of this worker's leases, whether it can work
+    at all, and the memory that its steps share."""
 
     settings: Settings
     database: Database
@@ -29,3 +30,4 @@ class WorkerContext:
     doorbell: Bell
     leases: LeaseKeeper
     fitness: Fitness
+    budget: Budget

@@ -46,11 +46,13 @@ class EntryNames:
         """Hashes that two names share, or a name and a folder; none: the names are unique."""
         if not self._files:
             return frozenset()
-        files = np.sort(np.frombuffer(self._files, np.int64))
+        files = np.frombuffer(self._files, np.int64)
+        # In place: there may be millions.
+        files.sort()
         twice = files[1:][files[1:] == files[:-1]]
-        if not self._folders:
-            return frozenset(twice.tolist())
-        both = np.intersect1d(files, np.frombuffer(self._folders, np.int64))
+        folders = np.frombuffer(self._folders, np.int64) if self._folders else files[:0]
+        places = np.minimum(np.searchsorted(files, folders), len(files) - 1)
+        both = folders[files[places] == folders]
         return frozenset([*twice.tolist(), *both.tolist()])
 
 

@@ -13,6 +13,7 @@ from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
 from workers.archive_assembly import Assembly
 from workers.archive_tail import tail_parts
+from workers.budget import Share, needs
 from workers.check import Expected, check
 from workers.context import WorkerContext
 from workers.export_info import export_info
@@ -27,7 +28,7 @@ from workers.versions import check_maker, check_version
 KINDS = ("clamped", "degraded", "dropped", "renamed", "unannotated")
 
 
-def finish(context: WorkerContext, held: Held, claim: ExportClaim) -> Completion:
+def finish(context: WorkerContext, held: Held, share: Share, claim: ExportClaim) -> Completion:
     """Ends an archive whose segments are all built.
 
     Raises:
@@ -52,6 +53,8 @@ def _assemble(context: WorkerContext, held: Held, claim: ExportClaim) -> tuple[s
     prefix = staging_prefix(claim.organization_id, claim.export_id)
     results = _known(progress.segment_results(context.database, claim.export_id))
     assembly = Assembly(export_info(claim), results, StoreStaging(store, prefix))
+    # What the check reads as a whole.
+    share.resize(needs(assembly.summary.largest), held.check)
     parts = assembly.parts
     stat = store.stat(store.exports_bucket, key) if claim.file_size is not None else None
     if stat is not None and stat.size == claim.file_size:
@@ -94,13 +97,15 @@ def build_small(
         stage_images(ImageEntries(context.store, images, info, held), staging, results[0])
     with stage("finish") as made:
         assembly = Assembly(info, results, staging)
-        data = b"".join(assembly)
+        pieces = list(assembly)
         key = archive_key(claim.organization_id, claim.export_id)
         held.check()
-        context.store.put(context.store.exports_bucket, key, data, "application/zip")
-        made.bytes = len(data)
-    sha256 = hashlib.sha256(data).hexdigest()
-    return _checked(context, held, claim, key, assembly, sha256)
+        context.store.put_pieces(context.store.exports_bucket, key, pieces, "application/zip")
+        made.bytes = assembly.length
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return _checked(context, held, claim, key, assembly, digest.hexdigest())
 
 
 def _checked(

@@ -15,13 +15,22 @@ _CONTAINER = (
 )
 
 
+#: Bytes that a worker has after its start, where they cannot be measured.
+TYPICAL = 116 * 1024 * 1024
+
+
+def resident() -> int | None:
+    """Bytes of this process that are in memory. None: the system does not tell."""
+    return _status("VmRSS")
+
+
 def room_beside_us() -> int | None:
     """Bytes that another process of this container may use while this one goes on as it is.
 
     None: the system does not tell.
     """
     total = _total()
-    used = _status("VmRSS")
+    used = resident()
     if total is None or used is None:
         return None
     return max(_LEAST, int(total * _SHARE) - used)

@@ -7,6 +7,7 @@ from typing import Any
 
 from services.catalog import selection
 from services.catalog.datasets import classes_of
+from services.catalog.limits import MAX_DOCUMENT
 from services.catalog.selection import Selection
 from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
@@ -16,6 +17,7 @@ from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.registry import FORMATS
 from workers.archive.segments import SegmentCutter, part_size
+from workers.budget import LARGE, Share, needs
 from workers.context import WorkerContext
 from workers.entry_names import EntryNames, clash
 from workers.export_info import export_info
@@ -37,10 +39,12 @@ from workers.versions import made_with
 
 #: Bytes of annotations a segment holds at most, where the images allow it.
 TEXT_LIMIT = 32 * 1024 * 1024
-#: Images that an export has at most to be built in memory, however small they are.
-SMALL_IMAGES = 5_000
+#: Images that an export has at most to be built in memory, however small they are, and bytes of
+#: images and text.
+SMALL_IMAGES = 2_000
+SMALL_BYTES = 4 * 1024 * 1024
 #: Bytes of a deflated manifest that the plan keeps in memory before it stages them.
-MANIFEST_PIECE = 8 * 1024 * 1024
+MANIFEST_PIECE = 4 * 1024 * 1024
 #: Seconds until the database gives the next images of a selection, which it may have to sort.
 _PATIENCE = 600.0
 
@@ -64,7 +68,9 @@ class SegmentedPlan:
     annotation_count: int
 
 
-def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | SegmentedPlan:
+def plan(
+    context: WorkerContext, held: Held, share: Share, claim: ExportClaim
+) -> SmallPlan | SegmentedPlan:
     """Reads the selection in one snapshot, and writes segment manifests unless it is small.
 
     Raises:
@@ -99,11 +105,17 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
         images = _named(_images(connection, chosen, info), info, names)
         known = totals.annotation_bytes + (totals.image_bytes if info.include_images else 0)
         made.bytes = known
-        if known <= context.settings.part_size and totals.image_count <= SMALL_IMAGES:
+        if _is_doubtful(chosen, info) and totals.annotation_bytes > LARGE:
+            # Annotations are parsed to tell what is selected.
+            share.resize(needs(MAX_DOCUMENT), held.check)
+        small = min(SMALL_BYTES, context.settings.part_size)
+        if known <= small and totals.image_count <= SMALL_IMAGES:
             found = list(blocks(images, info.include_images))
             if not found:
                 raise _empty(info)
             _prove(names, _images(connection, chosen, info), info)
+            largest = max(len(planned.image.annotations) for block in found for planned in block)
+            share.resize(max(share.size, needs(largest)), held.check)
             return SmallPlan(claim, found)
         size = part_size(known, context.settings.part_size)
         cutter = SegmentCutter(
@@ -129,11 +141,16 @@ def plan(context: WorkerContext, held: Held, claim: ExportClaim) -> SmallPlan | 
 
 
 def _images(connection: Transaction, chosen: Selection, info: ExportInfo) -> Iterator[PlannedImage]:
-    doubtful = chosen.is_doubtful and not info.include_unannotated
+    doubtful = _is_doubtful(chosen, info)
     for selected in selection.selected_images(connection, chosen):
         planned = planned_image(selected)
         if not doubtful or planned.image.selected(info):
             yield planned
+
+
+def _is_doubtful(chosen: Selection, info: ExportInfo) -> bool:
+    """Whether only the annotations of an image tell whether it is selected."""
+    return chosen.is_doubtful and not info.include_unannotated
 
 
 def _document_paths(info: ExportInfo) -> Iterator[str]:
@@ -189,28 +206,29 @@ def _write_manifests(
 ) -> list[PlannedSegment]:
     staging = StoreStaging(context.store, staging_prefix(claim.organization_id, claim.export_id))
     segments: list[PlannedSegment] = []
-    writer, pieces, size, work = ManifestWriter(), 0, 0, 0
+    writer, pieces, size, work, largest = ManifestWriter(), 0, 0, 0, 0
 
     def end_piece(*, is_last: bool) -> None:
         nonlocal writer, pieces
         base = f"{stage_of(claim)}{len(segments) + 1}"
         key = base if is_last and pieces == 0 else f"{base}.{pieces}"
-        staging.put(key, writer.finish())
+        staging.put(key, [writer.finish()])
         writer, pieces = ManifestWriter(), pieces + 1
 
     def end_segment() -> None:
-        nonlocal pieces, size, work
+        nonlocal pieces, size, work, largest
         end_piece(is_last=True)
         number = len(segments) + 1
-        key = manifest_key(f"{stage_of(claim)}{number}", pieces)
+        key = manifest_key(f"{stage_of(claim)}{number}", pieces, largest if largest > LARGE else 0)
         segments.append(PlannedSegment(number, key, size, work))
-        pieces, size, work = 0, 0, 0
+        pieces, size, work, largest = 0, 0, 0, 0
 
     for block in blocks(images, info.include_images):
         held.check()
         writer.add(block)
         image_bytes = sum(p.image.size for p in block) if info.include_images else 0
         text_bytes = sum(len(p.image.annotations) for p in block)
+        largest = max(largest, *(len(p.image.annotations) for p in block))
         if info.include_images:
             size += sum(image_entry_size(planned, info) for planned in block)
         work += image_bytes + text_bytes + 1

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from dramatiq.threading import Interrupt
 
 from services import logs, metrics, tracing
+from services.allocator import trim
 from services.catalog.content import forget_content
 from services.errors import Unavailable
 from services.exports import claims, endings, progress, removal
@@ -21,10 +22,12 @@ from services.exports.endings import Failure, Keeping
 from services.exports.model import ErrorCode, Step, archive_key
 from services.storage import StorageError, UploadNotFound
 from workers import finish, plan, segment
+from workers.budget import STEP, Share, needs
 from workers.check import ArchiveDamaged
 from workers.context import WorkerContext
 from workers.failures import Blame, ImageUnusable, OtherMaker, PermanentFailure, blame
 from workers.leases import ClaimLost, Held
+from workers.segment_manifest import largest_of
 from workers.staging import discard_stage
 from workers.versions import made_with
 
@@ -101,9 +104,9 @@ def about(claim: Claim) -> dict[str, Any]:
     return said
 
 
-def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
+def _plan(context: WorkerContext, claim: ExportClaim, held: Held, share: Share) -> None:
     """Freezes an export; builds it at once where it is small."""
-    planned = plan.plan(context, held, claim)
+    planned = plan.plan(context, held, share, claim)
     if isinstance(planned, plan.SmallPlan):
         completion = finish.build_small(context, held, planned.claim, planned.blocks)
         _complete(context, claim, completion)
@@ -124,7 +127,8 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
         raise ClaimLost(claim.export_id)
 
 
-def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
+def _build(context: WorkerContext, claim: SegmentClaim, held: Held, share: Share) -> None:
+    share.resize(needs(largest_of(claim.manifest_key)), held.check)
     result = segment.build_segment(context, held, claim)
     # A segment that is built is not built again because the database is away for a moment.
     counted = insist(partial(progress.segment_done, context.database, claim, result))
@@ -133,8 +137,8 @@ def _build(context: WorkerContext, claim: SegmentClaim, held: Held) -> None:
     metrics.SEGMENTS.inc()
 
 
-def _finish(context: WorkerContext, claim: ExportClaim, held: Held) -> None:
-    _complete(context, claim, finish.finish(context, held, claim))
+def _finish(context: WorkerContext, claim: ExportClaim, held: Held, share: Share) -> None:
+    _complete(context, claim, finish.finish(context, held, share, claim))
 
 
 def _complete(context: WorkerContext, claim: ExportClaim, completion: endings.Completion) -> None:
@@ -178,15 +182,21 @@ def _remove(context: WorkerContext, claim: ExportClaim) -> None:
                 _postpone(context, claim, error)
 
 
-def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held], None]) -> None:
-    """Runs a step under its claim, and takes down how it ended."""
+def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held, Share], None]) -> None:
+    """Runs a step under its claim, with a share of the memory, and takes down how it ended."""
     if claim.lost >= MAX_LOST:
         count(claim, "given_up")
         _fail(context, claim, _killed(claim))
         return
     with context.leases.hold(claim) as held:
         try:
-            step(held)
+            with context.budget.share(STEP, held.check) as share:
+                try:
+                    step(held, share)
+                finally:
+                    if share.size > STEP:
+                        # What was parsed is free by now, and goes back before others take it.
+                        trim()
             count(claim, "done")
         except ClaimLost:
             count(claim, "lost")

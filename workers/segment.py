@@ -18,7 +18,7 @@ from workers.staging import Staging, StoreStaging, stage_of
 from workers.versions import check_maker
 
 #: Bytes of deflated text that a segment keeps in memory before it stages them.
-TEXT_PIECE = 8 * 1024 * 1024
+TEXT_PIECE = 4 * 1024 * 1024
 
 
 def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> dict[str, Any]:
@@ -36,9 +36,10 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     info = export_info(export)
     store = context.store
 
-    def blocks() -> Iterator[Block]:
+    def blocks(*, with_annotations: bool = True) -> Iterator[Block]:
         for key in manifest_objects(claim.manifest_key):
-            yield from read_blocks(store.stream(store.exports_bucket, prefix + key))
+            chunks = store.stream(store.exports_bucket, prefix + key)
+            yield from read_blocks(chunks, with_annotations=with_annotations)
 
     with stage("text") as made:
         staging = StoreStaging(store, prefix)
@@ -49,7 +50,8 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         result["more"] = more
     if not info.include_images:
         return result
-    images = (planned for block in blocks() for planned in block)
+    # Hundreds of images are read ahead, which must not hold their annotations.
+    images = (planned for block in blocks(with_annotations=False) for planned in block)
     entries = ImageEntries(store, images, info, held)
     if claim.size < MIN_PART:
         # Too short for a part of its own: finish streams it.
@@ -88,8 +90,8 @@ def build_text(
     def end_run() -> None:
         run = f"{prefix}{len(results)}-"
         staged, result = text.pieces()
-        for key, data in staged.items():
-            staging.put(run + key, data)
+        for key, pieces in staged.items():
+            staging.put(run + key, pieces)
         results.append({**result, "stage": run})
 
     text = SegmentText(info)
@@ -115,11 +117,11 @@ def text_bytes(results: Iterable[Mapping[str, Any]]) -> int:
 def stage_images(entries: ImageEntries, staging: Staging, result: dict[str, Any]) -> None:
     """Stages image entries that make no part of their own."""
     with stage("images") as made:
-        staging.put(f"{result['stage']}images", b"".join(entries))
+        staging.put(f"{result['stage']}images", list(entries))
         made.bytes = entries.length
     result["images"] = {"length": entries.length, "crc32": entries.crc32}
     _stage_records(entries, staging, result)
 
 
 def _stage_records(entries: ImageEntries, staging: Staging, result: dict[str, Any]) -> None:
-    staging.put(f"{result['stage']}image_records", b"".join(entries.records))
+    staging.put(f"{result['stage']}image_records", entries.records)

@@ -15,14 +15,16 @@ import orjson
 from services.catalog.selection import SelectedImage
 from services.exports.model import WORK_VERSION
 from services.formats.common.export import ExportImage
-from workers.archive.deflate import DEFLATE_END, deflate
+from services.formats.common.rows import compact
+from workers.archive.deflate import DEFLATE_END, deflate_pieces
 from workers.lines import lines_of
 from workers.versions import check_version
 
-#: A block ends after this many images, or this many bytes of images and text. Both follow
-#: from the snapshot alone, so deflated bytes do not depend on how segments are cut.
+#: A block ends after this many images, this many bytes of images and text, or this many of text.
+#: All follow from the snapshot alone, so deflated bytes do not depend on how segments are cut.
 BLOCK_IMAGES = 128
 BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_TEXT = 1024 * 1024
 
 _FLUSH = 1024 * 1024
 #: What stands in the first line of an image, before its object key and CRC-32.
@@ -52,25 +54,35 @@ def planned_image(selected: SelectedImage) -> PlannedImage:
 def blocks(images: Iterable[PlannedImage], include_images: bool) -> Iterator[Block]:
     """Cuts the images of an export into blocks, in order."""
     block: Block = []
-    held = 0
+    held, text = 0, 0
     for planned in images:
         block.append(planned)
-        held += len(planned.image.annotations) + (planned.image.size if include_images else 0)
-        if len(block) == BLOCK_IMAGES or held >= BLOCK_BYTES:
+        text += len(planned.image.annotations)
+        held += planned.image.size if include_images else 0
+        if len(block) == BLOCK_IMAGES or held + text >= BLOCK_BYTES or text >= BLOCK_TEXT:
             yield block
-            block, held = [], 0
+            block, held, text = [], 0, 0
     if block:
         yield block
 
 
-def manifest_key(base: str, pieces: int) -> str:
-    """What the record calls a manifest that lies in so many objects."""
-    return base if pieces == 1 else f"{base}x{pieces}"
+def manifest_key(base: str, pieces: int, largest: int = 0) -> str:
+    """What the record calls a manifest that lies in so many objects.
+
+    `largest`: the bytes of the largest annotations of one image, where they are worth to know.
+    """
+    key = base if pieces == 1 else f"{base}x{pieces}"
+    return f"{key}_{largest}" if largest else key
+
+
+def largest_of(key: str) -> int:
+    """What `manifest_key` was told to be the largest; 0: nothing is."""
+    return int(key.partition("_")[2] or 0)
 
 
 def manifest_objects(key: str) -> list[str]:
     """The objects of a manifest, in order."""
-    base, _, pieces = key.partition("x")
+    base, _, pieces = key.partition("_")[0].partition("x")
     return [f"{base}.{number}" for number in range(int(pieces))] if pieces else [key]
 
 
@@ -86,7 +98,7 @@ class ManifestWriter:
     def add(self, block: Block) -> None:
         """Appends a block."""
         for planned in block:
-            line = orjson.dumps((*_values_of(planned.image), planned.object_key, planned.crc32))
+            line = compact((*_values_of(planned.image), planned.object_key, planned.crc32))
             annotations = planned.image.annotations
             self._plain += (line, b"\n", annotations, b"\n")
             self._waiting += len(line) + len(annotations)
@@ -105,13 +117,13 @@ class ManifestWriter:
         return b"".join([*self._deflated, DEFLATE_END])
 
     def _flush(self) -> None:
-        body, _ = deflate(b"".join(self._plain))
+        body = deflate_pieces(self._plain)
         self._deflated.append(body)
         self._held += len(body)
         self._plain, self._waiting = [], 0
 
 
-def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
+def read_blocks(manifest: Iterable[bytes], *, with_annotations: bool = True) -> Iterator[Block]:
     """The blocks of a manifest, from its deflated chunks; memory holds one block.
 
     Raises:
@@ -128,8 +140,11 @@ def read_blocks(manifest: Iterable[bytes]) -> Iterator[Block]:
             check_version(orjson.loads(line), "a segment manifest")
             continue
         *values, object_key, crc32 = orjson.loads(line)
+        annotations = next(lines)
+        if not with_annotations:
+            annotations = b""
         # An older version may have written fewer fields.
-        image = ExportImage(**dict(zip(_FIELDS, values, strict=False)), annotations=next(lines))
+        image = ExportImage(**dict(zip(_FIELDS, values, strict=False)), annotations=annotations)
         block.append(PlannedImage(image, object_key, crc32))
 
 

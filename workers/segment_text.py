@@ -1,5 +1,6 @@
 """The text of a segment: per-image files as entries, rows of documents as fragments."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from workers.segment_manifest import Block
 
 #: A row list of a document: the document's position, the section's name.
 Section = tuple[int, str]
+#: Of all threads one renders, an image at a time: there is one interpreter, and the memory that a
+#: raster takes at the limits is needed once.
+_rendering = threading.Lock()
 
 
 def documents(info: ExportInfo) -> list[Document]:
@@ -50,10 +54,13 @@ class SegmentText:
         self._files: list[bytes] = []
         self._file_records: list[bytes] = []
         self._files_size = 0
+        self._files_crc32 = 0
         self.image_count = 0
         self.annotation_count = 0
         self.split_counts: Counter[str] = Counter()
         self.losses = LossReport()
+        #: Bytes of the largest file or row: what reads it back needs a multiple of them.
+        self.largest = 0
 
     def add(self, block: Block, check: Callable[[], None] = lambda: None) -> None:
         """Renders the images of a block; `check` is called before each, as one may take a
@@ -62,11 +69,18 @@ class SegmentText:
         manifest_section = (len(self._documents) - 1, manifest.SECTION)
         for planned in block:
             check()
-            rendered = self._format.render(planned.image, self._info)
+            with _rendering:
+                rendered = self._format.render(planned.image, self._info)
             for path, content in rendered.files:
+                self.largest = max(self.largest, len(content))
                 self._add_file(path, content)
             for (path, section), found in rendered.rows.items():
-                rows.setdefault((self._position[path], section), []).extend(found)
+                if found:
+                    self.largest = max(self.largest, *map(len, found))
+                    place = self._position[path], section
+                    # Joined, they take less than a buffer for each.
+                    joined = self._documents[place[0]].separator.join(found)
+                    rows.setdefault(place, []).append(joined)
             rows.setdefault(manifest_section, []).append(
                 manifest.row(planned.image, self._info, rendered)
             )
@@ -92,24 +106,26 @@ class SegmentText:
         for piece in (local_header(entry), body):
             self._files.append(piece)
             self._files_size += len(piece)
+            self._files_crc32 = crc32(piece, self._files_crc32)
 
-    def pieces(self) -> tuple[dict[str, bytes], dict[str, Any]]:
-        """What must be staged, by key, and what the record must know of it."""
-        staged: dict[str, bytes] = {}
+    def pieces(self) -> tuple[dict[str, Sequence[bytes]], dict[str, Any]]:
+        """What must be staged, by key and in pieces, and what the record must know of it."""
+        staged: dict[str, Sequence[bytes]] = {}
         known: dict[str, Any] = {
             "image_count": self.image_count,
             "annotation_count": self.annotation_count,
             "split_counts": dict(self.split_counts),
+            "largest": self.largest,
             "losses": self.losses.to_json(),
             "rows": {},
         }
         if self._files:
-            staged["files"] = b"".join(self._files)
-            staged["file_records"] = b"".join(self._file_records)
-            known["files"] = {"length": self._files_size, "crc32": crc32(staged["files"])}
+            staged["files"] = self._files
+            staged["file_records"] = self._file_records
+            known["files"] = {"length": self._files_size, "crc32": self._files_crc32}
         for (position, section), rows in self._rows.items():
             key = row_key(position, section)
-            staged[key] = b"".join(rows.pieces)
+            staged[key] = rows.pieces
             known["rows"][key] = [
                 rows.known.crc32,
                 rows.known.size,

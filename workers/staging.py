@@ -1,6 +1,6 @@
 """Where segments leave their text until the finish step: in the store, or in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from services.exports.claims import ExportClaim, SegmentClaim
@@ -28,14 +28,14 @@ def discard_stage(store: ObjectStore, claim: ExportClaim | SegmentClaim) -> None
 
 
 class Staging(Protocol):
-    """Small pieces by key."""
+    """What is kept by key."""
 
-    def put(self, key: str, data: bytes) -> None:
-        """Keeps a piece; the same key again replaces it."""
+    def put(self, key: str, pieces: Sequence[bytes]) -> None:
+        """Keeps what the pieces are together; the same key again replaces it."""
         ...
 
     def stream(self, key: str) -> Iterator[bytes]:
-        """A piece, in chunks."""
+        """What was kept, in chunks."""
         ...
 
 
@@ -46,12 +46,12 @@ class StoreStaging:
         self._store = store
         self._prefix = prefix
 
-    def put(self, key: str, data: bytes) -> None:
-        """Stores a piece as an object."""
-        self._store.put(self._store.exports_bucket, self._prefix + key, data)
+    def put(self, key: str, pieces: Sequence[bytes]) -> None:
+        """Stores them as an object."""
+        self._store.put_pieces(self._store.exports_bucket, self._prefix + key, pieces)
 
     def stream(self, key: str) -> Iterator[bytes]:
-        """Reads a piece back."""
+        """Reads it back."""
         return self._store.stream(self._store.exports_bucket, self._prefix + key)
 
 
@@ -59,12 +59,12 @@ class MemoryStaging:
     """For an export that one task builds: nothing leaves the process."""
 
     def __init__(self) -> None:
-        self._pieces: dict[str, bytes] = {}
+        self._pieces: dict[str, Sequence[bytes]] = {}
 
-    def put(self, key: str, data: bytes) -> None:
-        """Keeps a piece."""
-        self._pieces[key] = data
+    def put(self, key: str, pieces: Sequence[bytes]) -> None:
+        """Keeps them."""
+        self._pieces[key] = pieces
 
     def stream(self, key: str) -> Iterator[bytes]:
-        """Gives a piece back."""
-        yield self._pieces[key]
+        """Gives them back."""
+        yield from self._pieces[key]

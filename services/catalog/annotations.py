@@ -54,8 +54,7 @@ def normalise(raw: bytes) -> ValidAnnotations:
     Raises:
         Invalid: the first thing that is wrong, with its index and field.
     """
-    if problem := document_excess(len(raw)):
-        raise Invalid.of("annotations", f"{problem}; simplify them or part the image")
+    _check_size(len(raw))
     try:
         values = orjson.loads(raw) if raw else []
     except orjson.JSONDecodeError as error:
@@ -93,9 +92,16 @@ def normalise(raw: bytes) -> ValidAnnotations:
         document = orjson.dumps(annotations)
     except TypeError as error:
         raise Invalid.of("annotations", f"attributes are nested too deep: {error}") from None
+    # What was left out and is now there counts too.
+    _check_size(len(document))
     return ValidAnnotations(
         document, len(annotations), counts, types, Extents(annotations), attributes
     )
+
+
+def _check_size(size: int) -> None:
+    if problem := document_excess(size):
+        raise Invalid.of("annotations", f"{problem}; simplify them or part the image")
 
 
 def _attribute_types(attributes: dict[str, Any] | list[Any]) -> Iterator[tuple[str, str]]:

@@ -1,9 +1,9 @@
 """What an annotation, and all annotations of one image, may be at most: one table for the import,
 the server and README.md.
 
-The limits keep every format's work on an annotation to about a second and 100 MB, and lie far
-above what real datasets have (COCO, LVIS, aerial images): an outline of a million pixels goes
-a hundred times around a picture of 2,500 by 2,500.
+The limits keep every format's work on an annotation to about a second and 20 MB beside what it
+takes to parse it, and lie far above what real datasets have (COCO, LVIS, aerial images): the
+longest outline goes 26 times around a picture of 2,500 by 2,500.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,13 @@ from typing import Any
 
 #: Bytes of all annotations of one image, as JSON. Whatever reads a document needs a multiple of
 #: its bytes, of which importers, servers and workers keep account.
-MAX_DOCUMENT = 8 * 2**20
+MAX_DOCUMENT = 4 * 2**20
 #: Points, of all rings of a polygon or of a polyline.
-MAX_POINTS = 250_000
+MAX_POINTS = 150_000
 #: Rings of a polygon.
 MAX_RINGS = 10_000
 #: Pixels along all sides of a polygon, on the largest picture that is taken.
-MAX_OUTLINE = 2**20
+MAX_OUTLINE = 2**18
 #: Runs of a mask in run lengths.
 MAX_RUNS = 2**20
 #: Pixels of the longest side of a picture, or of a mask.

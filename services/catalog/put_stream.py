@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 
 from services import metrics
+from services.allocator import trim
 from services.catalog.content import (
     IN_MEMORY,
     Content,
@@ -41,16 +42,20 @@ _AT_ONCE = 8
 #: Bytes of annotations that are checked where they come in: handing them to another thread
 #: takes longer.
 _AT_HAND = 16 * 1024
+#: Such as leave much behind that is free.
+_LARGE = 1024 * 1024
 #: Images recorded in one transaction, and the bytes of their annotations, where they are several.
 _BATCH = 200
 _BATCH_BYTES = 8 * 1024 * 1024
 #: Memory of all streams of a server, in bytes.
-STREAMS_BYTES = 128 * 1024 * 1024
+STREAMS_BYTES = 64 * 1024 * 1024
 #: Memory that a byte of annotations takes while it is checked, measured: parsed numbers and names.
-_PARSED = 20
-#: Memory of an image that waits to be recorded, and of each of its annotations, beside the bytes.
+_PARSED = 12
+#: Memory of an image that waits to be recorded, and of each of its annotations, beside the bytes;
+#: how often these are there when it is.
 _IMAGE = 2_048
 _ANNOTATION = 64
+_RECORDED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,9 @@ class PutStream:
             self._slots.release()
             if spool is not None:
                 spool.close()
+        if len(image.annotations) > _LARGE:
+            # What was parsed is free by now, and goes back before others take it.
+            await asyncio.to_thread(trim)
         left = min(_keeps(outcome), share.size)
         self._give_back(share.size - left)
         share.size = left
@@ -296,7 +304,7 @@ def _keeps(outcome: _Outcome) -> int:
     if not isinstance(outcome, _Ready):
         return _IMAGE
     annotations = outcome.image.annotations
-    return _IMAGE + len(annotations.document) + _ANNOTATION * annotations.count
+    return _IMAGE + _RECORDED * len(annotations.document) + _ANNOTATION * annotations.count
 
 
 async def _receive(

@@ -11,9 +11,11 @@ from services.catalog.names import archive_name
 from services.catalog.shapes import Shape
 from services.database.tables import annotation_totals, class_set_members, image_totals, images
 
-_BATCH = 500
+_BATCH = 100
 #: Bytes of annotations that come with such a batch; those of an image that has more come alone.
 _STREAMED = 16 * 1024
+#: Bytes of them that come at once.
+_PIECE = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +211,13 @@ def _condition(selection: Selection) -> ColumnElement[bool]:
     return and_(*parts)
 
 
-def _annotations(connection: Connection, image_id: str) -> bytes:
-    query = select(images.c.annotations).where(images.c.id == image_id)
-    return bytes(connection.execute(query).scalar_one())
+def _annotations(connection: Connection, image_id: str, size: int) -> bytes:
+    """The annotations of an image, in pieces: on its way a piece takes several times its bytes."""
+    found = bytearray()
+    while len(found) < size:
+        piece = func.substr(images.c.annotations, len(found) + 1, _PIECE)
+        found += connection.execute(select(piece).where(images.c.id == image_id)).scalar_one()
+    return bytes(found)
 
 
 def selected_images(connection: Connection, selection: Selection) -> Iterator[SelectedImage]:
@@ -234,6 +240,7 @@ def selected_images(connection: Connection, selection: Selection) -> Iterator[Se
             images.c.sha256,
             images.c.annotation_count,
             case((size <= _STREAMED, images.c.annotations)).label("annotations"),
+            size.label("annotation_size"),
             images.c.collides,
         )
         .where(_condition(selection))
@@ -259,7 +266,7 @@ def selected_images(connection: Connection, selection: Selection) -> Iterator[Se
             sha256=row.sha256,
             annotation_count=row.annotation_count,
             annotations=(
-                _annotations(connection, row.id)
+                _annotations(connection, row.id, row.annotation_size)
                 if row.annotations is None
                 else bytes(row.annotations)
             ),

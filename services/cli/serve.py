@@ -124,7 +124,7 @@ def worker() -> None:
         tracing_to(settings, "worker"),
         shared_parts(settings, threads.of_worker(settings)) as parts,
     ):
-        runtime = make_worker(settings, parts)
+        runtime = make_worker(settings, parts, has_own_process=True)
         phase = Phase()
 
         async def serving(stopped: asyncio.Event) -> None:

@@ -20,17 +20,28 @@ def load_settings() -> "Settings":
         SettingsError: one has a value that it cannot have.
     """
     from services import logs, settings
+    from services.allocator import settle
 
+    settle()
     loaded = settings.load()
     logs.configure(loaded.log_level)
     return loaded
 
 
-def make_worker(settings: "Settings", parts: "Parts") -> "WorkerRuntime":
-    """The workers of this process."""
+def make_worker(
+    settings: "Settings", parts: "Parts", *, has_own_process: bool = False
+) -> "WorkerRuntime":
+    """The workers of this process, which has other parts too or not."""
     from workers.runtime import WorkerRuntime
 
-    return WorkerRuntime(settings, parts.database, parts.store, parts.broker, parts.doorbell)
+    return WorkerRuntime(
+        settings,
+        parts.database,
+        parts.store,
+        parts.broker,
+        parts.doorbell,
+        has_own_process=has_own_process,
+    )
 
 
 def make_gateway(settings: "Settings") -> "ServeGateway":

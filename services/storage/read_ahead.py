@@ -10,13 +10,13 @@ from services.storage.errors import StorageError
 from services.storage.reading import ObjectReader
 
 #: Objects above this are streamed, never read as a whole ahead of their turn.
-SMALL_OBJECT_BYTES = 8 * 1024 * 1024
+SMALL_OBJECT_BYTES = 3 * 1024 * 1024
 #: A thread reads that many bytes, or objects, before it hands them over: what each hand-over
 #: costs would weigh on small images.
 BATCH_BYTES = 256 * 1024
 BATCH_OBJECTS = 16
-#: What may be in memory ahead of its turn.
-WINDOW_BYTES = 32 * 1024 * 1024
+#: What may be in memory ahead of its turn: enough for every thread to read a batch.
+WINDOW_BYTES = 6 * 1024 * 1024
 
 
 class ReadAhead:

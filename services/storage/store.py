@@ -1,7 +1,7 @@
 """The verbs of the object store: what callers see."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -121,6 +121,20 @@ class ObjectStore:
         with observed("put"):
             return retried(lambda: self._calls.put(bucket, key, data, len(data), content_type))
 
+    def put_pieces(
+        self,
+        bucket: str,
+        key: str,
+        pieces: Sequence[bytes],
+        content_type: str = "application/octet-stream",
+    ) -> str:
+        """Stores an object that lies in memory in pieces, without joining them; returns its ETag.
+
+        Raises StorageUnavailable after short retries, or StorageRefused.
+        """
+        length = sum(map(len, pieces))
+        return retried(lambda: self._calls.put(bucket, key, pieces, length, content_type))
+
     def put_stream(
         self,
         bucket: str,
@@ -170,7 +184,7 @@ class ObjectStore:
 
         Each object comes as an iterator over its chunks, to be used before the next one
         is taken. Small objects are read ahead, `concurrency` at a time and at most
-        `window_bytes` in memory; those above 8 MiB stream when their turn comes. Raises
+        `window_bytes` in memory; those above 3 MiB stream when their turn comes. Raises
         what `get` and `stream` raise, at the object that it concerns.
         """
         return self._ahead.read(bucket, items, concurrency, window_bytes)

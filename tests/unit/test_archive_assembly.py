@@ -22,8 +22,8 @@ def test_splits_of_all_segments_decide_how_data_yaml_ends() -> None:
         one: ExportImage = image([box(str(number), 1, 1, 5, 5)], number, number, split=split)
         text.add([PlannedImage(one, "key", 0)])
         staged, result = text.pieces()
-        for key, data in staged.items():
-            staging.put(f"{number}-{key}", data)
+        for key, pieces in staged.items():
+            staging.put(f"{number}-{key}", pieces)
         results.append({**result, "stage": f"{number}-"})
     assembly = Assembly(export, results, staging)
     data = b"".join(assembly)

@@ -2,7 +2,7 @@
 
 import random
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import cast
 
@@ -31,8 +31,8 @@ MIB = 1024 * 1024
 class Nowhere(MemoryStaging):
     """Keeps nothing."""
 
-    def put(self, key: str, data: bytes) -> None:
-        """Forgets a piece."""
+    def put(self, key: str, pieces: Sequence[bytes]) -> None:
+        """Forgets them."""
 
 
 def made_blocks(count: int, boxes: int) -> Iterator[Block]:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-import orjson
-
 from services.formats.common.attributes import attributes_of, take_flag
 from services.formats.common.coco_losses import KEYPOINT_AS_BOX
 from services.formats.common.coco_plan import CocoPlan
@@ -21,6 +19,7 @@ from services.formats.common.keypoints import (
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import CLAMPED, JOINT_ALONE, JOINT_DIFFERS, OUT_OF_REACH
 from services.formats.common.objects import report_dropped_keypoint
+from services.formats.common.rows import compact
 
 #: An annotation's row, and its id before it.
 Row: TypeAlias = tuple[int, bytes]
@@ -50,8 +49,8 @@ def keypoint_rows(
             lone += [LoneKeypoint(number, annotation) for number, annotation in pose.placed]
     lone_rows = [_lone_row(image, keypoint, places, plan, losses) for keypoint in lone]
     return (
-        [(row["id"], orjson.dumps(row)) for row in pose_rows],
-        [(row["id"], orjson.dumps(row)) for row in lone_rows if row],
+        [(row["id"], compact(row)) for row in pose_rows],
+        [(row["id"], compact(row)) for row in lone_rows if row],
     )
 
 

@@ -57,6 +57,7 @@ from services.formats.common.losses import (
 )
 from services.formats.common.masks import as_rle, even_odd_mask, is_union, union_area
 from services.formats.common.ring_nesting import hole_flags, may_overlap
+from services.formats.common.rows import compact
 
 #: Box, area and segmentation of an annotation.
 _Shape: TypeAlias = tuple[Box, float, Any]
@@ -156,7 +157,7 @@ def _shape_rows(
         if confidence != 1.0:
             row["score"] = confidence
         # At once: a row that lives on costs more in garbage collection than in itself.
-        rows.append((number, orjson.dumps(row)))
+        rows.append((number, compact(row)))
     return rows, keypoints
 
 

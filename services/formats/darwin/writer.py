@@ -22,6 +22,7 @@ from services.formats.common.keypoints import OCCLUDED
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import TURNED_AS_POLYGON
 from services.formats.common.objects import Object, Pose, objects
+from services.formats.common.rows import fragment
 from services.formats.common.shapes import Joint, Line, Rectangle, Region, TurnedBox
 from services.formats.common.writer import Document, Rendered, Tally
 
@@ -62,7 +63,7 @@ class Darwin:
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
         annotations = [
-            _annotation(item, image, rendered.losses)
+            fragment(_annotation(item, image, rendered.losses))
             for item in objects(image, info, selected, rendered.losses)
         ]
         rendered.annotation_count = len(annotations)

@@ -26,6 +26,7 @@ from services.formats.common.losses import (
 from services.formats.common.masks import as_rle, even_odd_mask, needs_mask
 from services.formats.common.objects import Object, Pose, objects
 from services.formats.common.ring_nesting import outer_rings
+from services.formats.common.rows import fragment
 from services.formats.common.shapes import Joint, Line, Rectangle, Region, TurnedBox
 from services.formats.common.writer import Document, Rendered, Tally
 
@@ -73,11 +74,12 @@ class Datumaro:
         """The image's item."""
         selected = image.selected(info)
         rendered = Rendered.start(image, len(selected))
-        annotations: list[dict[str, Any]] = []
+        annotations: list[orjson.Fragment] = []
         for item in objects(image, info, selected, rendered.losses):
             for geometry in _geometries(item, image, rendered.losses):
                 # Ids are unique in the item: several parts of a polygon have one number.
-                annotations.append({"id": len(annotations) + 1, **_common(item), **geometry})
+                found = {"id": len(annotations) + 1, **_common(item), **geometry}
+                annotations.append(fragment(found))
         rendered.annotation_count = len(annotations)
         row = orjson.dumps(
             {

@@ -31,6 +31,7 @@ from services.formats.common.losses import (
 from services.formats.common.masks import Crop, even_odd_crop, needs_mask
 from services.formats.common.png import mask_png
 from services.formats.common.ring_nesting import outer_rings
+from services.formats.common.rows import fragment
 from services.formats.common.shapes import Joint, Line, Rectangle, Region, Shape, TurnedBox, place
 from services.formats.common.writer import Document, Rendered, Tally
 from services.formats.labelme.losses import NAME_WITH_GAPS
@@ -76,7 +77,7 @@ class LabelMe:
         rendered = Rendered.start(image, len(selected))
         labels = info.once(_label_set)
         free_groups = count(1 + max((a.get("instance_id") or 0 for _, a in selected), default=0))
-        shapes: list[dict[str, Any]] = []
+        shapes: list[orjson.Fragment] = []
         for _, annotation in selected:
             if _label(annotation["name"]) not in labels:
                 rendered.losses.add(NO_CLASS, annotation["id"])
@@ -84,7 +85,8 @@ class LabelMe:
             placed = place(annotation, image, rendered.losses)
             if placed is None:
                 continue
-            shapes += _shapes(annotation, placed[0], image, free_groups, rendered.losses)
+            found = _shapes(annotation, placed[0], image, free_groups, rendered.losses)
+            shapes.extend(map(fragment, found))
         rendered.annotation_count = len(shapes)
         value: dict[str, Any] = {
             "version": _VERSION,

@@ -54,8 +54,9 @@ def built(export: ExportInfo, names: list[str], photo: bytes = b"photo") -> tupl
         entry = Entry(name, crc32(photo), len(photo), len(photo), Method.STORED)
         records += pack_record(entry, len(body))
         body += local_header(entry) + photo
-    for key, data in (*staged.items(), ("images", body), ("image_records", records)):
-        staging.put(f"1-{key}", data)
+    staged |= {"images": [body], "image_records": [records]}
+    for key, pieces in staged.items():
+        staging.put(f"1-{key}", pieces)
     known = {"length": len(body), "crc32": crc32(body)}
     assembly = Assembly(export, [{**result, "stage": "1-", "images": known}], staging)
     data = b"".join(assembly)
