@@ -17,6 +17,7 @@ holds no other share, so nobody waits for each other. A step that needs more tha
 nobody else works: it exceeds the budget rather than fail.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -25,18 +26,20 @@ from contextlib import contextmanager
 from services.catalog.limits import MAX_DOCUMENT
 from services.settings import SettingsError
 
+logger = logging.getLogger(__name__)
+
 MIB = 1024 * 1024
 #: Memory of a step beside large annotations.
 STEP = 12 * MIB
 #: Annotations of an image that are larger need memory of their own.
 LARGE = 256 * 1024
 #: Memory that a byte of annotations takes while it is rendered: parsed, and written again.
-PARSED = 13
+PARSED = 12
 #: Of a polygon whose outline is as long as the limits allow, in a raster: one image at a time is
 #: rendered.
 GEOMETRY = 18 * MIB
 #: Memory of an interpreter beside another: pages that they share are not in it.
-PROCESS = 64 * MIB
+PROCESS = 60 * MIB
 #: Seconds between looks whether a step that waits is still wanted.
 _LOOK = 0.5
 
@@ -49,17 +52,24 @@ def needs(largest: int) -> int:
 def room_of(total: int, used: int) -> int:
     """What steps share, where the process has `used` bytes before any of them.
 
+    Where there is room for a step, but not for the largest annotations that are taken, or for a
+    process beside this one, a line of the log says so: such a step would exceed the budget.
+
     Raises:
-        SettingsError: one step does not fit.
+        SettingsError: no step fits.
     """
     room = total - used - GEOMETRY
-    least = max(needs(MAX_DOCUMENT), PROCESS)
-    if room < least:
-        needed = -(-(total - room + least) // MIB)
+    advised = -(-(total - room + max(needs(MAX_DOCUMENT), PROCESS + STEP)) // MIB)
+    if room < STEP:
         raise SettingsError(
             f"CARTOUCHE_WORKER_MEMORY is {total // MIB} MiB, of which this process has "
-            f"{used // MIB} MiB before it works: too little for one step. Give {needed} MiB "
-            f"({needed * MIB}) or more."
+            f"{used // MIB} MiB before it works: too little for one step. Give {advised} MiB "
+            f"({advised * MIB}) or more."
+        )
+    if room < needs(MAX_DOCUMENT):
+        logger.warning(
+            "CARTOUCHE_WORKER_MEMORY is too little for the largest annotations that are taken",
+            extra={"bytes": total, "advised_bytes": advised * MIB},
         )
     return room
 

@@ -40,12 +40,14 @@ def finish(context: WorkerContext, held: Held, share: Share, claim: ExportClaim)
     """
     check_maker(claim)
     with stage("finish") as made:
-        key, assembly = _assemble(context, held, claim)
+        key, assembly = _assemble(context, held, share, claim)
         made.bytes = assembly.length
     return _checked(context, held, claim, key, assembly, None)
 
 
-def _assemble(context: WorkerContext, held: Held, claim: ExportClaim) -> tuple[str, Assembly]:
+def _assemble(
+    context: WorkerContext, held: Held, share: Share, claim: ExportClaim
+) -> tuple[str, Assembly]:
     """Completes the archive in the store; its key, and what it was put together from."""
     assert claim.upload_id is not None
     key = archive_key(claim.organization_id, claim.export_id)

@@ -6,14 +6,19 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import orjson
 import psycopg
 import pytest
+from cartouche.catalog.v1 import catalog_service_pb2 as pb_catalog
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 
 from services.catalog.limits import MAX_DOCUMENT
+from services.catalog.model import DatasetClass
+from services.importing.client import import_dataset
+from services.importing.dataset import ImportItem
 from services.settings import Settings
 from tests.datasets import Picture, jpeg, noise_jpeg, put
 from tests.parts import ObjectStore, PostgreSQL, Redis
@@ -24,8 +29,9 @@ pytestmark = pytest.mark.timeout(300)
 MIB = 1024 * 1024
 #: Documents of one file, files of each image, rows of text, and the plain form.
 FORMATS = ("coco", "darwin", "csv", "pictograph")
-TINY = 1_500
+TINY = 2_000
 CLASSES = 1_203
+NAMES = [f"class {number:04}" for number in range(CLASSES)]
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +73,20 @@ def huge() -> Iterator[Picture]:
         yield Picture(f"{number}.jpg", jpeg(seed=number), boxes(MAX_DOCUMENT, ["thing"], number))
 
 
-def tiny(count: int) -> Iterator[Picture]:
-    data = [jpeg(16, 12, seed=n) for n in range(8)]
+def tiny(folder: Path, count: int) -> Iterator[ImportItem]:
+    files = [folder / f"{n}.jpg" for n in range(8)]
+    for number, file in enumerate(files):
+        file.write_bytes(jpeg(16, 12, seed=number))
     for number in range(count):
-        document = boxes(200, ["dot"], number)
-        yield Picture(f"{number // 500:03}/{number:06}.jpg", data[number % 8], document)
+        box = {"x": 1, "y": 2, "w": 3 + number % 7, "h": 4}
+        annotation = {"id": f"{number}", "name": "dot", "type": "bbox", "bounding_box": box}
+        path = f"{number // 500:03}/{number:06}.jpg"
+        yield ImportItem(path, files[number % 8], "complete", annotations=[annotation])
 
 
 def many_classes() -> Iterator[Picture]:
-    names = [f"class {number:04}" for number in range(CLASSES)]
     for number in range(150):
-        yield Picture(f"{number}.jpg", jpeg(seed=number % 16), boxes(8_000, names, number))
+        yield Picture(f"{number}.jpg", jpeg(seed=number % 16), boxes(8_000, NAMES, number))
 
 
 def large_images() -> Iterator[Picture]:
@@ -85,16 +94,21 @@ def large_images() -> Iterator[Picture]:
         yield Picture(f"{number}.jpg", noise_jpeg(number), boxes(2_000, ["thing"], number))
 
 
-def export_all(stack: Production, dataset: str, **fields: object) -> None:
+def export_all(
+    stack: Production, dataset: str, formats: Sequence[str], class_filter: Sequence[str] = ()
+) -> None:
     """Exports in all of the formats at once, and waits until they are completed."""
     stub = ExportServiceStub(stack.channel)
     metadata = stack.metadata("member")
     ids = []
-    for format_ in FORMATS:
+    for format_ in formats:
         request = pb.CreateExportRequest(
-            dataset_name=dataset, name=format_, format=format_, include_images=True
+            dataset_name=dataset,
+            name=format_,
+            format=format_,
+            include_images=True,
+            class_filter=class_filter,
         )
-        request.MergeFrom(pb.CreateExportRequest(**fields))  # type: ignore[arg-type]
         ids.append(stub.CreateExport(request, metadata=metadata, timeout=60).export.id)
     for export_id in ids:
         completed(stack, export_id)
@@ -110,13 +124,20 @@ def completed(stack: Production, export_id: str) -> None:
     assert export.status == pb.EXPORT_STATUS_COMPLETED, export.error_message
 
 
-def peak_of(stack: Production, dataset: str, pictures: Iterable[Picture], **fields: object) -> int:
+def peak_of(
+    stack: Production,
+    dataset: str,
+    pictures: Iterable[Picture],
+    class_names: Sequence[str] = (),
+    class_filter: Sequence[str] = (),
+) -> int:
     """The most memory that the worker has while it exports the pictures in all formats."""
     (worker,) = stack.workers
-    answers = put(stack, dataset, pictures)
+    declared = [pb_catalog.DatasetClass(name=name, type="bbox") for name in class_names]
+    answers = put(stack, dataset, pictures, classes=declared)
     assert not [answer.message for answer in answers if answer.message]
     worker.forget_peak()
-    export_all(stack, dataset, **fields)
+    export_all(stack, dataset, FORMATS, class_filter)
     return worker.peak_memory()
 
 
@@ -127,16 +148,28 @@ def test_few_huge_documents(one_worker: Production) -> None:
     assert peak_of(one_worker, "huge", huge()) <= LIMIT
 
 
-def test_many_tiny_images(one_worker: Production) -> None:
-    few = peak_of(one_worker, "few", tiny(TINY))
-    many = peak_of(one_worker, "many", tiny(10 * TINY))
-    assert many <= LIMIT
-    assert many <= 1.1 * few
+def test_many_tiny_images(one_worker: Production, tmp_path: Path) -> None:
+    (worker,) = one_worker.workers
+    peaks = []
+    for count in (TINY, 10 * TINY):
+        name = f"{count} tiny"
+        summary = import_dataset(
+            one_worker.grpc_address,
+            one_worker.key("member"),
+            name,
+            tiny(tmp_path, count),
+            [DatasetClass("dot")],
+        )
+        assert summary.created.images == count
+        worker.forget_peak()
+        export_all(one_worker, name, ["coco"])
+        peaks.append(worker.peak_memory())
+    assert max(peaks) <= LIMIT
+    assert peaks[1] <= 1.12 * peaks[0]
 
 
 def test_many_classes(one_worker: Production) -> None:
-    wanted = [f"class {number:04}" for number in range(0, CLASSES, 2)]
-    assert peak_of(one_worker, "classes", many_classes(), class_filter=wanted) <= LIMIT
+    assert peak_of(one_worker, "classes", many_classes(), NAMES, NAMES[::2]) <= LIMIT
 
 
 def test_images_of_a_megabyte(one_worker: Production) -> None:
@@ -192,12 +225,12 @@ def test_a_step_alone_is_within_it_too(one_worker: Production) -> None:
 def test_too_little_is_refused_at_the_start(one_worker: Production) -> None:
     done = subprocess.run(
         [str(CARTOUCHE), "worker"],
-        env=one_worker.env | {"CARTOUCHE_WORKER_MEMORY": str(128 * MIB)},
+        env=one_worker.env | {"CARTOUCHE_WORKER_MEMORY": str(100 * MIB)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 1
-    assert "CARTOUCHE_WORKER_MEMORY is 128 MiB" in done.stderr
+    assert "CARTOUCHE_WORKER_MEMORY is 100 MiB" in done.stderr
     assert "or more" in done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from services.catalog.limits import MAX_DOCUMENT
 from services.settings import SettingsError
-from workers.budget import LARGE, MIB, PARSED, STEP, Budget, needs, room_of
+from workers.budget import GEOMETRY, LARGE, MIB, PARSED, STEP, Budget, needs, room_of
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -106,10 +106,19 @@ def test_a_budget_for_no_step_says_what_to_give() -> None:
     used = 100 * MIB
     with pytest.raises(SettingsError, match="CARTOUCHE_WORKER_MEMORY is 120 MiB") as refused:
         room_of(120 * MIB, used)
-    least = int(str(refused.value).partition("(")[2].partition(")")[0])
-    assert room_of(least, used) >= needs(MAX_DOCUMENT)
+    advised = int(str(refused.value).partition("(")[2].partition(")")[0])
+    assert room_of(advised, used) >= needs(MAX_DOCUMENT)
+
+
+def test_a_budget_for_small_steps_alone_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    used = 100 * MIB
+    enough = used + GEOMETRY + needs(MAX_DOCUMENT)
+    assert room_of(enough, used) == needs(MAX_DOCUMENT)
+    assert not caplog.records
+    assert room_of(enough - 1, used) == needs(MAX_DOCUMENT) - 1
+    assert "too little for the largest annotations" in caplog.text
     with pytest.raises(SettingsError):
-        room_of(least - MIB, used)
+        room_of(used + GEOMETRY + STEP - 1, used)
 
 
 def test_only_large_annotations_need_more() -> None:
