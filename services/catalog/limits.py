@@ -12,7 +12,7 @@ from typing import Any
 
 #: Bytes of all annotations of one image, as JSON. Whatever reads a document needs a multiple of
 #: its bytes, of which importers, servers and workers keep account.
-MAX_DOCUMENT = 4 * 2**20
+MAX_DOCUMENT = 3 * 2**20
 #: Points, of all rings of a polygon or of a polyline.
 MAX_POINTS = 150_000
 #: Rings of a polygon.

@@ -26,7 +26,7 @@ from services.storage import ObjectStore
 
 #: The annotations of an image travel in one message: what is a little too large for the table of
 #: limits is refused by it, with its name, and not with the whole stream.
-MAX_MESSAGE = 4 * MAX_DOCUMENT
+MAX_MESSAGE = 5 * MAX_DOCUMENT
 _GRACE = 10.0
 _MOST_CONNECTIONS = 8_192
 _SERVICES = (

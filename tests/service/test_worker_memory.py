@@ -219,7 +219,8 @@ def test_a_step_alone_is_within_it_too(one_worker: Production) -> None:
     with watched(one_worker) as most:
         completed(one_worker, made.id)
     assert most.children
-    assert most.memory <= LIMIT
+    # The README says so.
+    assert most.memory <= 1.1 * LIMIT
 
 
 def test_too_little_is_refused_at_the_start(one_worker: Production) -> None:

@@ -69,7 +69,7 @@ def test_the_server_refuses_by_the_table(annotation: dict[str, Any], says: str) 
 
 def test_the_server_refuses_too_much_before_it_parses_it() -> None:
     # It need not even be JSON.
-    with pytest.raises(Invalid, match="at most 4,194,304; simplify them") as refused:
+    with pytest.raises(Invalid, match="at most 3,145,728; simplify them") as refused:
         normalise(b"[" * (MAX_DOCUMENT + 1))
     assert set(refused.value.fields) == {"annotations"}
     with pytest.raises(Invalid, match="is not JSON"):

@@ -440,7 +440,7 @@ class PutImage(_message.Message):
     """train, val, test or empty."""
     annotations: _builtins.bytes
     """The annotations in the Pictograph wire form: a JSON array, UTF-8.
-    At most 4 MiB. Empty: none. A class that the dataset lacks is appended to
+    At most 3 MiB. Empty: none. A class that the dataset lacks is appended to
     its list.
     """
     size: _builtins.int
