@@ -1,4 +1,4 @@
-"""A network between two processes that can go dark, or slow."""
+"""A network between two processes that can go dark, or slow, or flip a bit."""
 
 import socket
 import threading
@@ -22,6 +22,8 @@ class Network:
         self.port = free_port()
         self._server_port = server_port
         self._is_dark = threading.Event()
+        self._marker: bytes | None = None
+        self._flips_answers = False
         #: Bytes a second that each connection gets from the server; None: as many as there are.
         self.bytes_per_second: float | None = None
         self._lock = threading.Lock()
@@ -41,6 +43,17 @@ class Network:
         finally:
             self._is_dark.clear()
             self._cut()
+
+    @contextmanager
+    def flipping(self, marker: bytes, *, in_answer: bool = False) -> Iterator[None]:
+        """The next time that the marker passes, in what is sent or in an answer, its last byte
+        arrives with one bit flipped. It must pass until the end of the block."""
+        with self._lock:
+            self._marker, self._flips_answers = marker, in_answer
+        yield
+        with self._lock:
+            missed, self._marker = self._marker, None
+        assert missed is None, "the marker did not pass"
 
     def through(self, url: str) -> str:
         """The URL of the server, as it is reached through this network."""
@@ -82,7 +95,9 @@ class Network:
 
     def _forward(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with suppress(OSError):
+            tail = b""
             while data := source.recv(64 * 1024):
+                data, tail = self._flipped(data, tail, is_answer)
                 if not self._is_dark.is_set():
                     target.sendall(data)
                 if is_answer and self.bytes_per_second:
@@ -90,6 +105,22 @@ class Network:
         # That one side has gone is no news that passes the dark.
         if not self._is_dark.is_set():
             self._close(source, target)
+
+    def _flipped(self, data: bytes, tail: bytes, is_answer: bool) -> tuple[bytes, bytes]:
+        """The next bytes of a direction, and what to remember of them; `tail` is what was
+        remembered of those before."""
+        with self._lock:
+            marker = self._marker
+            if not marker or is_answer is not self._flips_answers:
+                return data, b""
+            seen = tail + data
+            end = seen.find(marker) + len(marker)
+            if end < len(marker):
+                return data, seen[-len(marker) + 1 :]
+            # Of a marker that came in two pieces the last byte is in the second one.
+            at = end - 1 - len(tail)
+            self._marker = None
+            return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], b""
 
     def _cut(self) -> None:
         with self._lock:

@@ -3,15 +3,16 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
-from services.storage import ObjectNotFound, ObjectStore
+from services.storage import ObjectNotFound, ObjectStore, StorageUnavailable
 from workers.archive.deflate import crc32, crc32_combine
 from workers.archive.entries import Entry, Method, local_entry_size, local_header, pack_record
 from workers.failures import ImageUnusable
 from workers.leases import Held
-from workers.segment_manifest import PlannedImage
+from workers.segment_manifest import Block, PlannedImage
 
 
 def image_entry_size(planned: PlannedImage, info: ExportInfo) -> int:
@@ -20,10 +21,52 @@ def image_entry_size(planned: PlannedImage, info: ExportInfo) -> int:
     return local_entry_size(path, planned.image.size)
 
 
+def _entry(planned: PlannedImage, info: ExportInfo) -> Entry:
+    size = planned.image.size
+    path = FORMATS[info.format].writer.image_path(planned.image, info)
+    return Entry(path, planned.crc32, size, size, Method.STORED)
+
+
 @dataclass(slots=True)
 class _Sums:
     length: int = 0
     crc32: int = 0
+
+    def count(self, length: int, crc: int) -> None:
+        self.crc32 = crc32_combine(self.crc32, crc, length)
+        self.length += length
+
+
+class KnownSums:
+    """Length and CRC-32 of the entries of images, from what was summed at their import: known
+    before any of the images is read."""
+
+    def __init__(self) -> None:
+        self._sums = _Sums()
+
+    @property
+    def crc32(self) -> int:
+        """Of the entries in a row, once all blocks have passed."""
+        return self._sums.crc32
+
+    def of(self, blocks: Iterable[Block], info: ExportInfo) -> Iterator[Block]:
+        """The blocks, whose images are summed as they pass."""
+        for block in blocks:
+            for planned in block:
+                header = local_header(_entry(planned, info))
+                self._sums.count(len(header), crc32(header))
+                self._sums.count(planned.image.size, planned.crc32)
+            yield block
+
+    def holding(self, entries: "ImageEntries") -> Iterator[bytes]:
+        """The entries, which must turn out to be what was known of them.
+
+        Raises:
+            RuntimeError: they are not: an error of our own, which no store is to be blamed for.
+        """
+        yield from entries
+        if (entries.length, entries.crc32) != (self._sums.length, self._sums.crc32):
+            raise RuntimeError("the entries of a part are not what was known of them")
 
 
 class ImageEntries:
@@ -63,7 +106,6 @@ class ImageEntries:
                 yield planned.object_key, planned.image.size
 
         contents = self._store.read_many(self._store.images_bucket, items())
-        format_ = FORMATS[self._info.format].writer
         while True:
             self._held.check()
             failing: PlannedImage | None = None
@@ -72,12 +114,10 @@ class ImageEntries:
                 if chunks is None:
                     return
                 planned = failing = ahead.popleft()
-                size = planned.image.size
-                path = format_.image_path(planned.image, self._info)
-                entry = Entry(path, planned.crc32, size, size, Method.STORED)
+                entry = _entry(planned, self._info)
                 self.records.append(pack_record(entry, self._sums.length))
                 header = local_header(entry)
-                self._count(len(header), crc32(header))
+                self._sums.count(len(header), crc32(header))
                 yield header
                 yield from self._checked(planned, chunks)
             except ObjectNotFound as error:
@@ -103,14 +143,27 @@ class ImageEntries:
             self._held.check()
             yield chunk
         if size != planned.image.size or found != planned.crc32:
-            raise ImageUnusable(
-                f"The file of image {planned.image.path!r} (id {planned.image.id}) is not the one "
-                "that was imported: its size or CRC-32 differs. Import the image again, then "
-                "retry the export.",
-                planned.image.sha256,
-            )
-        self._count(size, found)
+            self._blame(planned)
+        self._sums.count(size, found)
 
-    def _count(self, length: int, crc: int) -> None:
-        self._sums.crc32 = crc32_combine(self._sums.crc32, crc, length)
-        self._sums.length += length
+    def _blame(self, planned: PlannedImage) -> NoReturn:
+        """Reads an image once more that was not what was imported.
+
+        Raises:
+            StorageUnavailable: now it is: its bytes were damaged on their way.
+            ImageUnusable: it is not.
+        """
+        image, size, found = planned.image, 0, 0
+        for chunk in self._store.stream(self._store.images_bucket, planned.object_key):
+            self._held.check()
+            found = crc32(chunk, found)
+            size += len(chunk)
+        if (size, found) == (image.size, planned.crc32):
+            raise StorageUnavailable(
+                f"{planned.object_key} was damaged on its way from the object store"
+            )
+        raise ImageUnusable(
+            f"The file of image {image.path!r} (id {image.id}) is not the one that was imported: "
+            "its size or CRC-32 differs. Import the image again, then retry the export.",
+            image.sha256,
+        )

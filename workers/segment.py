@@ -9,7 +9,7 @@ from services.formats.common.export import ExportInfo
 from workers.archive.segments import MIN_PART
 from workers.context import WorkerContext
 from workers.export_info import export_info
-from workers.image_entries import ImageEntries
+from workers.image_entries import ImageEntries, KnownSums
 from workers.leases import Held
 from workers.segment_manifest import Block, manifest_objects, read_blocks
 from workers.segment_text import SegmentText
@@ -35,15 +35,18 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     prefix = staging_prefix(export.organization_id, export.export_id)
     info = export_info(export)
     store = context.store
+    staging = StoreStaging(store, prefix)
 
     def blocks(*, with_annotations: bool = True) -> Iterator[Block]:
         for key in manifest_objects(claim.manifest_key):
-            chunks = store.stream(store.exports_bucket, prefix + key)
-            yield from read_blocks(chunks, with_annotations=with_annotations)
+            yield from read_blocks(staging.stream(key), with_annotations=with_annotations)
 
+    # A part's sum is known before its first byte, and goes ahead of it.
+    known = KnownSums()
+    is_part = info.include_images and claim.size >= MIN_PART
+    counted = known.of(blocks(), info) if is_part else blocks()
     with stage("text") as made:
-        staging = StoreStaging(store, prefix)
-        first, *more = build_text(held, blocks(), info, staging, stage_of(claim))
+        first, *more = build_text(held, counted, info, staging, stage_of(claim))
         made.bytes = text_bytes((first, *more))
     result = {"version": WORK_VERSION, **first}
     if more:
@@ -53,9 +56,9 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     # Hundreds of images are read ahead, which must not hold their annotations.
     images = (planned for block in blocks(with_annotations=False) for planned in block)
     entries = ImageEntries(store, images, info, held)
-    if claim.size < MIN_PART:
+    if not is_part:
         # Too short for a part of its own: finish streams it.
-        stage_images(entries, StoreStaging(store, prefix), result)
+        stage_images(entries, staging, result)
         return result
     assert export.upload_id is not None
     with stage("images") as made:
@@ -64,7 +67,8 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
             export.upload_id,
             claim.number,
             claim.size,
-            entries,
+            known.holding(entries),
+            known.crc32,
         )
         made.bytes = entries.length
     result["part"] = {
@@ -73,7 +77,7 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         "length": entries.length,
         "crc32": entries.crc32,
     }
-    _stage_records(entries, StoreStaging(store, prefix), result)
+    _stage_records(entries, staging, result)
     return result
 
 

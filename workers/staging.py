@@ -52,7 +52,7 @@ class StoreStaging:
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Reads it back."""
-        return self._store.stream(self._store.exports_bucket, self._prefix + key)
+        return self._store.stream(self._store.exports_bucket, self._prefix + key, is_checked=True)
 
 
 class MemoryStaging:

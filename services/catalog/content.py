@@ -146,7 +146,7 @@ def store_content(
     pinned = _pinned(database, organization_id, sha256)
     key = pinned or f"{own_prefix(organization_id)}{sha256[:2]}/{sha256}-{secrets.token_hex(8)}"
     # Each try begins with the first byte.
-    retried(lambda: store.put_stream(store.images_bucket, key, spool.size, spool.pieces()))
+    retried(lambda: store.put_stream(store.images_bucket, key, spool.size, spool.pieces(), crc32))
     return Content(key, spool.size, crc32, sha256, width, height, is_fresh=pinned is None)
 
 

@@ -2,7 +2,7 @@
 
 Three clients share the work, each where it is best: the MinIO SDK for control calls and
 for signing (local arithmetic), obstore for many small objects, and plain HTTP with
-presigned URLs for large bodies, which are neither held in memory nor hashed.
+signed calls for large bodies, which are not held in memory, and go with their CRC-32.
 It speaks plain S3, tested on MinIO and on rclone's server.
 """
 

@@ -86,7 +86,21 @@ class UploadNotFound(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """The store is away or overloaded for the moment: try again later."""
+    """The store is away or overloaded for the moment: try again later.
+
+    `code` is the S3 error code, where it answered.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DamagedOnItsWay(StorageUnavailable):
+    """Other bytes arrived than were sent: to be sent, or read, again."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"{place} was damaged on its way between here and the object store")
 
 
 class StorageRefused(StorageError):
@@ -119,7 +133,9 @@ def failure(
         return ObjectNotFound(key)
     place = f"{bucket}/{key}" if key else bucket
     if status >= 500 or status in (408, 429) or code in PASSING:
-        return StorageUnavailable(f"the object store failed on {place}: {status} {code} {message}")
+        return StorageUnavailable(
+            f"the object store failed on {place}: {status} {code} {message}", code
+        )
     if code == "" and status == 403:
         code = "AccessDenied"
     advice = ADVICE.get(code, "see the log of the store")

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 from xml.sax.saxutils import escape
 
 from services.storage.answers import parse, tag, text
-from services.storage.errors import UploadNotFound, failure
+from services.storage.errors import DamagedOnItsWay, UploadNotFound, failure
 from services.storage.presigned import PresignedCalls
 from services.storage.retries import retried
 
@@ -44,11 +44,22 @@ class MultipartUploads:
         return text(parse(content), "UploadId")
 
     def put_part(
-        self, key: str, upload_id: str, number: int, length: int, chunks: bytes | Iterable[bytes]
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        length: int,
+        crc32: int | None,
+        chunks: bytes | Iterable[bytes],
     ) -> str:
         """Stores part `number`; returns its ETag."""
         query = {"partNumber": str(number), "uploadId": upload_id}
-        return self._calls.put(self._bucket, key, chunks, length, query=query)
+        try:
+            return self._calls.put(self._bucket, key, chunks, length, crc32, query=query)
+        except DamagedOnItsWay as error:
+            # The store has it, and not every store lets a part be replaced.
+            self.abort(key, upload_id)
+            raise UploadNotFound(upload_id) from error
 
     def complete(self, key: str, upload_id: str, parts: Iterable[tuple[int, str]]) -> None:
         """Makes the object of its parts."""

@@ -1,18 +1,28 @@
-"""Calls over plain HTTP, signed in their URLs: large bodies pass in pieces, and unhashed."""
+"""Calls over plain HTTP, signed in their URLs, or in their headers where these must be signed too:
+large bodies pass in pieces, and the signature does not cover them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from http.client import HTTPResponse
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from minio.signer import presign_v4
+from minio.signer import presign_v4, sign_v4_s3
+from minio.time import to_amz_date
 
 from services.storage.answers import refusal
 from services.storage.clients import BODY_TIMEOUT, CALL_TIMEOUT, Clients
 from services.storage.config import StorageConfig
-from services.storage.errors import invalid_key, unreachable
+from services.storage.errors import (
+    StorageRefused,
+    StorageUnavailable,
+    invalid_key,
+    unreachable,
+)
 from services.storage.pool import ConnectionFailed
+from services.storage.sums import Arrival, Confirmations, ETags
 
 #: Our own presigned calls are made at once.
 CALL_EXPIRES = timedelta(minutes=15)
@@ -25,6 +35,9 @@ class PresignedCalls:
     def __init__(self, config: StorageConfig, clients: Callable[[], Clients]) -> None:
         self._config = config
         self._clients = clients
+        self._etags: defaultdict[str, ETags] = defaultdict(ETags)
+        #: By bucket, and whether of parts.
+        self._confirmations: dict[tuple[str, bool], Confirmations] = {}
 
     def call(
         self,
@@ -61,16 +74,31 @@ class PresignedCalls:
         key: str,
         body: bytes | Iterable[bytes],
         length: int,
+        crc32: int | None,
         content_type: str | None = None,
         query: Mapping[str, str] | None = None,
     ) -> str:
-        """Stores an object, or a part of one, of exactly `length` bytes; returns its ETag."""
-        headers = {"Content-Type": content_type} if content_type else {}
-        with self.exchange(
-            "PUT", bucket, key, query, headers=headers, body=body, length=length
-        ) as response:
-            response.read()
-            return response.headers.get("ETag", "").strip('"')
+        """Stores an object, or a part of one, of exactly `length` bytes with this CRC-32;
+        returns its ETag."""
+        kind = (bucket, bool(query))
+        confirmations = self._confirmations.setdefault(kind, Confirmations(self._etags[bucket]))
+        transfer = confirmations.watch(body, crc32)
+        headers = {**transfer.headers, **({"Content-Type": content_type} if content_type else {})}
+        try:
+            with self.exchange(
+                "PUT", bucket, key, query, headers=headers, body=transfer.body, length=length
+            ) as response:
+                response.read()
+                answer = response.headers
+        except (StorageRefused, StorageUnavailable) as error:
+            confirmations.refused(transfer, error.code)
+            raise
+        confirmations.check(transfer, answer, f"{bucket}/{key}")
+        return answer.get("ETag", "").strip('"')
+
+    def arrival(self, bucket: str, key: str, answer: Message) -> Arrival:
+        """What comes with an answer that was asked for its sum."""
+        return Arrival(answer, self._etags[bucket], f"{bucket}/{key}")
 
     @contextmanager
     def exchange(
@@ -92,6 +120,8 @@ class PresignedCalls:
             )
         except ValueError as error:
             raise invalid_key(bucket, key, error) from error
+        if any(name.startswith("x-amz-") for name in headers or {}):
+            url, headers = self._with_signed_headers(method, url, query or {}, headers or {})
         upload_id = (query or {}).get("uploadId", "")
         with self._exchange_url(
             method,
@@ -134,6 +164,36 @@ class PresignedCalls:
                 yield response
         except ConnectionFailed as error:
             raise unreachable(error) from error
+
+    def _with_signed_headers(
+        self, method: str, url: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        """The call with its signature in the headers: S3 refuses `x-amz-` headers that are not
+        signed, and the SDK signs none in a URL."""
+        date, content = datetime.now(UTC), "UNSIGNED-PAYLOAD"
+        credentials = self._clients().credentials.retrieve()
+        token = credentials.session_token
+        address = urlsplit(url)._replace(
+            query=urlencode(sorted(query.items()), quote_via=quote, safe="")
+        )
+        signed = sign_v4_s3(
+            method=method,
+            url=address,
+            region=self._config.region,
+            headers={
+                **headers,
+                "Host": address.netloc,
+                "x-amz-content-sha256": content,
+                "x-amz-date": to_amz_date(date),
+                **({"x-amz-security-token": token} if token else {}),
+            },
+            credentials=credentials,
+            content_sha256=content,
+            date=date,
+        )
+        # http.client says it by itself.
+        del signed["Host"]
+        return urlunsplit(address), {name: str(value) for name, value in signed.items()}
 
     def _bucket_url(self, bucket: str, query: Mapping[str, str]) -> str:
         """A presigned call on a bucket itself, which `get_presigned_url` does not make."""

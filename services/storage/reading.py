@@ -10,6 +10,7 @@ from services.storage.errors import StorageRefused, StorageUnavailable, reader_e
 from services.storage.observed import observed
 from services.storage.presigned import PresignedCalls
 from services.storage.retries import retried
+from services.storage.sums import SUM_MODE
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -28,13 +29,25 @@ class ObjectReader:
         with observed("get"), reader_errors(bucket, key):
             return bytes(obstore.get(self._clients().reader(bucket), key).bytes())
 
-    def stream(self, bucket: str, key: str, chunk_size: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """The content of an object in chunks of `chunk_size` bytes, the last one shorter."""
-        with observed("get"), self._calls.exchange("GET", bucket, key) as response:
+    def stream(
+        self, bucket: str, key: str, chunk_size: int = CHUNK_BYTES, *, is_checked: bool = False
+    ) -> Iterator[bytes]:
+        """The content of an object in chunks of `chunk_size` bytes, the last one shorter;
+        `is_checked`: held against its sum."""
+        headers = SUM_MODE if is_checked else {}
+        with (
+            observed("get"),
+            self._calls.exchange("GET", bucket, key, headers=headers) as response,
+        ):
+            arrival = self._calls.arrival(bucket, key, response.headers) if is_checked else None
             remaining = int(response.headers["Content-Length"])
             while remaining:
                 chunk = _read(response, min(chunk_size, remaining))
                 remaining -= len(chunk)
+                if arrival is not None:
+                    arrival.take(chunk)
+                    if not remaining:
+                        arrival.end()
                 yield chunk
             response.read()
 

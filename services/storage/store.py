@@ -19,6 +19,7 @@ from services.storage.presigned import PresignedCalls
 from services.storage.read_ahead import WINDOW_BYTES, ReadAhead
 from services.storage.reading import CHUNK_BYTES, ObjectReader
 from services.storage.retries import retried
+from services.storage.sums import crc32
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class ObjectStore:
         Raises StorageUnavailable after short retries, or StorageRefused.
         """
         with observed("put"):
-            return retried(lambda: self._calls.put(bucket, key, data, len(data), content_type))
+            crc = crc32(data)
+            return retried(lambda: self._calls.put(bucket, key, data, len(data), crc, content_type))
 
     def put_pieces(
         self,
@@ -132,8 +134,8 @@ class ObjectStore:
 
         Raises StorageUnavailable after short retries, or StorageRefused.
         """
-        length = sum(map(len, pieces))
-        return retried(lambda: self._calls.put(bucket, key, pieces, length, content_type))
+        length, crc = sum(map(len, pieces)), _sum_of(pieces)
+        return retried(lambda: self._calls.put(bucket, key, pieces, length, crc, content_type))
 
     def put_stream(
         self,
@@ -141,15 +143,18 @@ class ObjectStore:
         key: str,
         length: int,
         chunks: Iterable[bytes],
+        crc: int,
         content_type: str = "application/octet-stream",
     ) -> str:
-        """Stores an object of exactly `length` bytes in one call; returns its ETag.
+        """Stores an object of exactly `length` bytes with this CRC-32 in one call; returns its
+        ETag.
 
         What `chunks` raises comes out unchanged, and nothing is stored then; so it is,
-        with ValueError, when their length differs. Never tried twice.
+        with ValueError, when their length differs. Raises StorageUnavailable (also when the
+        bytes were damaged on their way; never tried twice) or StorageRefused.
         """
         with observed("put"):
-            return self._calls.put(bucket, key, chunks, length, content_type)
+            return self._calls.put(bucket, key, chunks, length, crc, content_type)
 
     def get(self, bucket: str, key: str) -> bytes:
         """The content of a small object.
@@ -158,13 +163,17 @@ class ObjectStore:
         """
         return self._reader.get(bucket, key)
 
-    def stream(self, bucket: str, key: str, chunk_size: int = CHUNK_BYTES) -> Iterator[bytes]:
+    def stream(
+        self, bucket: str, key: str, chunk_size: int = CHUNK_BYTES, *, is_checked: bool = False
+    ) -> Iterator[bytes]:
         """The content of an object in chunks of `chunk_size` bytes, the last one shorter.
 
-        Raises ObjectNotFound, StorageUnavailable (also when the content breaks off) or
-        StorageRefused, at the first or a later chunk.
+        `is_checked`: of an object that was stored in one call, as far as the store keeps sums.
+
+        Raises ObjectNotFound, StorageUnavailable (also when the content breaks off, or was
+        damaged on its way) or StorageRefused, at the first or a later chunk.
         """
-        return self._reader.stream(bucket, key, chunk_size)
+        return self._reader.stream(bucket, key, chunk_size, is_checked=is_checked)
 
     def read_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`; fewer where the object ends before.
@@ -268,15 +277,26 @@ class ObjectStore:
         number: int,
         length: int,
         chunks: bytes | Iterable[bytes],
+        crc: int | None = None,
     ) -> str:
-        """Stores part `number` (from 1) of exactly `length` bytes; returns its ETag.
+        """Stores part `number` (from 1) of exactly `length` bytes with this CRC-32, which is
+        found out where all of `chunks` is at hand; returns its ETag. Without one, what was sent is
+        held against the ETag alone.
 
         The same number again replaces the part. What `chunks` raises comes out unchanged,
         and no part is stored then; so it is, with ValueError, when their length differs.
-        Raises UploadNotFound, StorageUnavailable (never tried twice) or StorageRefused.
+        Raises UploadNotFound, StorageUnavailable (never tried twice) or StorageRefused. Where the
+        bytes were damaged on their way, either the store has refused them, and it is
+        StorageUnavailable; or it has taken them: then the upload is aborted, and it is
+        UploadNotFound.
         """
+        if crc is None:
+            if isinstance(chunks, bytes):
+                chunks = [chunks]
+            if isinstance(chunks, list):
+                crc = _sum_of(chunks)
         with observed("put_part"):
-            return self._uploads.put_part(key, upload_id, number, length, chunks)
+            return self._uploads.put_part(key, upload_id, number, length, crc, chunks)
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[tuple[int, str]]) -> None:
         """Makes the object of its parts: number and ETag of each.
@@ -325,3 +345,10 @@ class ObjectStore:
 
 def _info(key: str, size: int | None, etag: str | None, modified_at: datetime | None) -> ObjectInfo:
     return ObjectInfo(key, size or 0, (etag or "").strip('"'), modified_at or datetime.now(UTC))
+
+
+def _sum_of(pieces: Iterable[bytes]) -> int:
+    crc = 0
+    for piece in pieces:
+        crc = crc32(piece, crc)
+    return crc

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from time import sleep
+from zlib import crc32
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_an_interrupt_stores_nothing_and_leaves_the_store_usable(store: ObjectSt
 
     upload = store.create_upload("interrupted")
     with pytest.raises(TimeLimit):
-        store.upload_part("interrupted", upload, 1, 2 * MIB, body())
+        store.upload_part("interrupted", upload, 1, 2 * MIB, body(), 0)
     store.abort_upload("interrupted", upload)
     store.put(IMAGES, "after", b"fine")
     assert store.get(IMAGES, "after") == b"fine"
@@ -33,7 +34,7 @@ def test_parts_in_order_make_the_archive(store: ObjectStore, server: parts.Objec
     upload = store.create_upload("archive.zip")
     pieces = [data[i : i + PART] for i in range(0, len(data), PART)]
     etags = [
-        (n, store.upload_part("archive.zip", upload, n, len(p), iter([p[:100], p[100:]])))
+        (n, store.upload_part("archive.zip", upload, n, len(p), iter([p[:9], p[9:]]), crc32(p)))
         for n, p in enumerate(pieces, 1)
     ]
     store.complete_upload("archive.zip", upload, etags)
@@ -66,7 +67,7 @@ def test_a_part_whose_body_raises_is_not_stored(store: ObjectStore) -> None:
     data = noise(PART + 10)
     upload = store.create_upload("part-error.zip")
     with pytest.raises(InterruptedError, match="the source broke"):
-        store.upload_part("part-error.zip", upload, 1, PART, broken_body())
+        store.upload_part("part-error.zip", upload, 1, PART, broken_body(), 0)
     etags = [
         (1, store.upload_part("part-error.zip", upload, 1, PART, data[:PART])),
         (2, store.upload_part("part-error.zip", upload, 2, 10, data[PART:])),
@@ -78,7 +79,7 @@ def test_a_part_whose_body_raises_is_not_stored(store: ObjectStore) -> None:
 def test_only_a_broken_part_cannot_be_completed(store: ObjectStore) -> None:
     upload = store.create_upload("never.zip")
     with pytest.raises(InterruptedError):
-        store.upload_part("never.zip", upload, 1, PART, broken_body())
+        store.upload_part("never.zip", upload, 1, PART, broken_body(), 0)
     sleep(0.2)
     with pytest.raises(StorageRefused):
         store.complete_upload("never.zip", upload, [(1, hashlib.md5(noise(MIB)).hexdigest())])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import sleep
+from zlib import crc32
 
 import pytest
 
@@ -98,9 +99,9 @@ def test_what_is_absent(store: ObjectStore) -> None:
 def test_put_stream_of_small_chunks(store: ObjectStore) -> None:
     data = noise(1_000_003)
     chunks = (data[i : i + 777] for i in range(0, len(data), 777))
-    store.put_stream(IMAGES, "streamed", len(data), chunks)
+    store.put_stream(IMAGES, "streamed", len(data), chunks, crc32(data))
     assert store.get(IMAGES, "streamed") == data
-    store.put_stream(IMAGES, "streamed", 0, iter(()))
+    store.put_stream(IMAGES, "streamed", 0, iter(()), 0)
     assert store.get(IMAGES, "streamed") == b""
 
 
@@ -110,7 +111,7 @@ def test_a_body_of_another_length_stores_nothing(
 ) -> None:
     key = f"wrong-length/{length}"
     with pytest.raises(ValueError, match="bytes announced"):
-        store.put_stream(IMAGES, key, length, iter(chunks))
+        store.put_stream(IMAGES, key, length, iter(chunks), 0)
     sleep(0.2)
     assert store.stat(IMAGES, key) is None
 
@@ -119,7 +120,7 @@ def test_a_body_that_raises_stores_nothing_and_its_error_comes_out(store: Object
     store.put(IMAGES, "broken", b"before")
     # An OSError, which must not be taken for one of the network.
     with pytest.raises(InterruptedError, match="the source broke"):
-        store.put_stream(IMAGES, "broken", 2 * MIB, broken_body())
+        store.put_stream(IMAGES, "broken", 2 * MIB, broken_body(), 0)
     sleep(0.2)
     assert store.get(IMAGES, "broken") == b"before"
 

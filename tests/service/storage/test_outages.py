@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zlib import crc32
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_a_dead_store_is_unavailable_and_a_restarted_one_works(
         store.ready,
         lambda: store.get(IMAGES, "kept"),
         lambda: store.put(IMAGES, "kept", b"x"),
-        lambda: store.put_stream(IMAGES, "kept", 1, iter([b"x"])),
+        lambda: store.put_stream(IMAGES, "kept", 1, iter([b"x"]), crc32(b"x")),
         lambda: store.read_range(IMAGES, "kept", 0, 1),
         lambda: store.stat(IMAGES, "kept"),
         lambda: list(store.list(IMAGES)),
@@ -65,5 +66,5 @@ def test_a_store_that_dies_under_a_part_is_unavailable(own_server: parts.ObjectS
             yield noise(MIB)
 
     with pytest.raises(StorageUnavailable):
-        store.upload_part("k.zip", upload, 1, 16 * MIB, body())
+        store.upload_part("k.zip", upload, 1, 16 * MIB, body(), 0)
     store.close()
