@@ -218,11 +218,11 @@ def _faults(settings: Settings) -> Iterator[str]:
             "for longer"
         )
     lease = settings.lease.total_seconds()
-    if settings.reconcile_interval > settings.lease:
+    if settings.reconcile_interval >= settings.lease:
         yield (
             f"CARTOUCHE_RECONCILE_INTERVAL is {settings.reconcile_interval.total_seconds():g} and "
-            f"CARTOUCHE_LEASE {lease:g}: give an interval of a lease or less, so that the work of "
-            "a worker that died is found in time"
+            f"CARTOUCHE_LEASE {lease:g}: give an interval of less than a lease, so that the work "
+            "of a worker that died is found in time"
         )
     if settings.export_deadline < settings.lease:
         yield (

@@ -192,8 +192,9 @@ class Looks:
         try:
             while not self._stopped.wait(interval * random.uniform(0.75, 1.25)):
                 try:
-                    while self._look(number):
-                        pass
+                    is_first = True
+                    while self._look(number, is_first):
+                        is_first = False
                 except Unavailable as error:
                     logger.warning("a look for work failed", extra={"error": str(error)})
                 except Exception:
@@ -201,15 +202,17 @@ class Looks:
         except Interrupt:
             return
 
-    def _look(self, number: int) -> bool:
+    def _look(self, number: int, is_first: bool) -> bool:
         """Runs a step, if one is due; whether to look again at once."""
 
         def at_work() -> None:
             self._looked_at[number] = float("inf")
 
         try:
-            return take_step(self._context, self._slots, at_work) is not None and (
-                not self._stopped.is_set()
-            )
+            claim = take_step(self._context, self._slots, at_work)
+            if claim is not None and is_first:
+                # Its bell should have been heard before: it is late, or lost.
+                bells.heard(self._context.database, claim.lane)
+            return claim is not None and not self._stopped.is_set()
         finally:
             self._looked_at[number] = time.monotonic()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 #: Share of the container that one step may take beside everything else in it.
 _SHARE = 0.9
-#: No process starts with less.
+#: No process starts with less, unless that is more than there is.
 _LEAST = 256 * 1024 * 1024
 #: Limits of the container, by the version of control groups; "max" or a huge number: none.
 _CONTAINER = (
@@ -31,9 +31,12 @@ def room_beside_us() -> int | None:
     """
     total = _total()
     used = resident()
-    if total is None or used is None:
-        return None
-    return max(_LEAST, int(total * _SHARE) - used)
+    return None if total is None or used is None else beside(total, used)
+
+
+def beside(total: int, used: int) -> int:
+    """Bytes of a container that another process may use beside what is used: less than are left."""
+    return max(min(_LEAST, total - used), int(total * _SHARE) - used)
 
 
 def limit_to(size: int | None) -> None:

@@ -228,7 +228,11 @@ class PutStream:
         except Unavailable:
             raise
         except StorageError as error:
-            raise Unavailable("STORE_UNAVAILABLE", f"The object store failed: {error}") from error
+            # Whose bucket or key it is, and what to do about it, is the operator's to know.
+            logger.warning("an image was not stored", extra={"error": str(error)})
+            raise Unavailable(
+                "STORE_UNAVAILABLE", "The object store does not take images now; try again later."
+            ) from error
         except CartoucheError as error:
             return rejection_message(image.path, error.reason, error.message)
 

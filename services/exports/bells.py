@@ -9,8 +9,9 @@ from services.database.turns import end_turn, take_turn
 from services.exports.model import Lane
 
 #: Seconds after which a bell that nobody heard counts as lost. Until then workers find what is
-#: due by their own looks; where none runs, bells pile up this slowly.
-PATIENCE = 60.0
+#: due by their own looks, of which the first that does takes the bell for lost; where none runs,
+#: bells pile up this slowly.
+PATIENCE = 3600.0
 
 
 def may_ring(database: Database, lane: Lane, patience: float = PATIENCE) -> bool:

@@ -312,8 +312,12 @@ def release(database: Database, claim: Claim) -> None:
 
 
 def abandon(database: Database, claim: Claim) -> None:
-    """Ends the hold of a claim that was lost, so that nobody waits for it to run out."""
-    _give_back(database, claim, due_at=null())
+    """Ends the hold of a claim that was lost, so that nobody waits for it to run out.
+
+    Where it was lost by its worker's own clock alone, as the record was away, somebody takes the
+    step up again at once.
+    """
+    _give_back(database, claim, due_at=_due_again())
 
 
 def wait(database: Database, claim: Claim, pause: float) -> None:
@@ -402,17 +406,6 @@ def orphan_all(database: Database) -> None:
 def _free(database: Database, organization_id: str, which: ColumnElement[bool]) -> int:
     """Frees an organization's steps, and counts anew what it has running."""
     mine = steps.c.organization_id == organization_id
-    # The segments of an export that has ended are nobody's work any more.
-    due_at = case(
-        (
-            or_(
-                steps.c.kind != Step.segment,
-                exists().where(is_building(), exports.c.id == steps.c.export_id),
-            ),
-            now(),
-        ),
-        else_=null(),
-    )
     with database.write() as connection:
         lock_turn(connection, organization_id)
         freed = connection.execute(
@@ -422,7 +415,7 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
                 held=False,
                 lost=_deaths(),
                 alone=True,
-                due_at=due_at,
+                due_at=_due_again(),
             )
         ).rowcount
         running = select(func.count()).where(mine, steps.c.held).scalar_subquery()
@@ -432,6 +425,21 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
             .values(running_steps=running)
         )
         return freed
+
+
+def _due_again() -> ColumnElement[float | None]:
+    """Of a step that is held no more: when it may be claimed. The segments of an export that has
+    ended are nobody's work any more."""
+    return case(
+        (
+            or_(
+                steps.c.kind != Step.segment,
+                exists().where(is_building(), exports.c.id == steps.c.export_id),
+            ),
+            now(),
+        ),
+        else_=null(),
+    )
 
 
 def is_held(claim: Claim) -> ColumnElement[bool]:

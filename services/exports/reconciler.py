@@ -6,6 +6,7 @@ do the sweep. It changes nothing that a claim protects.
 
 import logging
 import threading
+import time
 from datetime import timedelta
 from itertools import groupby
 
@@ -49,6 +50,8 @@ class Reconciler:
         self._doorbell = doorbell
         self._store = store
         self._settings = settings
+        #: When the record was last seen to be away.
+        self._away_at = float("-inf")
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
@@ -67,7 +70,9 @@ class Reconciler:
         while True:
             try:
                 if take_turn(self._database, "sweep", 0.9 * interval):
-                    sweep(self._database, self._doorbell, self._settings)
+                    # While it was away nobody could renew a lease, and nobody died of that.
+                    frees = time.monotonic() - self._away_at > self._settings.lease.total_seconds()
+                    sweep(self._database, self._doorbell, self._settings, frees=frees)
                 if take_turn(self._database, "housekeeping", _HOUSEKEEPING.total_seconds()):
                     keep_house(self._database)
                 if take_turn(self._database, "inventory", _INVENTORY.total_seconds()):
@@ -80,6 +85,8 @@ class Reconciler:
                     collect(self._database, self._store, _COLLECTED)
                 metrics.RECONCILED_AT.set_to_current_time()
             except (Unavailable, StorageError) as error:
+                if isinstance(error, Unavailable):
+                    self._away_at = time.monotonic()
                 logger.warning("the reconciler will try again", extra={"error": str(error)})
             except Exception:
                 logger.exception("the reconciler failed; it will try again")
@@ -87,9 +94,15 @@ class Reconciler:
                 return
 
 
-def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
-    """One look at what has stood still or become too old; rings where there is work."""
-    metrics.LEASES_LOST.labels("expired").inc(claims.free_expired(database))
+def sweep(
+    database: Database, doorbell: Doorbell, settings: Settings, *, frees: bool = True
+) -> None:
+    """One look at what has stood still or become too old; rings where there is work.
+
+    `frees`: whether the holders of leases that ran out are taken for dead.
+    """
+    if frees:
+        metrics.LEASES_LOST.labels("expired").inc(claims.free_expired(database))
     _fail_overdue(database, settings.export_deadline, endings.Keeping.of(settings))
     _expire(database)
     for lane in Lane:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 #: What a call waits for the shared counter at most, in seconds, as far as the URL does not say
 #: otherwise.
-_BOUNDS: Mapping[str, Any] = {"socket_connect_timeout": 0.05, "socket_timeout": 0.08}
+_BOUNDS: Mapping[str, Any] = {"socket_connect_timeout": 0.03, "socket_timeout": 0.06}
 #: Seconds for which nobody asks a counter that is away; then one call finds out.
 _PAUSE = 1.0
 

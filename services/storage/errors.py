@@ -17,16 +17,20 @@ from urllib3.exceptions import HTTPError
 PASSING = frozenset(
     {
         "BadDigest",
+        "ConditionalRequestConflict",
         "ContentSHA256Mismatch",
         "IncompleteBody",
         "InternalError",
         "OperationAborted",
         "RequestTimeout",
+        "ServerNotInitialized",
         "SlowDown",
         "SlowDownRead",
         "SlowDownWrite",
         "XAmzContentChecksumMismatch",
         "XAmzContentSHA256Mismatch",
+        # The disks of MinIO are full, until somebody makes room.
+        "XMinioStorageFull",
     }
 )
 #: The store would refuse any call of this process: its clock, its credentials or its buckets.

@@ -60,7 +60,11 @@ def test_an_export_that_nobody_builds_fails_at_its_deadline(on_redis: RecordedPi
     with on_redis.no_worker():
         on_redis.stack.server.stop()
         impatient = on_redis.spawn(
-            "impatient", "serve", CARTOUCHE_EXPORT_DEADLINE="1", CARTOUCHE_LEASE="1"
+            "impatient",
+            "serve",
+            CARTOUCHE_EXPORT_DEADLINE="1",
+            CARTOUCHE_LEASE="1",
+            CARTOUCHE_RECONCILE_INTERVAL="0.5",
         )
         try:
             message = on_redis.failed(on_redis.create("deadline"))

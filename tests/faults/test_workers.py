@@ -99,6 +99,7 @@ def test_only_the_step_that_kills_is_blamed(on_rabbitmq: RecordedPipeline) -> No
     settings = {
         "CARTOUCHE_PART_SIZE": str(20 * PART_SIZE),
         "CARTOUCHE_LEASE": "1",
+        "CARTOUCHE_RECONCILE_INTERVAL": "0.5",
         "CARTOUCHE_WORKER_THREADS": "8",
     }
     with on_rabbitmq.only_worker("crowded", **settings) as worker:
@@ -158,6 +159,7 @@ def test_a_step_that_stands_still_is_taken_over(
             CARTOUCHE_S3_ENDPOINT=network.through(object_store.endpoint),
             CARTOUCHE_PART_SIZE=str(20 * PART_SIZE),
             CARTOUCHE_LEASE="1",
+            CARTOUCHE_RECONCILE_INTERVAL="0.5",
             CARTOUCHE_STALL="2",
         )
         try:

@@ -1,6 +1,7 @@
 """Who gets which step, and when: on SQLite and PostgreSQL."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,44 @@ def test_a_worker_that_died_gives_its_steps_back_and_is_counted(database: Databa
     assert tenant.running == 1
 
 
+def test_what_passes_is_tried_however_often_it_failed(database: Database) -> None:
+    """Until the deadline: nothing counts the tries down."""
+    tenant = Tenant.make(database, "tenant")
+    tenant.create()
+    with database.write() as connection:
+        connection.execute(steps.update().values(failures=10_000))
+    claim = take(database)
+    assert claim is not None
+    assert 0 < claims.postpone(database, claim) <= 60
+    with database.write() as connection:
+        assert connection.scalar(select(steps.c.due_at)) is not None
+        connection.execute(steps.update().values(due_at=0))
+    again = take(database)
+    assert again is not None
+    assert (again.failures, again.errors, again.lost) == (10_001, 0, 0)
+
+
+def test_a_claim_lost_by_the_workers_own_clock_is_taken_up_again(database: Database) -> None:
+    """The record was away for longer than the lease, and nobody freed the step meanwhile."""
+    tenant = Tenant.make(database, "tenant")
+    export_id = tenant.planned(1)
+    claim = claims.claim_next(database, BOTH, timedelta(seconds=-1), CAP)
+    assert isinstance(claim, SegmentClaim)
+    claims.abandon(database, claim)
+    assert tenant.running == 0
+    again = take(database)
+    assert isinstance(again, SegmentClaim)
+    # Nobody died of it.
+    assert (again.export_id, again.alone, again.lost) == (export_id, False, 0)
+    # Where nobody waits for it any more, nobody takes it.
+    assert endings.fail(database, tenant.id, export_id, FAILURE, KEEPING)
+    claims.abandon(database, again)
+    left = take(database)
+    assert left is not None
+    assert left.step is Step.remove
+    assert take(database) is None
+
+
 def test_only_deaths_of_steps_that_run_alone_are_counted(database: Database) -> None:
     tenant = Tenant.make(database, "tenant")
     tenant.create()
@@ -223,6 +262,32 @@ def test_a_quota_says_how_many_wait_and_what_to_do(database: Database) -> None:
     assert take(database) is not None
     assert take(database) is not None
     tenant.create(pending_quota=3)
+
+
+def test_updates_of_an_export_stay_on_its_page(empty_record: Database) -> None:
+    """Its segments change it again and again: no index is to change with it."""
+    if empty_record.is_sqlite:
+        pytest.skip("SQLite has no heap-only tuples")
+    tenant = Tenant.make(empty_record, "tenant")
+    tenant.planned(200)
+    while claim := take(empty_record):
+        if not isinstance(claim, SegmentClaim):
+            break
+        progress.segment_done(empty_record, claim, {})
+    # A connection that ends tells at once what it did.
+    empty_record.close()
+    query = text(
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'exports'"
+    )
+    deadline = time.monotonic() + 20
+    while True:
+        with empty_record.read() as connection:
+            updated, hot = connection.execute(query).one()
+        if updated >= 200 or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert updated >= 200
+    assert hot / updated > 0.9
 
 
 def test_bells_do_not_pile_up(database: Database) -> None:

@@ -4,6 +4,9 @@ import subprocess
 
 import pytest
 
+from services.exports.model import archive_key
+from tests.datasets import Picture, jpeg, put_all, unique
+from tests.exports import completed, object_store
 from tests.stack import CARTOUCHE, Production
 
 
@@ -46,3 +49,19 @@ def test_what_is_wrong_is_named(
     assert code == 1
     assert says in said[f"WRONG  {part}"]
     assert said["ok     broker" if part != "broker" else "ok     database"]
+
+
+def test_an_archive_that_is_missing_is_named(production: Production) -> None:
+    dataset = unique("doctor")
+    put_all(production, dataset, [Picture("a.jpg", jpeg())])
+    export = completed(production, dataset)
+    with object_store(production) as store:
+        key = archive_key(export.organization_id, export.id)
+        archive = b"".join(store.stream(store.exports_bucket, key))
+        store.delete(store.exports_bucket, key)
+        try:
+            code, said = doctor(production)
+        finally:
+            store.put(store.exports_bucket, key, archive, "application/zip")
+    assert code == 1
+    assert f"export {export.id}" in said["WRONG  inventory"]

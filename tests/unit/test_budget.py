@@ -9,6 +9,7 @@ import pytest
 from services.catalog.limits import MAX_DOCUMENT
 from services.settings import SettingsError
 from workers.budget import GEOMETRY, LARGE, MIB, PARSED, STEP, Budget, needs, room_of
+from workers.memory import beside
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -16,6 +17,11 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < until
         time.sleep(0.005)
+
+
+@pytest.mark.parametrize("container", [150, 256, 300, 384, 512, 2048])
+def test_a_process_alone_has_less_than_the_container(container: int) -> None:
+    assert 0 < beside(container * MIB, 120 * MIB) <= (container - 120) * MIB
 
 
 def test_steps_never_hold_more_than_there_is() -> None:

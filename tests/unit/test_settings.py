@@ -1,11 +1,15 @@
 """Settings that cannot work are refused with what to do, before anything starts."""
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
+from services.process import threads
 from services.settings import Settings, SettingsError, load
 
+README = Path(__file__).parents[2] / "README.md"
 DAY = 24 * 3600
 MIB = 1024 * 1024
 
@@ -28,7 +32,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]) -> Sett
         {},
         # What an empty line of an environment file leaves.
         {"DATABASE_URL": "", "LEASE": "", "DATABASE_POOL": ""},
-        {"LEASE": 1, "RECONCILE_INTERVAL": 1},
+        {"LEASE": 1, "RECONCILE_INTERVAL": 0.9},
         {"LEASE": 4, "RECONCILE_INTERVAL": 0.5, "EXPORT_DEADLINE": 4},
         {"RECONCILE_INTERVAL": 0.1, "RETENTION": 0},
         {"DOWNLOAD_URL_TTL": 1},
@@ -53,6 +57,7 @@ def test_what_works_is_taken(monkeypatch: pytest.MonkeyPatch, settings: dict[str
         ({"LEASE": -5}, "CARTOUCHE_LEASE is -5 seconds: give 1 or more"),
         ({"RECONCILE_INTERVAL": 0}, "CARTOUCHE_RECONCILE_INTERVAL is 0 seconds: give 0.1 or more"),
         ({"RECONCILE_INTERVAL": 31}, "CARTOUCHE_RECONCILE_INTERVAL is 31 and CARTOUCHE_LEASE 30"),
+        ({"RECONCILE_INTERVAL": 30}, "give an interval of less than a lease"),
         ({"EXPORT_DEADLINE": 0}, "CARTOUCHE_EXPORT_DEADLINE is 0 seconds: give 1 or more"),
         ({"EXPORT_DEADLINE": 29}, "CARTOUCHE_EXPORT_DEADLINE is 29 and CARTOUCHE_LEASE 30"),
         ({"LEASE": 2 * DAY}, "give a deadline of a lease or more"),
@@ -96,3 +101,18 @@ def test_a_refusal_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError) as raised:
         loaded(monkeypatch, {"DATABASE_URL": "mysql://user:geheim@host/name", "LEASE": 0})
     assert "geheim" not in str(raised.value)
+
+
+def test_the_readme_says_how_many_connections_each_part_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (row,) = re.findall(
+        r"^\| `CARTOUCHE_DATABASE_POOL` .*$", README.read_text(), flags=re.MULTILINE
+    )
+    for workers in (1, 4):
+        settings = loaded(monkeypatch, {"WORKER_THREADS": workers})
+        assert f"`serve` needs {threads.of_server(settings)}" in row
+        assert f"twice its threads and {threads.of_worker(settings) - 2 * workers}" in row
+        assert f"twice its threads and {threads.of_everything(settings) - 2 * workers}" in row
+    ported = loaded(monkeypatch, {"METRICS_PORT": 9464})
+    assert threads.of_server(ported) == threads.of_server(settings) + 1
