@@ -248,7 +248,7 @@ exports = Table(
     Column("expires_at", Double),
     # Work objects lie in the store that an ended export no longer needs.
     Column("staged", Boolean, nullable=False, server_default=false()),
-    # Deleted exports stay until their objects are gone.
+    # Deleted exports stay until their objects were removed twice.
     Column("deleted", Boolean, nullable=False, server_default=false()),
     # Its steps are claimed in this lane: short or long, by the bytes that its selection had.
     Column("lane", String(5), nullable=False, server_default="long"),
@@ -314,6 +314,7 @@ steps = Table(
     Column("size", BigInteger, nullable=False, server_default="0"),
     # Weight for progress, in bytes.
     Column("work", BigInteger, nullable=False, server_default="0"),
+    # A segment is built; what a deleted export left was removed, and will be once more.
     Column("done", Boolean, nullable=False, server_default=false()),
     # What the builder made: its part, what it staged, sums, counts, losses.
     Column("result", JSON),

@@ -1,14 +1,20 @@
 """Removing what an export left in the store: all of it when deleted, the work when ended."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from sqlalchemy import select
 
+from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import exports, steps
 from services.exports.claims import ExportClaim, count_ended, is_held, lock_turn
 from services.exports.model import Status, Step, archive_key, export_prefix, staging_prefix
 from services.storage import ObjectStore
+
+#: How long the row of a deleted export stays, as a tombstone, until its objects are swept once
+#: more: longer than the longest call of a worker that was presumed dead.
+TOMBSTONE = timedelta(minutes=30)
 
 
 def is_busy(database: Database, claim: ExportClaim) -> bool:
@@ -29,6 +35,8 @@ def remove_objects(
 ) -> None:
     """Clears the store after a deleted or ended export, on which nobody works any more.
 
+    The row of a deleted one stays as a tombstone, is swept once more, and goes then.
+
     `check` raises where the claim is lost: the export may have been taken up again.
 
     Raises:
@@ -37,6 +45,7 @@ def remove_objects(
     """
     with database.read() as connection:
         row = connection.execute(select(exports).where(exports.c.id == claim.export_id)).one()
+        was_swept = connection.scalar(select(steps.c.done).where(is_held(claim)))
     check()
     archive = archive_key(row.organization_id, row.id)
     if row.upload_id:
@@ -54,14 +63,17 @@ def remove_objects(
         store.delete_prefix(store.exports_bucket, staging_prefix(row.organization_id, row.id))
     with database.write() as connection:
         lock_turn(connection, claim.organization_id)
+        again_at = now() + TOMBSTONE.total_seconds() if row.deleted and not was_swept else None
         removed = connection.execute(
-            steps.update().where(is_held(claim)).values(held=False, due_at=None)
+            steps.update()
+            .where(is_held(claim))
+            .values(held=False, due_at=again_at, done=row.deleted)
         )
         if removed.rowcount == 0:
             # It was deleted meanwhile: the next removal takes the archive too.
             return
         count_ended(connection, claim.organization_id, 1)
-        if row.deleted:
+        if row.deleted and was_swept:
             connection.execute(exports.delete().where(exports.c.id == row.id))
             return
         connection.execute(

@@ -2,10 +2,12 @@
 
 import time
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from services.exports.model import staging_prefix
 from services.importing.summary import ImportSummary
 from tests.faults.pipeline import RecordedPipeline, draw_noise, wait_until
 
@@ -83,15 +85,30 @@ def test_an_export_that_is_deleted_half_way_leaves_nothing(on_rabbitmq: Recorded
     assert answer.status_code == 200, answer.text
     assert on_rabbitmq.segments_done(export_id) < 20
     assert on_rabbitmq.stack.http("viewer").get(f"{EXPORTS}noise/deleted").status_code == 404
+    wait_until(lambda: is_swept(on_rabbitmq, export_id), "it was swept")
+    assert on_rabbitmq.rows("SELECT number FROM steps WHERE export_id = %s", export_id) == [(0,)]
+    assert on_rabbitmq.left_in_store(export_id) == []
+    # Nobody who was still at it puts something back; what did is swept a second time.
+    time.sleep(2)
+    assert on_rabbitmq.left_in_store(export_id) == []
+    (organization_id,) = on_rabbitmq.rows(
+        "SELECT organization_id FROM exports WHERE id = %s", export_id
+    )[0]
+    with closing(on_rabbitmq.objects()) as store:
+        key = f"{staging_prefix(organization_id, export_id)}late"
+        store.put(store.exports_bucket, key, b"late", "application/octet-stream")
+    on_rabbitmq.rows("UPDATE steps SET due_at = 0 WHERE export_id = %s RETURNING 1", export_id)
     wait_until(
         lambda: on_rabbitmq.rows("SELECT 1 FROM exports WHERE id = %s", export_id) == [],
         "its row is gone",
     )
-    assert on_rabbitmq.rows("SELECT 1 FROM steps WHERE export_id = %s", export_id) == []
     assert on_rabbitmq.left_in_store(export_id) == []
-    # Nobody who was still at it puts something back.
-    time.sleep(2)
-    assert on_rabbitmq.left_in_store(export_id) == []
+
+
+def is_swept(pipeline: RecordedPipeline, export_id: str) -> bool:
+    """Whether its objects were removed once; its row stays for a second time."""
+    query = "SELECT done AND due_at > 0 FROM steps WHERE export_id = %s AND number = 0"
+    return pipeline.rows(query, export_id) == [(True,)]
 
 
 def test_an_archive_is_removed_after_its_time(on_redis: RecordedPipeline) -> None:
@@ -102,9 +119,6 @@ def test_an_archive_is_removed_after_its_time(on_redis: RecordedPipeline) -> Non
         wait_until(
             lambda: viewer.get(f"{EXPORTS}kept/short-lived").status_code == 404, "it is gone"
         )
-        wait_until(
-            lambda: on_redis.rows("SELECT 1 FROM exports WHERE id = %s", export_id) == [],
-            "its row is gone",
-        )
+        wait_until(lambda: is_swept(on_redis, export_id), "it was swept")
         assert on_redis.left_in_store(export_id) == []
     assert on_redis.completed(on_redis.create("kept", "kept")).expires_at.seconds > time.time()
