@@ -4,15 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any, TypeAlias
 
-from services.catalog.names import has_image_extension
 from services.formats.coco.categories import Id
 from services.formats.coco.documents import CocoDocument
+from services.formats.coco.listed_names import contested, paths_of
 from services.formats.coco.values import identifier, kind
-from services.formats.common.finder import ImageFinder, SourceFolder
-from services.formats.common.name_finder import common_parts, parts_of
+from services.formats.common.finder import ImageFinder
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue
 
@@ -41,6 +39,8 @@ class _Absent:
     """An image of the document that is not there."""
 
     name: str
+    #: Why it is left out; None: nothing fits its name.
+    why: str | None = None
     #: Its annotations.
     count: int = 0
 
@@ -56,6 +56,8 @@ class _Shared:
 
 
 _Listing: TypeAlias = ListedImage | _Absent | _Shared
+#: The rows of images in one document, by id and name.
+_Rows: TypeAlias = dict[Id, dict[str, dict[str, Any]]]
 
 
 class _Matching:
@@ -69,10 +71,28 @@ class _Matching:
         #: Images that are left out although they are listed.
         self.refused: set[str] = set()
         self._images = images
+        #: Names that fall on the file of another image, each with what that one is called.
+        self._contested: dict[tuple[str, str], str] = {}
 
-    def take(self, position: int, document: CocoDocument) -> None:
-        """Takes the rows of one document."""
-        named: dict[Id, dict[str, dict[str, Any]]] = {}
+    def take_all(self, documents: Sequence[CocoDocument]) -> None:
+        """Takes the rows of all documents."""
+        rows = [self._rows(document) for document in documents]
+        paths = [
+            paths_of(
+                dict.fromkeys(name for names in named.values() for name in names),
+                self._images,
+                document.file.folder,
+            )
+            for document, named in zip(documents, rows, strict=True)
+        ]
+        folders = [document.file.folder for document in documents]
+        self._contested = contested([*zip(folders, paths, strict=True)], self._images)
+        self.refused |= {path for path, _ in self._contested}
+        for position, document in enumerate(documents):
+            self._take(position, document, rows[position], paths[position])
+
+    def _rows(self, document: CocoDocument) -> _Rows:
+        named: _Rows = {}
         for row in document.images:
             key, name = _id_and_name(row)
             if key is None or not name:
@@ -80,8 +100,11 @@ class _Matching:
             else:
                 # The same image once more says nothing new.
                 named.setdefault(key, {}).setdefault(name, row)
-        names = [name for rows in named.values() for name in rows]
-        paths = _paths(names, self._images, document.file.folder)
+        return named
+
+    def _take(
+        self, position: int, document: CocoDocument, named: _Rows, paths: dict[str, str | None]
+    ) -> None:
         by_id: dict[Id, _Listing] = {}
         for key, rows in named.items():
             if len(rows) > 1 and len({paths[name] or name for name in rows}) > 1:
@@ -92,10 +115,15 @@ class _Matching:
         self._take_annotations(position, document, by_id)
         for key, listing in by_id.items():
             if isinstance(listing, _Absent):
-                missing = self._images.missing(listing.name, (listing.name,), listing.count)
-                self.issues.append(missing)
+                self.issues.append(self._missing(listing))
             elif isinstance(listing, _Shared):
                 self._take_shared(key, listing, paths, document)
+
+    def _missing(self, image: _Absent) -> ImportIssue:
+        if image.why is None:
+            return self._images.missing(image.name, (image.name,), image.count)
+        message = f"{image.why}; skipped with {image.count} annotations"
+        return ImportIssue(image.name, "IMAGE_AMBIGUOUS", message, 1, image.count)
 
     def _take_shared(
         self, key: Id, shared: _Shared, paths: dict[str, str | None], document: CocoDocument
@@ -108,7 +136,7 @@ class _Matching:
             for name, row in shared.rows.items():
                 listing = self._listed(name, paths[name], row, document)
                 if isinstance(listing, _Absent):
-                    self.issues.append(self._images.missing(name, (name,), 0))
+                    self.issues.append(self._missing(listing))
             self.issues.append(ImportIssue(item, "IMAGE_ID_TWICE", said))
             return
         refused = {paths[name] or name for name in shared.rows} - self.found.keys()
@@ -124,6 +152,8 @@ class _Matching:
     ) -> ListedImage | _Absent:
         if path is None:
             return _Absent(name)
+        if other := self._contested.get((path, name)):
+            return _Absent(name, f"fits {path} alone, as {other} does, which is another image")
         known = self.found.get(path)
         if known is None:
             known = self.found[path] = ListedImage(
@@ -189,8 +219,7 @@ def match(
         What the documents say about each file that they list, by path, and what fits nothing.
     """
     matching = _Matching(images)
-    for position, document in enumerate(documents):
-        matching.take(position, document)
+    matching.take_all(documents)
     known = matching.found.keys() | matching.refused
     unlisted = [path for path in images.paths if path not in known]
     drawn = [path for path in unlisted if _PANOPTIC.search(path)]
@@ -232,31 +261,3 @@ def _side(value: Any) -> int | None:
     """Pixels of a side; None: it says none."""
     number = identifier(value)
     return number if isinstance(number, int) and number > 0 else None
-
-
-def _paths(names: list[str], images: ImageFinder, beside: SourceFolder) -> dict[str, str | None]:
-    """The path of each name. One whose folders contradict the path gives way to another name
-    that says more of it."""
-    paths = {name: _path(name, images, beside) for name in names}
-    most: dict[str, int] = {}
-    for name, path in paths.items():
-        if path is not None:
-            most[path] = max(most.get(path, 0), common_parts(name, path))
-    return {
-        name: None if path and _agreement(name, path) < most[path] else path
-        for name, path in paths.items()
-    }
-
-
-def _path(name: str, images: ImageFinder, beside: SourceFolder) -> str | None:
-    """The path of one name, which may lack the extension."""
-    found = images.find(name, beside)
-    if found is None and not has_image_extension(name):
-        return images.find_stem(name, beside)
-    return found
-
-
-def _agreement(name: str, path: str) -> float:
-    """How many parts a name shares with a path; without end where no part differs."""
-    count = common_parts(name, path)
-    return inf if count in (len(parts_of(name)), len(path.split("/"))) else count

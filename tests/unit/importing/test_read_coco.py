@@ -351,6 +351,41 @@ def test_the_same_image_once_more_is_the_same(tmp_path: Path) -> None:
     assert not source.issues
 
 
+@pytest.mark.parametrize(
+    ("file", "names", "taken"),
+    [
+        ("x.jpg", ("d1/x.jpg", "d2/x.jpg"), []),
+        ("x.jpg", ("x.jpg", "d1/x.jpg", "d2/x.jpg"), [("x.jpg", 1)]),
+        ("IMG.jpg", ("IMG.jpg", "IMG.JPG"), [("IMG.jpg", 1)]),
+        ("a.jpg", ("A.jpg", "a.jpg"), [("a.jpg", 1)]),
+        ("a.jpg", ("a.jpg", "train/a.jpg"), [("a.jpg", 2)]),
+        ("a b.jpg", ("a b.jpg", "c\\a%20b.jpg", "a b"), [("a b.jpg", 3)]),
+    ],
+)
+@pytest.mark.parametrize("documents", [1, 2])
+def test_different_images_never_share_a_file(
+    tmp_path: Path, file: str, names: tuple[str, ...], taken: list[tuple[str, int]], documents: int
+) -> None:
+    """Nobody knows whose file it is, unless one is called just as it is."""
+    write_image(tmp_path / "images" / file)
+    write_image(tmp_path / "images" / "z.jpg")
+    images = [{"id": index, "file_name": name} for index, name in enumerate((*names, "z.jpg"))]
+    for part in range(documents):
+        own = images[part::documents]
+        rows = [{"id": image["id"], "image_id": image["id"]} for image in own]
+        rows = [{**row, "category_id": 7, "bbox": [1, 1, 2, 2]} for row in rows]
+        document = {"images": own, "categories": CATEGORIES, "annotations": rows}
+        write_json(tmp_path / "documents" / f"{part}.json", document)
+    source = read_dataset("coco", tmp_path / "images", tmp_path / "documents")
+    counts = [(item.path, len(item.annotations)) for item in read_all(source)]
+    assert counts == [*taken, ("z.jpg", 1)]
+    left = [issue for issue in source.issues if issue.reason == "IMAGE_AMBIGUOUS"]
+    out = len(names) - sum(count for _, count in taken)
+    assert len(left) == out
+    assert sum(issue.images for issue in source.issues) == out
+    assert sum(issue.annotations for issue in source.issues) == out
+
+
 def test_a_name_may_lack_its_extension(tmp_path: Path) -> None:
     images = [{"id": index, "file_name": name} for index, name in enumerate("abc")]
     source = _listed(tmp_path, images, 0, 1)
