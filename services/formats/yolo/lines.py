@@ -7,6 +7,9 @@ from services.formats.common.annotations import number_of
 from services.formats.common.finder import SourceFile
 from services.formats.common.source_files import text_of
 
+#: Parts of a side: objects may reach over the edge, but not as far as pixels would.
+FARTHEST = 2.0
+
 
 def lines_of(file: SourceFile) -> list[list[str]]:
     """The words of each line.

@@ -1,22 +1,28 @@
 """Which label file of a YOLO dataset is of which image."""
 
+import re
 from collections import defaultdict
+from collections.abc import Sequence
 from posixpath import basename, splitext
+from typing import Literal
 
 from services.catalog.names import folded, has_image_extension
+from services.formats.common.annotations import number_of
 from services.formats.common.finder import ImageFinder, SourceFile, SourceFolder
 from services.formats.common.source import ImportFailed
 from services.formats.common.source_files import in_folders_named
-from services.formats.yolo.lines import is_row, lines_of
+from services.formats.yolo.lines import FARTHEST, is_row, lines_of
 from services.formats.yolo.names import NO_LABELS
 
-#: Folders that say of what kind files are, and not which.
+#: Words of folders that say of what kind files are, and not which.
 _OF_KINDS = frozenset(
     (
         *("images", "image", "img", "imgs", "jpegimages"),
         *("labels", "label", "annotations", "annotation", "txt"),
     )
 )
+#: What parts the words of a folder, as in `labels_val` and `train-images`.
+_BETWEEN = re.compile(r"[-_ .]+")
 
 
 def pair(images: ImageFinder, root: SourceFolder) -> tuple[dict[str, SourceFile], list[SourceFile]]:
@@ -56,11 +62,16 @@ def pair(images: ImageFinder, root: SourceFolder) -> tuple[dict[str, SourceFile]
         beside = others.get(f"{image_folder}/{splitext(path)[0]}.txt".removeprefix(folder))
         if beside and path not in labels and _is_label(beside):
             labels[path] = beside
-    used = {label.where for label in labels.values()}
-    unused = [f for where, f in files.items() if where == f.where and where not in used]
-    if unused:
-        labels |= _pair_by_words(images, [p for p in images.paths if p not in labels], unused)
+    elsewhere = {where: _has_labels(file) for where, file in others.items()}
+    unused = [f for where, f in files.items() if where == f.where]
+    # What cannot be read may still be the labels of an image, but need not be any.
+    for found in (unused, [file for where, file in others.items() if elsewhere[where] != "none"]):
         used = {label.where for label in labels.values()}
+        left = [file for file in found if file.where not in used]
+        if left:
+            labels |= _pair_by_words(images, [p for p in images.paths if p not in labels], left)
+    used = {label.where for label in labels.values()}
+    unused += [file for where, file in others.items() if elsewhere[where] == "some"]
     return labels, [file for file in unused if file.where not in used]
 
 
@@ -92,7 +103,14 @@ def _pair_by_words(
 
 def _words(stem: str) -> str:
     *folders, name = folded(stem).split("/")
-    return "/".join([*(folder for folder in folders if folder not in _OF_KINDS), name])
+    # A name without such a word stays as it is.
+    told = [
+        "-".join(word for word in words if word not in _OF_KINDS)
+        if _OF_KINDS.intersection(words := _BETWEEN.split(folder))
+        else folder
+        for folder in folders
+    ]
+    return "/".join([*filter(None, told), name])
 
 
 def _is_label(file: SourceFile) -> bool:
@@ -102,3 +120,21 @@ def _is_label(file: SourceFile) -> bool:
     except ImportFailed:
         return False
     return bool(rows) and all(map(is_row, rows))
+
+
+def _has_labels(file: SourceFile) -> Literal["some", "none", "unknown"]:
+    """Whether a text outside the folders of labels has rows of objects: class ids, and parts of
+    an image's sides, as tables of other numbers are not."""
+    try:
+        rows = lines_of(file)
+    except ImportFailed:
+        return "unknown"
+    return "some" if any(map(_is_object, rows)) else "none"
+
+
+def _is_object(words: Sequence[str]) -> bool:
+    return (
+        is_row(words)
+        and words[0].isdecimal()
+        and all(abs(number_of(word)) <= FARTHEST for word in words[1:5])
+    )

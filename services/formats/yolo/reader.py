@@ -11,7 +11,7 @@ the names in data.yaml. An image without a label file is one without objects.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from posixpath import splitext
 from typing import Any
 
@@ -36,13 +36,11 @@ from services.formats.common.source import (
     SourceImage,
 )
 from services.formats.common.split_names import named_by_folder, splits_by_folder
-from services.formats.yolo.lines import lines_of
+from services.formats.yolo.lines import FARTHEST, lines_of
 from services.formats.yolo.names import read_names
 from services.formats.yolo.pairing import pair
 from services.formats.yolo.rows import Row, Rows
 
-#: Parts of a side: objects may reach over the edge, but not as far as pixels would.
-_FARTHEST = 2.0
 #: The greatest id of a tracked object.
 _LARGEST = 2**53
 #: Pixels by which corners may miss those of a rectangle: from rounding the parts, and from
@@ -101,7 +99,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             *(splits.issues if splits else named_by_folder(by_folder, images.folder)),
             *unreadable,
             *_track_ids(rows, root),
-            *(_unused(label, images) for label in unused),
+            *(_unused(label, images, labels) for label in unused),
         ],
     )
 
@@ -116,14 +114,26 @@ def _track_ids(rows: Rows, root: SourceFolder) -> Iterator[ImportIssue]:
         )
 
 
-def _unused(label: SourceFile, images: ImageFinder) -> ImportIssue:
+def _unused(
+    label: SourceFile, images: ImageFinder, labels: Mapping[str, SourceFile]
+) -> ImportIssue:
     try:
         lines = [words for words in lines_of(label) if words]
     except ImportFailed as error:
         return ImportIssue(label.where, "LABELS_UNREADABLE", str(error), images=1)
     if lines and not any(words[0].isdecimal() and len(words) > 4 for words in lines):
         return ImportIssue(label.where, "NO_LABELS", "no line of it is a label; left out")
-    return images.missing(label.where, (splitext(label.where)[0],), len(lines), "lines")
+    stem = splitext(label.where)[0]
+    image = images.find_stem(stem)
+    if image and image not in labels:
+        problem = f"has the name of {image}, but lies in none of the places of its labels"
+        return ImportIssue(
+            label.where,
+            "LABELS_ELSEWHERE",
+            f"{problem}; skipped with {len(lines)} lines",
+            annotations=len(lines),
+        )
+    return images.missing(label.where, (stem,), len(lines), "lines")
 
 
 class _Reader:
@@ -235,7 +245,7 @@ def _numbers(words: list[str]) -> list[float]:
 
 def _check_parts(numbers: Sequence[float]) -> None:
     for number in numbers:
-        if abs(number) > _FARTHEST:
+        if abs(number) > FARTHEST:
             raise Skipped(
                 "NOT_NORMALIZED",
                 f"{number:g} is no part of a side; divide by the image's width or height",

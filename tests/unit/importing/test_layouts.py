@@ -242,3 +242,72 @@ def test_lists_of_splits(
     source, (item,) = _voc(tmp_path, VOC.format("", "", "a.jpg", 9))
     assert item.split == split
     assert reasons(source, [item]) == named
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "images/train/a.jpg": "labels/train/a.txt",
+            "images/val/b.jpg": "labels_val/b.txt",
+        },
+        {
+            "train/images/a.jpg": "train/labels/a.txt",
+            "val/images/b.jpg": "val/annotations/b.txt",
+        },
+        {
+            "train_images/a.jpg": "train_labels/a.txt",
+            "val-images/a.jpg": "labels/val/a.txt",
+        },
+    ],
+)
+def test_labels_in_and_outside_folders_named_labels(tmp_path: Path, files: dict[str, str]) -> None:
+    given = dict.fromkeys(files) | dict.fromkeys(files.values(), ROW)
+    source, items = _yolo(tmp_path, {**given, "classes.txt": "car\n", "README.txt": "1 2 3 4 5\n"})
+    assert [len(item.annotations) for item in items] == [1, 1]
+    assert not reasons(source, items).keys() - {"SPLITS_BY_FOLDER"}
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "reason"),
+    [
+        ({"other/b.txt": ROW * 2}, "LABELS_ELSEWHERE"),
+        ({"labels/sub/b.txt": ROW, "labels/sub2/b.txt": ROW}, "LABELS_ELSEWHERE"),
+        ({"labels_old/a.txt": ROW + ROW}, "IMAGE_LISTED_TWICE"),
+        ({"other/c.txt": ROW + "0 .5 .5\n"}, "IMAGE_FILE_MISSING"),
+    ],
+)
+def test_labels_that_find_no_image_are_named_and_counted(
+    tmp_path: Path, elsewhere: dict[str, str], reason: str
+) -> None:
+    files = {"images/a.jpg": None, "images/b.jpg": None, "labels/a.txt": ROW, **elsewhere}
+    source, items = _yolo(tmp_path, {**files, "classes.txt": "car\n"})
+    assert [len(item.annotations) for item in items] == [1, 0]
+    assert reasons(source, items) == {reason: len(elsewhere)}
+    assert sum(issue.annotations for issue in source.issues) == 2
+    # Only where it is true.
+    assert ("which has another" in source.issues[0].message) == (reason == "IMAGE_LISTED_TWICE")
+
+
+def test_other_texts_outside_the_labels_are_none(tmp_path: Path) -> None:
+    texts = {
+        "anchors.txt": "10,13, 16,30, 33,23\n",
+        "notes/b.txt": "b is blurred\n",
+        "results.txt": "0/299 3.5G .04 .05 .06\n",
+        "other/empty.txt": "",
+    }
+    files = {"images/a.jpg": None, "labels/a.txt": ROW, "classes.txt": "car\n", **texts}
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "latin.txt").write_bytes(b"gr\xf6sse")
+    source, items = _yolo(tmp_path, files)
+    assert not reasons(source, items)
+
+
+def test_labels_elsewhere_that_cannot_be_read_leave_no_empty_image(tmp_path: Path) -> None:
+    files = {"images/train/a.jpg": None, "images/val/b.jpg": None, "labels/train/a.txt": ROW}
+    write_text(tmp_path / "classes.txt", "car\n")
+    (tmp_path / "labels_val").mkdir()
+    (tmp_path / "labels_val" / "b.txt").write_bytes(b"0 .5 .5 .1 .1\x89\x80")
+    source, items = _yolo(tmp_path, files)
+    assert [item.path for item in items] == ["images/train/a.jpg"]
+    assert reasons(source, items) == {"LABELS_UNREADABLE": 1, "SPLITS_BY_FOLDER": 1}
