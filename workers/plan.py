@@ -16,7 +16,7 @@ from services.exports.progress import PlannedSegment
 from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.registry import FORMATS
-from workers.archive.segments import SegmentCutter, part_size
+from workers.archive.segments import MIN_PART, SegmentCutter, part_size
 from workers.budget import LARGE, Share, needs
 from workers.context import WorkerContext
 from workers.entry_names import EntryNames, clash
@@ -118,10 +118,10 @@ def plan(
             share.resize(max(share.size, needs(largest)), held.check)
             return SmallPlan(claim, found)
         size = part_size(known, context.settings.part_size)
-        cutter = SegmentCutter(
-            totals.image_bytes if info.include_images else 0, size, min(TEXT_LIMIT, size)
-        )
-        segments = _write_manifests(context, held, claim, info, cutter, images)
+        # Images that fill no part are staged, and then text alone cuts segments.
+        has_parts = info.include_images and totals.image_bytes >= MIN_PART
+        cutter = SegmentCutter(totals.image_bytes if has_parts else 0, size, min(TEXT_LIMIT, size))
+        segments = _write_manifests(context, held, claim, info, cutter, has_parts, images)
         _prove(names, _images(connection, chosen, info), info)
     if not segments:
         raise _empty(info)
@@ -202,6 +202,7 @@ def _write_manifests(
     claim: ExportClaim,
     info: ExportInfo,
     cutter: SegmentCutter,
+    has_parts: bool,
     images: Iterator[PlannedImage],
 ) -> list[PlannedSegment]:
     staging = StoreStaging(context.store, staging_prefix(claim.organization_id, claim.export_id))
@@ -229,12 +230,12 @@ def _write_manifests(
         image_bytes = sum(p.image.size for p in block) if info.include_images else 0
         text_bytes = sum(len(p.image.annotations) for p in block)
         largest = max(largest, *(len(p.image.annotations) for p in block))
-        if info.include_images:
+        if has_parts:
             size += sum(image_entry_size(planned, info) for planned in block)
         work += image_bytes + text_bytes + 1
         if writer.held_bytes >= MANIFEST_PIECE:
             end_piece(is_last=False)
-        if cutter.add(image_bytes, text_bytes):
+        if cutter.add(image_bytes if has_parts else 0, text_bytes):
             end_segment()
     if work:
         end_segment()

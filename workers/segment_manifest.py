@@ -83,7 +83,7 @@ def largest_of(key: str) -> int:
 def manifest_objects(key: str) -> list[str]:
     """The objects of a manifest, in order."""
     base, _, pieces = key.partition("_")[0].partition("x")
-    return [f"{base}.{number}" for number in range(int(pieces))] if pieces else [key]
+    return [f"{base}.{number}" for number in range(int(pieces))] if pieces else [base]
 
 
 class ManifestWriter:

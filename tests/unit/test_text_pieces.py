@@ -75,7 +75,8 @@ def test_memory_does_not_follow_the_annotations(
 
 
 def test_a_manifest_may_lie_in_several_objects() -> None:
-    assert manifest_objects(manifest_key("manifest-3-12", 1)) == ["manifest-3-12"]
+    for largest in (0, 1_000_000):
+        assert manifest_objects(manifest_key("manifest-3-12", 1, largest)) == ["manifest-3-12"]
     key = manifest_key("manifest-3-12", 3)
     assert manifest_objects(key) == [f"manifest-3-12.{n}" for n in range(3)]
     wanted = list(made_blocks(3, 2))
