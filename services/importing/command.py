@@ -30,7 +30,7 @@ from services.importing.dataset import (
     ImportSource,
     NothingToImport,
     WrongUsage,
-    check_folder,
+    check_locations,
     read_dataset,
 )
 from services.importing.issues import IssueLog
@@ -128,7 +128,7 @@ class _Import:
     def run(self) -> int:
         """Imports, and says what became of it."""
         call = self._call
-        check_folder(call.images)
+        check_locations(call.images, call.annotations, call.options.split_from)
         format = call.format
         if format == AUTO:
             found = recognised(call.annotations)

@@ -93,7 +93,7 @@ def read_dataset(
     options = _checked(options or ImportOptions())
     if format_name not in IMPORTED_FORMATS:
         raise WrongUsage(f"Format {format_name!r} is unknown; use {', '.join(IMPORTED_FORMATS)}.")
-    check_folder(images)
+    check_locations(images, annotations, options.split_from)
     splits = read_splits(options.split_from) if options.split_from else None
     around = Surroundings(_hidden_pairs(images, annotations))
     try:
@@ -129,14 +129,29 @@ def read_dataset(
     )
 
 
-def check_folder(images: Path) -> None:
+def check_locations(images: Path, annotations: Path, split_from: Path | None) -> None:
     """Raises:
-    WrongUsage: what is given as the folder of the images is none.
+    WrongUsage: what is given as the folder of the images is none, or another location is not
+        there.
     """
-    if images.is_dir():
-        return
-    what = "is a ZIP archive; unpack it and" if _is_zip(images) else "is no folder;"
-    raise WrongUsage(f"{images} {what} give the folder of the images.")
+    if not images.is_dir():
+        what = "is a ZIP archive; unpack it and" if _is_zip(images) else "is no folder;"
+        raise WrongUsage(f"{images} {what} give the folder of the images.")
+    if _is_nowhere(annotations):
+        raise WrongUsage(f"{annotations} does not exist; give the annotations of the images.")
+    if split_from is not None and _is_nowhere(split_from):
+        raise WrongUsage(f"{split_from} does not exist; give the lists of the splits.")
+
+
+def _is_nowhere(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        # It is there, perhaps; whoever opens it says what is wrong.
+        return False
+    return False
 
 
 def _is_zip(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from posixpath import splitext
 
 from services.formats.common.finder import Annotations, SourceFile
-from services.importing.walk import Surroundings, files_below, is_hidden, regular
+from services.importing.walk import Surroundings, files_below, is_hidden, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class DiskFile:
         Raises:
             OSError: it cannot be read, or is a pipe or a device.
         """
-        regular(self._path)
-        return self._path.read_bytes()
+        with opened(self._path) as file:
+            return file.read()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from services.formats.common.finder import SourceFolder
 from services.formats.common.name_finder import NameFinder
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.importing.folders import DiskFolder
-from services.importing.walk import Surroundings, files_below, regular
+from services.importing.walk import Surroundings, files_below, opened, regular
 
 #: Extensions of pictures that are not read: named for that, where other files are passed over.
 _NOT_READ = frozenset((
@@ -190,10 +190,10 @@ class ImageFolder:
         size = regular(file).st_size
         if size > MAX_BYTES:
             raise Unreadable(f"has {size:,} bytes; images of up to 4 GiB are taken")
-        with file.open("rb", buffering=_BUFFER) as opened:
-            picture = measure(opened)
+        with opened(file, _BUFFER) as content:
+            picture = measure(content)
             if whole:
-                check_whole(opened)
+                check_whole(content)
             return picture
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from posixpath import basename, splitext
 
 from services.formats.common.source import ImportFailed
-from services.importing.walk import Surroundings, files_below, regular
+from services.importing.walk import Surroundings, files_below, opened, regular
 
 #: Says that the format is to be recognised.
 AUTO = "auto"
@@ -121,11 +121,11 @@ def _rank(where: str) -> tuple[bool, str]:
 
 def _content(file: Path) -> bytes:
     size = regular(file).st_size
-    with file.open("rb") as opened:
-        start = opened.read(_LOOK)
+    with opened(file) as looked:
+        start = looked.read(_LOOK)
         if size > 2 * _LOOK:
-            opened.seek(size - _LOOK)
-        content = start + opened.read(_LOOK)
+            looked.seek(size - _LOOK)
+        content = start + looked.read(_LOOK)
     # UTF-16 and UTF-32 are looked at as if they were ASCII.
     return content.replace(b"\0", b"").lstrip(_MARKS)
 

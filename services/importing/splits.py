@@ -10,7 +10,9 @@ from services.catalog.model import SPLITS
 from services.formats.common.name_finder import NameFinder
 from services.formats.common.plain_values import shown
 from services.formats.common.source import ImportFailed, ImportIssue
+from services.formats.common.source_files import decoded
 from services.formats.common.split_names import SPLIT_WORDS, split_named
+from services.importing.walk import opened
 
 
 class Splits:
@@ -59,9 +61,7 @@ def read_splits(source: Path) -> Splits:
     try:
         if source.is_dir():
             return Splits(_from_folder(source))
-        if source.exists() and not source.is_file():
-            raise ImportFailed(f"{source} is neither a folder nor a file.")
-        text = source.read_text(encoding="utf-8-sig")
+        text = _text(source)
     except OSError as error:
         raise ImportFailed(f"{source} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -85,9 +85,14 @@ def _from_folder(folder: Path) -> list[tuple[str, str]]:
     return [
         (line.strip(), split)
         for file, split in found
-        for line in file.read_text(encoding="utf-8-sig").splitlines()
+        for line in _text(file).splitlines()
         if line.strip()
     ]
+
+
+def _text(file: Path) -> str:
+    with opened(file) as content:
+        return decoded(content.read())
 
 
 def _from_json(source: Path, text: str) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import splitext
+from typing import IO
 
 from services.formats.common.source import ImportIssue
 
@@ -24,6 +25,10 @@ _DEEPEST = 64
 #: Folders that are entered at most, once again for each link to one.
 _MOST_FOLDERS = 1_000_000
 _FEW = 5
+#: Where systems show devices and themselves as files, which may wait for ever or end anything;
+#: but for the folder of shared memory, whose files are anybody's.
+_OF_SYSTEMS = ("/proc/", "/sys/", "/dev/")
+_SHARED_MEMORY = "/dev/shm/"  # noqa: S108
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -77,10 +82,37 @@ def regular(path: Path) -> os.stat_result:
     """What the system knows of a file.
 
     Raises:
-        OSError: there is none, or it is no file that ends, such as a pipe or a device.
+        OSError: there is none, or it is no file that ends, such as a pipe, a device, or what
+            systems show below `/proc`.
     """
     found = path.stat()
     if words := why_not_a_file(found.st_mode):
+        raise OSError(0, f"it is {words}")
+    # The file itself, whatever links lead there.
+    place = os.path.realpath(path)
+    if place.startswith(_OF_SYSTEMS) and not place.startswith(_SHARED_MEMORY):
+        raise OSError(0, "it is a file of the system itself")
+    return found
+
+
+def opened(path: Path, buffering: int = -1) -> IO[bytes]:
+    """A file that ends, opened without waiting for anybody.
+
+    Args:
+        path: the file.
+        buffering: bytes, as `open` takes it.
+
+    Raises:
+        OSError: as `regular` raises it, also where the file was another a moment ago.
+    """
+    regular(path)
+    return open(path, "rb", buffering, opener=_at_once)
+
+
+def _at_once(path: str, flags: int) -> int:
+    found = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if words := why_not_a_file(os.fstat(found).st_mode):
+        os.close(found)
         raise OSError(0, f"it is {words}")
     return found
 

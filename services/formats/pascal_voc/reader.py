@@ -168,8 +168,16 @@ def _listed_splits(
     found: dict[str, str] = {}
     for word, split in SPLIT_WORDS.items():
         listing = folder.file(f"{word}.txt") if folder else None
+        if listing is None:
+            continue
+        try:
+            lines = text_of(listing).splitlines()
+        except ImportFailed as error:
+            message = f"{error.message.rstrip('.')}; no image gets its split from it"
+            issues.append(ImportIssue(listing.where, "SPLIT_LIST_UNREADABLE", message))
+            continue
         missing: list[str] = []
-        for line in filter(None, map(str.strip, text_of(listing).splitlines() if listing else ())):
+        for line in filter(None, map(str.strip, lines)):
             # Lists of one class have a flag behind each name.
             names = (line, _FLAG.sub("", line))
             options = (find(name) for name in names for find in finders)

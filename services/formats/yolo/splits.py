@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from posixpath import dirname
 
 from services.catalog.model import SPLITS
-from services.catalog.names import folded
+from services.catalog.names import folded, has_image_extension
 from services.formats.common.finder import ImageFinder, SourceFile, SourceFolder
 from services.formats.common.name_finder import NameFinder, common_parts, parts_of
-from services.formats.common.source import ImportIssue
+from services.formats.common.source import ImportFailed, ImportIssue
 from services.formats.common.source_files import text_of
 from services.formats.common.yaml_text import YamlText
 
@@ -33,12 +33,10 @@ class ImageSplits:
         value: what data.yaml holds.
         file: data.yaml itself.
         images: all images.
-
-        Raises:
-            ImportFailed: a list of images cannot be read.
         """
         self._unfitting: list[ImportIssue] = []
-        self._twice: list[ImportIssue] = []
+        #: What is wrong however many images have a split.
+        self._wrong: list[ImportIssue] = []
         #: Whether any split is named at all.
         self.are_there = any(True for _ in _entries(value))
         self._file = file
@@ -53,8 +51,8 @@ class ImageSplits:
     def issues(self) -> list[ImportIssue]:
         """What of data.yaml fits no image, where an image has no split."""
         if self._unfitting and any(self.of(path) is None for path in self._images.paths):
-            return [*self._twice, *self._unfitting]
-        return self._twice
+            return [*self._wrong, *self._unfitting]
+        return self._wrong
 
     def of(self, path: str) -> str | None:
         """The split of an image; None: data.yaml gives it none."""
@@ -84,7 +82,7 @@ class ImageSplits:
                     _, first = self._places.setdefault(place, (float("inf"), split))
                 if first != split:
                     message = f"{entry} is {first} and {split}; {first} was taken"
-                    self._twice.append(ImportIssue(self._file.where, "SPLIT_TWICE", message))
+                    self._wrong.append(ImportIssue(self._file.where, "SPLIT_TWICE", message))
                 return
             if listing := beside.file(*parts):
                 self._take_list(split, listing)
@@ -111,8 +109,19 @@ class ImageSplits:
             yield (parts_of(entry)[-1],)
 
     def _take_list(self, split: str, listing: SourceFile) -> None:
+        if has_image_extension(listing.where):
+            # One image, named itself.
+            lines = [listing.where]
+        else:
+            try:
+                lines = text_of(listing).splitlines()
+            except ImportFailed as error:
+                message = f"{error.message.rstrip('.')}; no image gets its {split} from it"
+                issue = ImportIssue(self._file.where, "SPLIT_LIST_UNREADABLE", message)
+                self._wrong.append(issue)
+                return
         missing = []
-        for line in filter(None, map(str.strip, text_of(listing).splitlines())):
+        for line in filter(None, map(str.strip, lines)):
             image = self._images.find(line, listing.folder)
             if image is None:
                 missing.append(line)

@@ -241,6 +241,18 @@ def test_a_header_costs_nothing_whatever_size_it_names() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000_000
 
 
+def test_a_gif_ends_with_its_trailer_or_its_last_block() -> None:
+    data = written("gif")
+    assert data.endswith(b"\0;")
+    for whole in (data, data + b"more", data[:-1], data[:-1] + b"\0\0;"):
+        check_whole(BytesIO(whole))
+    end = len(data)
+    holes = [data[:cut] + bytes(end - cut) for cut in range(end - 300, end - 3)]
+    for broken in (*holes, data[:-1] + bytes(3), data[:-1] + bytes(99) + b";", data[:-1] + b"x"):
+        with pytest.raises(BreaksOff, match="inside its pixels"):
+            check_whole(BytesIO(broken))
+
+
 def test_extensions_belong_to_containers() -> None:
     names: Callable[[str], list[str]] = lambda extension: [  # noqa: E731
         name

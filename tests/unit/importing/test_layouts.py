@@ -311,3 +311,12 @@ def test_labels_elsewhere_that_cannot_be_read_leave_no_empty_image(tmp_path: Pat
     source, items = _yolo(tmp_path, files)
     assert [item.path for item in items] == ["images/train/a.jpg"]
     assert reasons(source, items) == {"LABELS_UNREADABLE": 1, "SPLITS_BY_FOLDER": 1}
+
+
+def test_a_list_in_another_encoding_ends_no_import(tmp_path: Path) -> None:
+    lists = tmp_path / "ImageSets" / "Main"
+    write_text(lists / "val.txt", "a\n")
+    (lists / "train.txt").write_bytes(b"\xe4\n")
+    source, (item,) = _voc(tmp_path, VOC.format("", "", "a.jpg", 9))
+    assert item.split == "val"
+    assert reasons(source, [item]) == {"SPLIT_LIST_UNREADABLE": 1}

@@ -14,6 +14,7 @@ from services.importing.dataset import (
     ImportItem,
     ImportSource,
     NothingToImport,
+    WrongUsage,
     read_dataset,
 )
 from tests.unit.importing.dataset_files import (
@@ -464,7 +465,7 @@ def test_a_folder_must_hold_one_document(tmp_path: Path) -> None:
     write_image(tmp_path / "a.jpg")
     with pytest.raises(ImportFailed, match="found: none"):
         read_dataset("coco", tmp_path, tmp_path)
-    with pytest.raises(ImportFailed, match="cannot be read"):
+    with pytest.raises(WrongUsage, match="does not exist"):
         read_dataset("coco", tmp_path, tmp_path / "c.json")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.formats.common.source import ImportFailed
-from services.importing.dataset import ImportOptions, read_dataset
+from services.importing.dataset import ImportOptions, WrongUsage, read_dataset
 from tests.unit.importing.dataset_files import (
     read_all,
     reasons,
@@ -97,8 +97,19 @@ def test_bad_sources_are_clear_errors(tmp_path: Path, name: str, text: str, word
 
 
 def test_a_missing_source_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ImportFailed, match="cannot be read"):
+    with pytest.raises(WrongUsage, match=r"nowhere\.csv does not exist"):
         _splits(tmp_path, tmp_path / "nowhere.csv")
+
+
+def test_missing_locations_are_wrong_usage(tmp_path: Path) -> None:
+    images, labels = _dataset(tmp_path)
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for nowhere in (tmp_path / "nowhere", labels / "nowhere" / "c.json", tmp_path / "dangling"):
+        for given in ((nowhere, labels), (images, nowhere)):
+            with pytest.raises(WrongUsage):
+                read_dataset("yolo", *given)
+        with pytest.raises(WrongUsage, match="does not exist; give the lists"):
+            _splits(tmp_path, nowhere)
 
 
 def test_what_all_readers_refuse(tmp_path: Path) -> None:
@@ -169,5 +180,5 @@ def test_hostile_lists_are_refused_by_name(
 
 def test_a_pipe_is_no_list(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ImportFailed, match="neither a folder nor a file"):
+    with pytest.raises(ImportFailed, match="cannot be read: it is a pipe"):
         _splits(tmp_path, tmp_path / "pipe")

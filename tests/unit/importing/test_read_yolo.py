@@ -1,6 +1,7 @@
 """YOLO: boxes, outlines and rotated boxes, in every usual layout."""
 
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from tests.unit.importing.dataset_files import (
     write_image,
     write_text,
 )
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems show no such files")
 
 
 def _one(tmp_path: Path, label: str, names: str = "a\nb\n", orientation: int = 1) -> Path:
@@ -159,11 +162,34 @@ def test_split_lists_in_data_yaml(tmp_path: Path) -> None:
     assert item.split == "test"
 
 
-def test_a_split_that_is_neither_folder_nor_list_is_a_clear_error(tmp_path: Path) -> None:
+def test_an_image_may_be_named_in_data_yaml_itself(tmp_path: Path) -> None:
     root = _one(tmp_path, "0 .5 .5 .5 .5")
-    write_text(root / "data.yaml", "names: [a]\ntrain: images/x.jpg\n")
-    with pytest.raises(ImportFailed, match=r"x\.jpg is not UTF-8"):
-        read_dataset("yolo", root / "images", root)
+    write_text(root / "data.yaml", "names: [a]\ntrain: [images/x.jpg]\n")
+    source = read_dataset("yolo", root / "images", root)
+    assert [(item.path, item.split) for item in read_all(source)] == [("x.jpg", "train")]
+    assert source.issues == []
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("listing", "said"),
+    [
+        ("list.txt", "is not UTF-8"),
+        pytest.param("/proc/kmsg", "is a file of the system itself", marks=LINUX),
+        pytest.param("link.txt", "is a file of the system itself", marks=LINUX),
+    ],
+)
+def test_a_list_that_cannot_be_read_ends_no_import(tmp_path: Path, listing: str, said: str) -> None:
+    """A kernel's log keeps whoever reads it waiting for ever."""
+    root = _one(tmp_path, "0 .5 .5 .5 .5")
+    (root / "list.txt").write_bytes(b"\xe4.jpg\n")
+    (root / "link.txt").symlink_to("/proc/self/maps")
+    write_text(root / "data.yaml", f"names: [a]\nval: {listing}\ntest: images\n")
+    source = read_dataset("yolo", root / "images", root)
+    assert [(item.path, item.split) for item in read_all(source)] == [("x.jpg", "test")]
+    (issue,) = source.issues
+    assert issue.reason == "SPLIT_LIST_UNREADABLE"
+    assert said in issue.message
 
 
 def test_a_class_list_beside_the_working_folder(
