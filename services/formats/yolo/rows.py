@@ -21,9 +21,22 @@ _WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _BARE_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 #: Parts of a side by which a box or joint may miss its place, from rounding.
 _SLACK = 0.02
+#: The part of rows that must look like poses to be some: of many, a box or a joint is off.
+_MOST = 0.9
 #: Of rows that look like a box and joints, the part that crosses itself when it is taken for an
 #: outline: outlines hardly ever do.
-_CROSSING = 1 / 3
+_CROSSING = 0.15
+#: Points beyond the third of each row, over all rows: with fewer, poses may well not cross
+#: themselves (two joints do in half of the rows, five in 19 of 20).
+_FEW_POINTS = 8
+#: Rows of one count that tell what these are beside others that are outlines.
+_MANY = 8
+#: Of rows that look like poses, the part that must not look like small outlines.
+_APART = 0.5
+#: Parts of the sides of a box within which all points of a small outline lie.
+_TOGETHER = 0.3
+#: Parts of a side by which corners may miss a parallelogram, which joints never are.
+_PARALLEL = 0.005
 
 
 class Row(StrEnum):
@@ -53,16 +66,22 @@ class Rows:
         #: Of rows of 6 numbers: those that may be a box with two more, and the others.
         self._six_boxes = 0
         self._triangles = 0
+        #: Of the others: those that look like a box and a joint, and no small outline beside.
+        self._one_joint = 0
+        self._one_joint_apart = 0
         #: Of the others: those that may be a box with a track id before its confidence.
         self._swapped = 0
         #: Of longer rows by the count of numbers: all, those that look like a box and joints
         #: with visibility, without, or with a confidence each, those of them that cross
-        #: themselves when taken for outlines, and those that end like a confidence and a track id.
+        #: themselves when taken for outlines, those that are no small outlines, and those that
+        #: end like a confidence and a track id.
         self._long: Counter[int] = Counter()
         self._seen_poses: Counter[int] = Counter()
         self._flat_poses: Counter[int] = Counter()
         self._scored_poses: Counter[int] = Counter()
         self._crossing: Counter[int] = Counter()
+        self._apart: Counter[int] = Counter()
+        self._known_joints: dict[int, str] = {}
         self._tailed = 0
         self._tailed_for_sure = False
 
@@ -93,6 +112,9 @@ class Rows:
             sixth.append(words[6])
         else:
             self._triangles += 1
+            if _is_box(numbers) and _has_joints(numbers, 2):
+                self._one_joint += 1
+                self._one_joint_apart += _are_apart(numbers)
             self._swapped += _may_be_swapped(words, numbers)
         self._sixes[words[0]] += 1
 
@@ -109,6 +131,7 @@ class Rows:
             if count % 2 == 0 and (flat or scored):
                 points = list(zip(numbers[::2], numbers[1::2], strict=True))
                 self._crossing[count] += may_cross_itself(points)
+                self._apart[count] += _are_apart(numbers)
         if count % 2 == 0 and _WHOLE.fullmatch(words[-1]) and 0 <= numbers[-2] <= 1:
             if numbers[-1] > 1:
                 self._tailed_for_sure = True
@@ -152,11 +175,7 @@ class Rows:
         if count < 4:
             raise Skipped("LINE_UNREADABLE", f"{count} numbers after the class are no box")
         if joints := self._joints(count):
-            raise Skipped(
-                "LINE_OF_POSE",
-                f"{count} numbers after the class are a box and {joints}, whose names no "
-                "kpt_shape tells; import the COCO form of the dataset",
-            )
+            raise _pose(count, joints)
         if count % 2:
             raise Skipped(
                 "LINE_UNREADABLE",
@@ -186,6 +205,8 @@ class Rows:
                 "6 numbers after the class, of which the fifth is a whole number, may be three "
                 "points, or a box with a track id and a confidence",
             )
+        if not may_be_box and self._are_single_joints:
+            raise _pose(6, "1 keypoint")
         if not may_be_box or (self._are_triangles and not self._sixth.has_ids):
             return Row.points
         if self._are_triangles:
@@ -210,15 +231,44 @@ class Rows:
 
     def _joints(self, count: int) -> str:
         """What rows of so many numbers hold beside a box; empty where they are no poses."""
+        if count not in self._known_joints:
+            self._known_joints[count] = self._find_joints(count)
+        return self._known_joints[count]
+
+    def _find_joints(self, count: int) -> str:
         rows = self._long[count]
-        if count >= 10 and self._seen_poses[count] == rows:
+        if count >= 10 and self._seen_poses[count] >= rows * _MOST:
             return f"{(count - 4) // 3} keypoints with visibility"
-        if rows == self._long.total() and self._crossing[count] >= rows * _CROSSING:
-            if count >= 8 and self._flat_poses[count] == rows:
-                return f"{(count - 4) // 2} keypoints"
-            if count >= 10 and self._scored_poses[count] == rows:
-                return f"{(count - 4) // 3} keypoints with confidence"
+        if count >= 8 and self._are_poses(self._flat_poses, count):
+            return f"{(count - 4) // 2} keypoints"
+        if count >= 10 and self._are_poses(self._scored_poses, count):
+            return f"{(count - 4) // 3} keypoints with confidence"
         return ""
+
+    def _are_poses(self, poses: Counter[int], count: int) -> bool:
+        """Whether rows of so many numbers are poses of a kind, or may well be: most look so,
+        and cross themselves; or most of the dataset do, or are too few to tell."""
+        rows = self._long[count]
+        if poses[count] < rows * _MOST or self._apart[count] < rows * _APART:
+            return False
+        if rows >= _MANY and self._crossing[count] >= rows * _CROSSING:
+            return True
+        total = self._long.total()
+        if poses.total() < total * _MOST:
+            return False
+        crossing = sum(self._crossing[each] for each in poses)
+        further = sum(number * (each // 2 - 3) for each, number in poses.items())
+        return crossing >= total * _CROSSING or further < _FEW_POINTS
+
+    @property
+    def _are_single_joints(self) -> bool:
+        """Whether rows of 6 numbers are a box and a joint, or may well be."""
+        return (
+            self._triangles > 0
+            and self._one_joint >= self._triangles * _MOST
+            and self._one_joint_apart >= self._triangles * _APART
+            and not self._outline_counts
+        )
 
 
 class _LastColumn:
@@ -266,6 +316,14 @@ class _LastColumn:
         return sure if 0 <= number <= 1 and self._has_fractions else Row.box_and_more
 
 
+def _pose(count: int, joints: str) -> Skipped:
+    return Skipped(
+        "LINE_OF_POSE",
+        f"{count} numbers after the class are a box and {joints}, or look like one, and no "
+        "kpt_shape tells; import the COCO form of the dataset",
+    )
+
+
 def _is_box(numbers: Sequence[float]) -> bool:
     """Whether the first four numbers are a box on the image."""
     x, y, w, h = numbers[:4]
@@ -293,7 +351,21 @@ def _has_joints(numbers: Sequence[float], step: int) -> bool:
     """Whether all after the box is joints of `step` numbers each: in the box, or absent."""
     x, y, w, h = numbers[:4]
     joints = numbers[4:]
-    return len(joints) % step == 0 and all(
+    if len(joints) % step or not all(
         (a == 0 and b == 0) or (abs(a - x) <= w / 2 + _SLACK and abs(b - y) <= h / 2 + _SLACK)
         for a, b in zip(joints[::step], joints[1::step], strict=True)
+    ):
+        return False
+    # Joints are hardly the corners of a parallelogram.
+    return len(numbers) != 8 or any(
+        abs(numbers[i] - numbers[i + 2] + numbers[i + 4] - numbers[i + 6]) >= _PARALLEL
+        for i in (0, 1)
     )
+
+
+def _are_apart(numbers: Sequence[float]) -> bool:
+    """Whether all numbers, taken for points, do not lie together in a part of the box that the
+    first four are, as a small outline does; a pose would have to have its sides for its place."""
+    _, _, w, h = numbers[:4]
+    across, down = numbers[::2], numbers[1::2]
+    return max(across) - min(across) > w * _TOGETHER or max(down) - min(down) > h * _TOGETHER

@@ -1,5 +1,6 @@
 """YOLO rows that look like something else: recognised for what they are, or refused by row."""
 
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.formats.yolo.rows import Row, Rows
 from services.importing.dataset import ImportItem, ImportSource, read_dataset
 from tests.unit.importing.dataset_files import (
     read_all,
@@ -209,6 +211,86 @@ def test_outlines_of_one_count_are_no_poses(tmp_path: Path, points: int) -> None
     assert len(item.annotations) == 40
     assert not [issue for issue in item.issues if issue.annotations]
     assert not source.issues
+
+
+@pytest.mark.parametrize("joints", [2, 3, 5, 17])
+def test_one_joint_outside_its_box_makes_no_outlines(tmp_path: Path, joints: int) -> None:
+    rng = random.Random(joints)
+    rows = [_pose(rng, joints, lambda: "").split() for _ in range(40)]
+    x, w = float(rows[0][1]), float(rows[0][3])
+    rows[0][5] = f"{x + w / 2 + 0.05:.6f}"
+    _, (item,) = _read(tmp_path, "\n".join(map(" ".join, rows)))
+    assert not item.annotations
+    assert [issue.reason for issue in item.issues] == ["LINE_OF_POSE"] * 40
+
+
+@pytest.mark.parametrize("joints", [2, 4, 6, 8])
+def test_one_box_over_the_edge_makes_no_outlines(tmp_path: Path, joints: int) -> None:
+    rng = random.Random(joints)
+    rows = [_pose(rng, joints, lambda: rng.choice("01")).split() for _ in range(40)]
+    rows[0][1], rows[0][3] = ".02", ".5"
+    _, (item,) = _read(tmp_path, "\n".join(map(" ".join, rows)))
+    assert not item.annotations
+    assert [issue.reason for issue in item.issues] == ["LINE_OF_POSE"] * 40
+
+
+def test_poses_of_two_counts_and_beside_a_rotated_box(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    rows = [_pose(rng, joints, lambda: "") for joints in (5, 6) for _ in range(20)]
+    rotated = "0 .1 .1 .4 .1 .4 .4 .1 .4"
+    _, (item,) = _read(tmp_path, "\n".join([*rows, rotated]))
+    assert [a["type"] for a in item.annotations] == ["bbox"]
+    assert [issue.reason for issue in item.issues] == ["LINE_OF_POSE"] * 40
+
+
+def test_a_box_and_one_joint_are_no_triangles(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    labels = [_pose(rng, 1, lambda: "") for _ in range(20)]
+    _, items = _read(tmp_path, *labels)
+    assert not any(item.annotations for item in items)
+    assert {issue.reason for item in items for issue in item.issues} == {"LINE_OF_POSE"}
+
+
+@pytest.mark.parametrize("joints", [1, 2, 3, 4, 5])
+def test_a_lone_row_that_may_be_a_pose_is_refused(tmp_path: Path, joints: int) -> None:
+    # From left to right and back, so that nothing crosses.
+    spread = [(0.3, 0.5), (0.35, 0.7), (0.5, 0.72), (0.6, 0.7), (0.62, 0.6)][:joints]
+    row = " ".join(["0 .5 .5 .5 .5", *(f"{x} {y}" for x, y in spread)])
+    _, (item,) = _read(tmp_path, row)
+    assert not item.annotations
+    assert [issue.reason for issue in item.issues] == ["LINE_OF_POSE"]
+    assert "import the COCO form" in item.issues[0].message
+
+
+@pytest.mark.parametrize("points", [3, 4, 5, 6, 7, 8, 12, 20])
+def test_outlines_of_any_shape_are_no_poses(tmp_path: Path, points: int) -> None:
+    rng = random.Random(points)
+    rows = []
+    for _ in range(30):
+        x, y, size = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(0.02, 0.4)
+        turns = sorted(rng.uniform(0, math.tau) for _ in range(points))
+        ring = [
+            (x + reach * math.cos(turn), y + reach * math.sin(turn))
+            for turn in turns
+            for reach in (size * rng.uniform(0.4, 1),)
+        ]
+        rows.append("0 " + " ".join(f"{min(1, max(0, v)):.6f}" for p in ring for v in p))
+    _, (item,) = _read(tmp_path, "\n".join(rows))
+    assert not [issue for issue in item.issues if issue.reason == "LINE_OF_POSE"]
+
+
+def test_no_row_of_the_shared_outlines_is_taken_for_a_pose() -> None:
+    """Nor is any of one image alone."""
+    rows = Rows()
+    kinds = []
+    for file in sorted(shared("coco_cc/instance_segmentation").rglob("*.txt")):
+        lines = [line.split() for line in file.read_text().splitlines()]
+        alone = Rows()
+        for each in (rows, alone):
+            each.add(lines)
+        kinds += [(alone, line) for line in lines] + [(rows, line) for line in lines]
+    assert len(kinds) > 700
+    assert {rows.kind(line) for rows, line in kinds} == {Row.points}
 
 
 @pytest.mark.parametrize("word", ["nan", "inf", "1_0", "9" * 400, "1e999", "٣", "0x1", "--1"])
