@@ -7,6 +7,7 @@ from services.catalog.annotations import MAX_NAME
 from services.catalog.model import MAX_CLASSES
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportFailed
+from services.texts import control_error
 
 # The golden angle: neighbours in the list get colours far apart.
 _HUE_STEP = 0.618034
@@ -41,7 +42,12 @@ def checked_names(names: Sequence[str], where: str) -> list[str]:
 
 def is_class_name(name: str) -> bool:
     """Whether a class can have this name."""
-    return bool(name.strip()) and len(name) <= MAX_NAME and "\0" not in name and is_storable(name)
+    return (
+        bool(name.strip())
+        and len(name) <= MAX_NAME
+        and control_error(name) is None
+        and is_storable(name)
+    )
 
 
 def class_color(index: int) -> str:
