@@ -4,7 +4,8 @@
 the file. Of paths from another machine the longest end that fits a folder of images counts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from posixpath import dirname
 
 from services.catalog.model import SPLITS
@@ -45,7 +46,10 @@ class ImageSplits:
         self._places: dict[str, tuple[float, str]] = {}
         self._listed: dict[str, str] = {}
         for split, entry in _entries(value):
-            self._take(split, entry, _text(value.get("path")) or ".")
+            if isinstance(entry, str):
+                self._take(split, entry, _text(value.get("path")) or ".")
+            else:
+                self._name(f"its {split} has an entry that is no text; give folders or lists")
 
     @property
     def issues(self) -> list[ImportIssue]:
@@ -83,6 +87,8 @@ class ImageSplits:
                 if first != split:
                     message = f"{entry} is {first} and {split}; {first} was taken"
                     self._wrong.append(ImportIssue(self._file.where, "SPLIT_TWICE", message))
+                if folder.place not in self._given and folder.resolve() not in self._resolved:
+                    self._name(f"its {split} {entry!r} is a folder with none of the images")
                 return
             if listing := beside.file(*parts):
                 self._take_list(split, listing)
@@ -133,6 +139,17 @@ class ImageSplits:
     def _name(self, message: str) -> None:
         self._unfitting.append(ImportIssue(self._file.where, "SPLIT_WITHOUT_IMAGE", message))
 
+    @cached_property
+    def _given(self) -> set[str]:
+        """The folders that images lie in, and all above."""
+        place = self._images.folder.place
+        return _and_above(dirname(f"{place}/{path}") for path in self._images.paths)
+
+    @cached_property
+    def _resolved(self) -> set[str]:
+        """The same with links followed: asked for only where the others do not tell."""
+        return _and_above(dirname(self._images.resolve(path)) for path in self._images.paths)
+
     @property
     def _folders(self) -> NameFinder:
         """The folders that hold images, those between, and a few above."""
@@ -150,12 +167,23 @@ class ImageSplits:
         return NameFinder(sorted(place.removeprefix("/") for place in places))
 
 
-def _entries(value: Mapping[str, YamlText]) -> Iterator[tuple[str, str]]:
+def _and_above(places: Iterable[str]) -> set[str]:
+    left = set(places)
+    found: set[str] = set()
+    while left:
+        found |= left
+        left = {dirname(place) for place in left} - found
+    return found
+
+
+def _entries(value: Mapping[str, YamlText]) -> Iterator[tuple[str, YamlText]]:
+    """What is given for each split; what is no text, too. Keys may be in any case."""
+    by_key = {key.lower(): given for key, given in value.items()} | dict(value)
     for split in SPLITS:
-        given = value.get(split)
+        given = by_key.get(split)
         for entry in given if isinstance(given, list) else [given]:
-            if text := _text(entry):
-                yield split, text
+            if entry and entry not in _NOTHING:
+                yield split, entry
 
 
 def _text(value: YamlText | None) -> str | None:

@@ -320,3 +320,36 @@ def test_a_list_in_another_encoding_ends_no_import(tmp_path: Path) -> None:
     source, (item,) = _voc(tmp_path, VOC.format("", "", "a.jpg", 9))
     assert item.split == "val"
     assert reasons(source, [item]) == {"SPLIT_LIST_UNREADABLE": 1}
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ("train: [[1]]\nval: {a: 1}\n", "no text"),
+        ("train: images/empty\n", "none of the images"),
+        ("train: ../..\nval: images/empty\n", None),
+    ],
+)
+def test_a_split_that_gives_no_image_is_named(
+    tmp_path: Path, stated: str, message: str | None
+) -> None:
+    (tmp_path / "images" / "empty").mkdir(parents=True)
+    files = {"images/a.jpg": None, "labels/a.txt": ROW, "data.yaml": f"names: [car]\n{stated}"}
+    source, (item,) = _yolo(tmp_path, files)
+    if message:
+        assert item.split is None
+        assert {issue.reason for issue in source.issues} == {"SPLIT_WITHOUT_IMAGE"}
+        assert all(message in issue.message for issue in source.issues)
+    else:
+        # Every image has its split from the other.
+        assert item.split == "train"
+        assert not source.issues
+
+
+def test_keys_of_splits_may_be_in_any_case(tmp_path: Path) -> None:
+    files = {f"images/{part}/a.jpg": None for part in ("x", "y")}
+    labels = {f"labels/{part}/a.txt": ROW for part in ("x", "y")}
+    stated = "names: [car]\nTrain: images/x\nVAL: images/y\n"
+    source, items = _yolo(tmp_path, {**files, **labels, "data.yaml": stated})
+    assert [item.split for item in items] == ["train", "val"]
+    assert not source.issues
