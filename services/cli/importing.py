@@ -68,8 +68,8 @@ def import_dataset(
 ) -> None:
     """Import images and annotations into a dataset. Running it again changes nothing.
 
-    Ends with 0 where every image and annotation is in, 3 where some were left out, 1 where none
-    is in, and 2 for wrong usage.
+    Ends with 0 where every image and annotation is in, 3 where some were left out or changed, 1
+    where none is in, and 2 for wrong usage.
     """
     from services.importing.command import ImportCall, run_import
     from services.importing.dataset import ImportOptions

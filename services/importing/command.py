@@ -39,7 +39,7 @@ from services.importing.summary import ImportSummary
 from services.importing.upload import too_large
 
 #: Exit codes: every image and annotation that is meant for import is in; none is; wrong usage;
-#: some were left out.
+#: some were left out, or come in with less of their shape.
 _ALL, _NONE, _WRONG_USAGE, _SOME = 0, 1, 2, 3
 _INTERRUPTED = 130
 
@@ -72,7 +72,7 @@ def run_import(call: ImportCall) -> int:
 
     Returns:
         The exit code: 0 where every image and annotation that is meant for import is in the
-        dataset, 3 where some were left out, 1 where none is in, the import failed or
+        dataset, 3 where some were left out or changed, 1 where none is in, the import failed or
         `is_strict` stopped it, 2 for wrong usage, and 130 where it was interrupted.
     """
     console = Console(highlight=False, soft_wrap=True)
@@ -257,6 +257,8 @@ def _table(dataset: str, summary: ImportSummary) -> Table:
     for noun in ("images", "annotations"):
         for name, amount in rows.items():
             table.add_row(f"{noun} {name}", f"{getattr(amount, noun):,}")
+        if noun == "annotations" and summary.changed:
+            table.add_row("annotations changed", f"{summary.changed:,}")
         table.add_section()
     for reason, count in sorted(summary.reasons.items()):
         table.add_row(reason, f"{count:,}")

@@ -35,6 +35,7 @@ class IssueLog:
                 "message": _encodable(issue.message),
                 "images": issue.images,
                 "annotations": issue.annotations,
+                "changed": issue.changed,
             }
             self._report.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
         if self._shown[issue.reason] < FEW:

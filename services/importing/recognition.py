@@ -1,5 +1,6 @@
 """Which format a dataset on disk is in, by a look at some of its annotation files."""
 
+import json
 import re
 import zipfile
 from collections import Counter
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename, splitext
 
+from services.formats.common.plain_values import shown
 from services.formats.common.source import ImportFailed
 from services.importing.walk import Surroundings, files_below, opened, regular
 
@@ -23,6 +25,7 @@ _SUFFIXES = frozenset((".json", ".xml", ".txt", ".yaml", ".yml"))
 #: A row of a label file: a class and at least four numbers.
 _ROW = re.compile(rb"\s*\d+(?:[ \t]+[-+.\deE]+){4,}[ \t]*(?:\r?\n|$)")
 _NAMES = re.compile(rb"^\s*[\"']?names[\"']?\s*:", re.MULTILINE)
+_EMPTY_ARRAY = re.compile(rb"\s*\[\s*\]\s*")
 _ROOT = re.compile(rb"<(?:[A-Za-z][\w.-]*:)?([A-Za-z]\w*)")
 #: Bytes of byte order marks.
 _MARKS = b"\xef\xbb\xbf\xff\xfe"
@@ -70,7 +73,8 @@ def recognised(annotations: Path) -> Recognised:
         if zipfile.is_zipfile(annotations):
             raise ImportFailed(f"{annotations} is a ZIP archive; unpack it and give its folder.")
         found = {_ONE_FILE[suffix]: annotations.name} if suffix in _ONE_FILE else {}
-        found = found or _of_files([(annotations, annotations.name)])
+        files = [(annotations, annotations.name)]
+        found = found or _of_files(files)
     else:
         raise ImportFailed(f"{annotations} does not exist; give the annotations of the images.")
     known = {name: why for name, why in found.items() if name in (COCO, PICTOGRAPH, VOC, YOLO)}
@@ -83,7 +87,8 @@ def recognised(annotations: Path) -> Recognised:
     if found:
         ((name, why), *_) = found.items()
         raise ImportFailed(f"{annotations} looks like {name} ({why}), which is not read.")
-    unread = "".join(f" {issue.item} {issue.message}." for issue in around.issues[:1])
+    causes = [f"{issue.item} {issue.message}" for issue in around.issues] or _broken_json(files)
+    unread = "".join(f" {cause}." for cause in causes[:1])
     raise ImportFailed(
         f"The format of {annotations} was not recognised; give --format and the folder or file of "
         f"the annotations.{unread}"
@@ -111,6 +116,45 @@ def _of_files(files: list[tuple[Path, str]]) -> dict[str, str]:
     if COCO in found and PICTOGRAPH in found and basename(found[PICTOGRAPH]) != "dataset.json":
         del found[PICTOGRAPH]
     return found
+
+
+def _broken_json(files: list[tuple[Path, str]]) -> list[str]:
+    """What is wrong with the first of the JSON files that is not readable."""
+    found = [row for row in files if splitext(row[1])[1].lower() == ".json"]
+    for file, where in sorted(found, key=lambda row: _rank(row[1]))[:_SAMPLE]:
+        try:
+            with opened(file) as looked:
+                content = looked.read(_LOOK + 1)
+        except OSError as error:
+            return [f"{where} cannot be read: {error.strerror}"]
+        if not content.strip():
+            return [f"{where} is empty"]
+        if not content.strip(b"\0"):
+            return [f"{where} holds nothing but zeros: it was not written to its end"]
+        if problem := _json_problem(content):
+            return [f"{where} {problem}"]
+    return []
+
+
+def _json_problem(content: bytes) -> str | None:
+    """Why the begin of a file is not that of JSON; None: it is, or nobody can tell."""
+    is_whole = len(content) <= _LOOK
+    try:
+        text = content.decode(json.detect_encoding(content)).lstrip("\ufeff \t\r\n")
+    except UnicodeDecodeError:
+        # A begin may end within a character.
+        return "is not JSON in UTF-8; save it as UTF-8" if is_whole else None
+    if text and text[0] not in "[{":
+        return f"is no JSON: it begins with {shown(text[:20])}"
+    if not is_whole:
+        return None
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"is not readable JSON: {error.msg} in line {error.lineno}"
+    except RecursionError:
+        return "is not read: its lists and objects are nested too deep"
+    return None
 
 
 def _rank(where: str) -> tuple[bool, str]:
@@ -160,7 +204,7 @@ def _of_json(where: str, content: bytes) -> str | None:
     if has(b'"categories"', b'"annotations"'):
         return COCO
     is_array = content.lstrip()[:1] == b"["
-    if has(b'"annotations"') or (is_array and (has(b'"name"') or not content.strip(b"[] \t\r\n"))):
+    if has(b'"annotations"') or (is_array and (has(b'"name"') or _EMPTY_ARRAY.fullmatch(content))):
         return PICTOGRAPH
     return None
 

@@ -33,6 +33,8 @@ class ImportSummary:
     ready: Amount = field(default_factory=Amount)
     #: Not in the dataset: left out here, or refused by the server.
     passed_over: Amount = field(default_factory=Amount)
+    #: Annotations of those that come in with less of their shape than the source says.
+    changed: int = 0
     #: Issues by reason, notes too.
     reasons: Counter[str] = field(default_factory=Counter)
     first_rejection: ImportIssue | None = None
@@ -41,6 +43,7 @@ class ImportSummary:
         """Counts an issue, and what is left out with it."""
         self.reasons[issue.reason] += 1
         self.passed_over.add(issue.images, issue.annotations)
+        self.changed += issue.changed
 
     @property
     def taken(self) -> int:
@@ -50,5 +53,5 @@ class ImportSummary:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every image and annotation that is meant for import is in."""
-        return not (self.passed_over.images or self.passed_over.annotations)
+        """Whether every image and annotation that is meant for import is in, as a whole."""
+        return not (self.passed_over.images or self.passed_over.annotations or self.changed)

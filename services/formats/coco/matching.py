@@ -254,7 +254,12 @@ def _image_problem(row: Any) -> str:
         return f"an image is {kind(row)}, and must be an object"
     if identifier(row.get("id")) is None:
         return f"the id of an image is {kind(row.get('id'))}, and must be a whole number"
-    return f"the file_name of an image is {kind(row.get('file_name'))}, and must be text"
+    name = row.get("file_name", row.get("filename"))
+    if not isinstance(name, str):
+        return f"the file_name of an image is {kind(name)}, and must be text"
+    if not name:
+        return "the file_name of an image is empty, and must be the name of a file"
+    return f"the file_name of an image, {shown(name)}, holds half of a character, and is no text"
 
 
 def _side(value: Any) -> int | None:

@@ -124,9 +124,10 @@ class _Reader:
             declared=declared(self._image.width, self._image.height),
         )
 
-    def _name(self, reason: str, message: str, annotations: int = 0) -> None:
+    def _name(self, reason: str, message: str, annotations: int = 0, changed: int = 0) -> None:
         item = f"{self._path}, annotation {self._row}"
-        self._issues.append(ImportIssue(item, reason, message, annotations=annotations))
+        issue = ImportIssue(item, reason, message, annotations=annotations, changed=changed)
+        self._issues.append(issue)
 
     def _read(self, position: int, row: dict[str, Any]) -> list[dict[str, Any]]:
         identity = str(identifier(row.get("id")))
@@ -153,7 +154,7 @@ class _Reader:
         if points:
             self._name_what_poses_lose(row, category, position, box, points)
             return self._joints(key, category, points, confidence, attributes)
-        rings = rings_of(row.get("segmentation"), self._size, self._name)
+        rings = self._rings(row.get("segmentation"), box)
         identifier_ = annotation_id(*key)
         if rings:
             return [polygon(identifier_, category.name, rings, box, attributes, confidence)]
@@ -161,6 +162,21 @@ class _Reader:
             return [bbox(identifier_, category.name, box, attributes, confidence)]
         self._name("BOX_WITHOUT_AREA", f"{_box_problem(row.get('bbox'))}; skipped", 1)
         return []
+
+    def _rings(self, segmentation: Any, box: Box | None) -> list[list[Point]]:
+        """The outline; what of it is lost is named, and is a change where the rest comes in."""
+        found: list[tuple[str, str, bool]] = []
+
+        def name(reason: str, message: str, is_loss: bool = True) -> None:
+            found.append((reason, message, is_loss))
+
+        rings = rings_of(segmentation, self._size, name)
+        is_changed = bool(rings or box)
+        for reason, message, is_loss in found:
+            self._name(reason, message, changed=int(is_changed and is_loss))
+            # Each annotation once.
+            is_changed = is_changed and not is_loss
+        return rings
 
     def _size(self) -> tuple[int, int] | None:
         """What the document says, else the file."""
@@ -298,4 +314,7 @@ def _box_problem(value: Any) -> str:
     if len(value) != 4:
         turned = "; rotated boxes are read from VOC and YOLO" if len(value) == 5 else ""
         return f"bbox has {len(value)} numbers, and must be x, y, width, height{turned}"
+    found = numbers(value) or []
+    if len(found) == 4 and min(found[2:]) > 0:
+        return f"bbox reaches farther than numbers do: {shown(value)}"
     return f"bbox is {shown(value)}"

@@ -1,14 +1,22 @@
 """Outlines of COCO annotations: lists of rings, and masks as run lengths."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from services.formats.coco.values import identifier, kind, numbers
+from services.formats.coco.values import identifier, is_empty, kind, numbers
 from services.formats.common.geometry import Point, bounds
 from services.formats.common.rings import MaskError, decode_runs, outline, overlap, union_outline
 
-#: Takes the reason and the message of what was left out or repaired.
-Name = Callable[[str, str], None]
+
+class Name(Protocol):
+    """Takes what was left out or repaired."""
+
+    def __call__(self, reason: str, message: str, is_loss: bool = True) -> None:
+        """Args:
+        reason: UPPER_SNAKE word.
+        message: what is wrong, and what became of it.
+        is_loss: whether the annotation lacks something now.
+        """
 
 
 def rings_of(
@@ -54,7 +62,7 @@ def _mask_rings(
             raise MaskError("its counts must be whole numbers")
     rings = outline(decode_runs(height, width, counts))
     if not rings:
-        name("MASK_EMPTY", "no pixel is set; the mask was left out")
+        name("MASK_EMPTY", "no pixel is set; the mask was left out", False)
     return rings
 
 
@@ -66,7 +74,9 @@ def _plain_rings(segmentation: list[Any], name: Name) -> list[list[Point]]:
     for index, part in enumerate(parts):
         ring = _ring(part)
         if isinstance(ring, str):
-            name("RING_UNREADABLE", f"ring {index} {ring}; the ring was left out")
+            # Of nothing, nothing is lost: tools write [[]] where there is a box alone.
+            is_loss = not is_empty(part)
+            name("RING_UNREADABLE", f"ring {index} {ring}; the ring was left out", is_loss)
         else:
             rings.append(ring)
     if len(rings) > 1 and overlap(rings):
@@ -80,6 +90,7 @@ def _plain_rings(segmentation: list[Any], name: Name) -> list[list[Point]]:
                 "RINGS_OVERLAP",
                 "COCO means the union of rings that overlap; "
                 "its outline along the edges of pixels was taken",
+                False,
             )
             return union
     return rings

@@ -34,8 +34,9 @@ def number_of(text: str) -> float:
 
 
 def has_area(box: Box) -> bool:
-    """Whether all four numbers are finite and both sides above 0."""
-    return all(map(math.isfinite, box)) and box[2] > 0 and box[3] > 0
+    """Whether all four numbers, the far corner and the area are finite and both sides above 0."""
+    x, y, w, h = box
+    return w > 0 and h > 0 and all(map(math.isfinite, (*box, x + w, y + h, w * h)))
 
 
 def are_parts(boxes: Iterable[Sequence[float]]) -> bool:

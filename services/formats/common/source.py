@@ -30,6 +30,9 @@ class ImportIssue:
     #: How many images and annotations are left out with it; none of a repair or a note.
     images: int = 0
     annotations: int = 0
+    #: How many annotations come in with less of their shape than the source says: without a ring,
+    #: or with their box alone.
+    changed: int = 0
 
 
 class Skipped(Exception):

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from services.formats.common.source import ImportIssue
 
+_BOXES = frozenset(("bndbox", "robndbox"))
 _FLAGS = ("difficult", "truncated", "occluded")
 #: Elements of an object that the reader takes, or names each time.
 _OF_OBJECTS = frozenset(
@@ -39,6 +40,24 @@ def attributes_of(thing: ElementTree.Element) -> dict[str, str]:
     return attributes
 
 
+def stray_objects(root: ElementTree.Element) -> list[str]:
+    """The objects of a file that are none of VOC: of another case, such as `<Object>`, or in
+    an element of their own, such as `<objects>`; each by the element of the file that it is in.
+    """
+    return [child.tag for child in root if child.tag != "object" for _ in _objects_in(child)]
+
+
+def _objects_in(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    """The element itself or those in it, that are called an object or have a box, but for the
+    parts of one."""
+    tags = {child.tag.lower() for child in element}
+    if element.tag.lower() == "object" or not _BOXES.isdisjoint(tags):
+        yield element
+    else:
+        for child in element:
+            yield from _objects_in(child)
+
+
 class LeftOutFields:
     """The elements that nothing becomes of, each with its count."""
 
@@ -46,9 +65,10 @@ class LeftOutFields:
         self._counts: Counter[str] = Counter()
 
     def add(self, root: ElementTree.Element) -> None:
-        """Takes the elements of one file."""
+        """Takes the elements of one file, but for those that hold stray objects."""
         for child in root:
-            if child.tag not in _OF_FILES and (len(child) or _text(child)):
+            is_field = child.tag not in _OF_FILES and (len(child) or _text(child))
+            if is_field and not any(_objects_in(child)):
                 self._counts[f"<{child.tag[:60]}> of files"] += 1
             if child.tag == "object":
                 for part in child:

@@ -45,7 +45,7 @@ from services.formats.common.split_names import (
     splits_by_folder,
 )
 from services.formats.common.xml_document import XmlUnreadable, read_xml
-from services.formats.pascal_voc.fields import LeftOutFields, attributes_of
+from services.formats.pascal_voc.fields import LeftOutFields, attributes_of, stray_objects
 
 _MASKS = frozenset(("SegmentationClass", "SegmentationObject"))
 _FLAG = re.compile(r"\s+-?[01]$")
@@ -83,12 +83,12 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             continue
         path = _image_of(where, root, images)
         if path is None:
-            count = len(root.findall("object"))
+            count = _count(root)
             names = splitext(where)[0], _text(root, "filename")
             issues.append(images.missing(where, names, count, "objects"))
             continue
         if path in found:
-            count = len(root.findall("object"))
+            count = _count(root)
             message = f"{found[path]} is of {path} too; skipped with {count} objects"
             issues.append(ImportIssue(where, "IMAGE_LISTED_TWICE", message, annotations=count))
             continue
@@ -217,6 +217,11 @@ def _parse(file: SourceFile) -> ElementTree.Element:
     return root
 
 
+def _count(root: ElementTree.Element) -> int:
+    """The objects of a file."""
+    return len(root.findall("object")) + len(stray_objects(root))
+
+
 def _stem(path: str) -> str:
     return splitext(posixpath.basename(path.replace("\\", "/")))[0]
 
@@ -256,15 +261,26 @@ def _image(path: str, file: SourceFile) -> SourceImage:
             image.issues.append(skipped.issue(f"{path}, object {index}"))
             continue
         image.issues.extend(_named_losses(path, index, thing))
+    if stray := stray_objects(root):
+        where = ", ".join(f"<{tag[:60]}>" for tag in dict.fromkeys(stray))
+        message = (
+            f"{len(stray):,} objects lie in {where}, and must each be an <object> right below "
+            "<annotation>; skipped"
+        )
+        image.issues.append(ImportIssue(path, "OBJECT_UNREADABLE", message, annotations=len(stray)))
     return replace(image, declared=declared(_text(root, "size/width"), _text(root, "size/height")))
 
 
 def _named_losses(path: str, index: int, thing: ElementTree.Element) -> Iterator[ImportIssue]:
-    for tag, reason in (("part", "PART_LEFT_OUT"), ("polygon", "OUTLINE_LEFT_OUT")):
+    item = f"{path}, object {index}"
+    for tag, reason, changed in (("part", "PART_LEFT_OUT", 0), ("polygon", "OUTLINE_LEFT_OUT", 1)):
         if thing.find(tag) is not None:
-            yield ImportIssue(
-                f"{path}, object {index}", reason, f"only the object's box is taken, not its {tag}"
-            )
+            message = f"only the object's box is taken, not its {tag}"
+            yield ImportIssue(item, reason, message, changed=changed)
+    for tag in ("bndbox", "robndbox"):
+        if more := len(thing.findall(tag)[1:]):
+            message = f"has {more + 1} elements {tag}, of which the first is taken; {more} skipped"
+            yield ImportIssue(item, "BOX_TWICE", message, annotations=more)
 
 
 def _annotation(path: str, index: int, thing: ElementTree.Element) -> dict[str, Any]:

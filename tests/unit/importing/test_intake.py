@@ -17,7 +17,7 @@ from services.importing.dataset import ImportItem, ImportOptions, WrongUsage, re
 from services.importing.issues import FEW, IssueLog
 from services.importing.placement import over_the_edge
 from services.importing.recognition import recognised
-from services.importing.summary import ImportSummary
+from services.importing.summary import Amount, ImportSummary
 from tests.unit.importing.dataset_files import box, read_all, write_image, write_json, write_text
 
 W, H = 120, 80
@@ -110,6 +110,28 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
         read_dataset("coco", file, tmp_path)
     with pytest.raises(ImportFailed, match="is a ZIP archive; unpack it"):
         recognised(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (bytes(500), "holds nothing but zeros"),
+        (b"<html>404</html>", "is no JSON: it begins with '<html>"),
+        (b'{"x": 1', "is not readable JSON: .* in line 1"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"x": "\xe4"}', "is not JSON in UTF-8"),
+        (b"[" + b" " * 2**20 + b"\xe4", r"of the annotations\.$"),
+        (b'{"x": NaN}', r"of the annotations\.$"),
+    ],
+)
+def test_what_is_not_recognised_says_why(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(content)
+    for given in (file, tmp_path):
+        with pytest.raises(ImportFailed, match=said):
+            recognised(given)
 
 
 def test_a_prefix_and_one_split(tmp_path: Path) -> None:
@@ -281,7 +303,15 @@ def test_few_issues_of_a_kind_are_shown_and_all_reported() -> None:
     assert len(rows) == FEW + 4
     assert rows[0] == {
         "reason": "SOME", "item": "0\\udcff", "message": "is so", "images": 1, "annotations": 2,
+        "changed": 0,
     }  # fmt: skip
+
+
+def test_a_summary_is_not_complete_where_a_shape_was_cut() -> None:
+    summary = ImportSummary()
+    summary.created.add(1, 1)
+    summary.name(ImportIssue("a", "RING_UNREADABLE", "is so", changed=1))
+    assert (summary.is_complete, summary.changed, summary.passed_over) == (False, 1, Amount())
 
 
 def test_a_summary_is_complete_where_nothing_is_left_out() -> None:

@@ -292,6 +292,47 @@ def test_what_cannot_be_taken_is_named(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("segmentation", "changed"),
+    [
+        ([SQUARE, [1, 2, "a", 4, 5, 6], [1, 2]], 1),
+        ([[1, 1, 2, 2]], 1),
+        ({"size": [20, 40], "counts": [3]}, 1),
+        # Of nothing, nothing is lost.
+        ([SQUARE, []], 0),
+        ([[]], 0),
+        ({"size": [20, 40], "counts": [800]}, 0),
+    ],
+)
+def test_an_outline_that_comes_in_cut_is_a_change(
+    tmp_path: Path, segmentation: Any, changed: int
+) -> None:
+    _, (item,) = _read(tmp_path, {"bbox": [1, 1, 2, 2], "segmentation": segmentation})
+    assert len(item.annotations) == 1
+    assert item.issues
+    assert sum(issue.changed for issue in item.issues) == changed
+    # What does not come in at all is left out, and nothing else.
+    _, (item,) = _read(tmp_path, {"segmentation": [[1, 1, 2, 2]]})
+    assert [(issue.changed, issue.annotations) for issue in item.issues] == [(0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize("far", [[1e308] * 4, [1, 1, 1e200, 1e200]])
+def test_boxes_beyond_all_numbers_are_refused(tmp_path: Path, far: list[float]) -> None:
+    _, (item,) = _read(tmp_path, {"bbox": far})
+    (issue,) = item.issues
+    assert (issue.reason, issue.annotations) == ("BOX_WITHOUT_AREA", 1)
+    assert "reaches farther than numbers do" in issue.message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("", "is empty"), ("\ud800.jpg", "half of a character"), (7, "is a number")]
+)
+def test_a_name_that_is_none_says_why(tmp_path: Path, name: Any, said: str) -> None:
+    source = _listed(tmp_path, [{"id": 1, "file_name": name}, {"id": 2, "file_name": "a.jpg"}])
+    (issue,) = (issue for issue in source.issues if issue.reason == "IMAGE_UNREADABLE")
+    assert said in issue.message
+
+
 def test_images_and_files_that_do_not_pair_are_named(tmp_path: Path) -> None:
     for name in ("train/a.jpg", "b.jpg", "extra.jpg"):
         write_image(tmp_path / name)

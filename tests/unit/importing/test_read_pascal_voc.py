@@ -98,6 +98,30 @@ def test_what_cannot_be_taken_is_named(tmp_path: Path) -> None:
     assert items[0].issues[0].item == "a.jpg, object 1"
 
 
+def test_objects_where_nobody_looks_for_them_are_left_out_by_count(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.jpg")
+    objects = _object("dog", _bndbox(1, 1, 5, 5)), _object("dog", _bndbox(2, 2, 5, 5))
+    part = "<part><name>head</name>" + _bndbox(1, 1, 2, 2) + "</part>"
+    _write(
+        tmp_path,
+        "a.xml",
+        _object("dog", _bndbox(1, 1, 3, 3) + _bndbox(3, 3, 6, 6) + _bndbox(4, 4, 6, 6), part),
+        f"<objects>{''.join(objects)}</objects>",
+        objects[0].replace("object>", "Object>"),
+        f"<item>{_bndbox(1, 1, 2, 2)}{part}</item>",
+        "<camera><lens>wide</lens></camera>",
+    )
+    source = read_dataset("pascal_voc", tmp_path / "images", tmp_path / "Annotations")
+    (item,) = read_all(source)
+    assert [box(a)[:2] for a in item.annotations] == [(1, 1)]
+    assert {issue.reason: issue.annotations for issue in item.issues} == {
+        "PART_LEFT_OUT": 0,
+        "BOX_TWICE": 2,
+        "OBJECT_UNREADABLE": 4,
+    }
+    assert [issue.item for issue in source.issues] == ["<camera> of files"]
+
+
 def test_images_are_found_by_stem_or_by_the_name_inside(tmp_path: Path) -> None:
     for name in ("same.jpg", "same.png", "deep/part.jpg", "é.jpg"):
         write_image(tmp_path / "images" / name)
