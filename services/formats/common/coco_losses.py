@@ -8,6 +8,7 @@ from services.formats.common.losses import (
     HOLE_FILLED,
     HOLES_MASKED,
     MERGED_JOINTS,
+    OUTLINES,
     TURNED_AS_POLYGON,
     Annotations,
     Kind,
@@ -23,6 +24,20 @@ KEYPOINT_AS_BOX = Loss(
     "a keypoint as a box: its class has a skeleton",
     Annotations(POINTS, posed=False, of_skeleton_class=True),
 )
+#: Catalogs count how far outlines reach, and not the boxes that some came with.
+_SOME_OUTLINES = Annotations(OUTLINES, always=False)
+BOX_CLAMPED = Loss(
+    "outline.box_clamped",
+    Kind.clamped,
+    "the box that an outline came with reaches over the edge of the image",
+    _SOME_OUTLINES,
+)
+BOX_REPLACED = Loss(
+    "outline.box_replaced",
+    Kind.degraded,
+    "the box that an outline came with has no area on the image; it is the one around the outline",
+    _SOME_OUTLINES,
+)
 
 OF_DOCUMENTS = (
     *cut_to_image(AREAS | POINTS, keeps_crowds=True),
@@ -33,4 +48,6 @@ OF_DOCUMENTS = (
     replace(HOLE_FILLED, when=None),
     NO_POLYLINES,
     KEYPOINT_AS_BOX,
+    BOX_CLAMPED,
+    BOX_REPLACED,
 )

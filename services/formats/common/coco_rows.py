@@ -12,7 +12,8 @@ What has no plain COCO form:
 - a crowd, an annotation whose attribute `iscrowd` says yes, has iscrowd 1, and its outline is a
   mask, as pycocotools wants it;
 - joints of one object become one annotation, with the number of its first joint as id.
-An outline keeps the box that it came with, which need not be the one around it.
+An outline keeps the box that it came with, which need not be the one around it, as far as that
+box lies on the image.
 `score` is there where a confidence is not 1.
 """
 
@@ -23,7 +24,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from services.formats.common.attributes import attributes_of, take_flag
-from services.formats.common.coco_losses import NO_POLYLINES
+from services.formats.common.coco_losses import BOX_CLAMPED, BOX_REPLACED, NO_POLYLINES
 from services.formats.common.coco_plan import CocoPlan
 from services.formats.common.coco_poses import Row, keypoint_rows
 from services.formats.common.crossing import may_cross_itself
@@ -133,8 +134,6 @@ def _shape_rows(
                 shape = _box(annotation, (x, y, w, h), image, losses)
         elif kind == "polygon":
             shape = _polygon(annotation, image, losses, crowd)
-            if shape is not None and (given := annotation.get("bounding_box")):
-                shape = _given_box(given, width, height) or shape[0], shape[1], shape[2]
         else:
             losses.add(NO_POLYLINES, annotation["id"])
             continue
@@ -195,9 +194,8 @@ def _box(
     return (x, y, w, h), area, segmentation
 
 
-def _given_box(given: Mapping[str, float], width: int, height: int) -> Box | None:
+def _on_image(box: Box, width: int, height: int) -> Box | None:
     """The part on the image of the box that an outline came with; None where it has none."""
-    box = given["x"], given["y"], given["w"], given["h"]
     if not in_reason([box]):
         return None
     x, y, w, h = clamp_box(box, width, height)
@@ -222,9 +220,20 @@ def _polygon(
     shape = shape or _area_shape(rings, item, width, height, losses)
     if shape is None:
         losses.add(NO_AREA, item)
-    elif overshoot(whole, width, height) > TOLERANCE:
+        return None
+    is_clamped = overshoot(whole, width, height) > TOLERANCE
+    if is_clamped:
         losses.add(CLAMPED, item)
-    return shape
+    if not (given := annotation.get("bounding_box")):
+        return shape
+    box = given["x"], given["y"], given["w"], given["h"]
+    kept = _on_image(box, width, height)
+    if kept is None:
+        losses.add(BOX_REPLACED, item)
+        return shape
+    if not is_clamped and overshoot(box, width, height) > TOLERANCE:
+        losses.add(BOX_CLAMPED, item)
+    return kept, shape[1], shape[2]
 
 
 def _crowd_shape(rings: list[Ring], width: int, height: int) -> _Shape | None:

@@ -18,6 +18,9 @@ _COORDINATES = st.one_of(
 _POINTS = st.builds(lambda x, y: {"x": x, "y": y}, _COORDINATES, _COORDINATES)
 _INSIDE = st.builds(lambda x, y: {"x": x, "y": y}, st.floats(0, WIDTH), st.floats(0, HEIGHT))
 _SIDES = st.one_of(st.floats(0, 200), st.sampled_from([0.0, 1e-12, 1e12]))
+_BOXES = st.builds(
+    lambda x, y, w, h: {"x": x, "y": y, "w": w, "h": h}, _COORDINATES, _COORDINATES, _SIDES, _SIDES
+)
 _ATTRIBUTES = st.one_of(
     st.dictionaries(_TEXT, st.one_of(_TEXT, st.booleans(), st.floats(-5, 5)), max_size=3),
     st.lists(st.one_of(_TEXT, st.integers(0, 9)), max_size=3),
@@ -47,8 +50,11 @@ _SHAPES: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
         *[_COORDINATES, _COORDINATES, _SIDES, _SIDES, _COORDINATES, _COORDINATES],
         st.floats(0, 359.9),
     ),
-    st.one_of(_rings(_POINTS), _rings(_INSIDE)).map(
-        lambda paths: ("polygon", {"polygon": {"paths": paths}})
+    st.builds(
+        lambda paths, box: ("polygon", {"polygon": {"paths": paths}, **box}),
+        st.one_of(_rings(_POINTS), _rings(_INSIDE)),
+        # An import may bring a box that is not the one around the outline.
+        st.one_of(st.just({}), _BOXES.map(lambda box: {"bounding_box": box})),
     ),
     st.lists(_POINTS, min_size=2, max_size=5).map(
         lambda path: ("polyline", {"polyline": {"path": path}})

@@ -391,16 +391,22 @@ def test_no_folder_is_named_like_the_subset(
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("given", "expected", "code"),
     [
-        (None, [10, 10, 20, 20]),
-        ((9.5, 9, 21, 22.25), [9.5, 9, 21, 22.25]),
-        ((-5, 60, 50, 50), [0, 60, 45, 20]),
-        ((200, 0, 5, 5), [10, 10, 20, 20]),
-        ((1e300, 0, 5, 5), [10, 10, 20, 20]),
+        (None, [10, 10, 20, 20], None),
+        ((9.5, 9, 21, 22.25), [9.5, 9, 21, 22.25], None),
+        ((-1e-9, 10, 30, 20), [0, 10, 30 - 1e-9, 20], None),
+        ((-5, 60, 50, 50), [0, 60, 45, 20], "outline.box_clamped"),
+        ((-50, 10, 70, 20), [0, 10, 20, 20], "outline.box_clamped"),
+        ((200, 0, 5, 5), [10, 10, 20, 20], "outline.box_replaced"),
+        ((10, 10, 0, 5), [10, 10, 20, 20], "outline.box_replaced"),
+        ((10, 10, 5, -5), [10, 10, 20, 20], "outline.box_replaced"),
+        ((1e300, 0, 5, 5), [10, 10, 20, 20], "outline.box_replaced"),
     ],
 )
-def test_an_outline_keeps_its_box(given: tuple[float, ...] | None, expected: list[float]) -> None:
+def test_an_outline_keeps_its_box(
+    given: tuple[float, ...] | None, expected: list[float], code: str | None
+) -> None:
     square = [(10.0, 10.0), (30.0, 10.0), (30.0, 30.0), (10.0, 30.0)]
     box: dict[str, Any] = {"bounding_box": dict(zip("xywh", given, strict=True))} if given else {}
     files, rendered = assemble(info("coco"), [image([polygon("a", square, **box)])])
@@ -408,4 +414,15 @@ def test_an_outline_keeps_its_box(given: tuple[float, ...] | None, expected: lis
     (row,) = document["annotations"]
     assert row["bbox"] == expected
     assert row["area"] == 400
-    assert rendered.losses.total("clamped") == rendered.losses.total("dropped") == 0
+    rows = [row for rows in rendered.losses.to_json().values() for row in rows]
+    assert [(row["code"], row["ids"]) for row in rows] == ([(code, ["a"])] if code else [])
+
+
+def test_an_outline_and_its_box_over_the_edge_are_one_loss() -> None:
+    square = [(-10.0, 10.0), (30.0, 10.0), (30.0, 30.0), (-10.0, 30.0)]
+    given = {"x": -10, "y": 10, "w": 40, "h": 20}
+    files, rendered = assemble(info("coco"), [image([polygon("a", square, bounding_box=given)])])
+    document = orjson.loads(files["annotations/instances_default.json"])
+    assert document["annotations"][0]["bbox"] == [0, 10, 30, 20]
+    rows = [row for rows in rendered.losses.to_json().values() for row in rows]
+    assert [(row["code"], row["count"]) for row in rows] == [("shape.clamped", 1)]
