@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename, splitext
 
+from services.formats.coco.documents import OF_OTHER_TASKS
 from services.formats.common.plain_values import shown
 from services.formats.common.source import ImportFailed
 from services.importing.walk import Surroundings, files_below, opened, regular
@@ -157,10 +158,12 @@ def _json_problem(content: bytes) -> str | None:
     return None
 
 
-def _rank(where: str) -> tuple[bool, str]:
-    """What is about a whole dataset comes before the files of single images."""
-    is_whole = basename(where).startswith(("dataset.", "data.", "_annotations", "instances_"))
-    return not is_whole, where
+def _rank(where: str) -> tuple[bool, bool, str]:
+    """What is about a whole dataset comes before the files of single images, and last what no
+    reader takes where there is anything else."""
+    name = basename(where)
+    is_whole = name.startswith(("dataset.", "data.", "_annotations", "instances_"))
+    return name.startswith(OF_OTHER_TASKS), not is_whole, where
 
 
 def _content(file: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from services.catalog.annotations import MAX_NAME
 from services.catalog.model import DatasetClass, Skeleton, SkeletonNode
-from services.formats.coco.documents import CocoDocument
+from services.formats.coco.document import CocoDocument
 from services.formats.coco.values import identifier, kind
 from services.formats.common.class_list import checked_names, class_color
 from services.formats.common.plain_values import is_storable, shown

@@ -7,14 +7,14 @@ Layouts: `annotations/instances_<split>.json` (cocodataset.org, Datumaro, CVAT),
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from posixpath import basename, splitext
 from typing import Any
 
 import orjson
 
-from services.formats.coco.values import identifier, kind
+from services.formats.coco.document import CocoDocument
+from services.formats.coco.poses import join_poses
+from services.formats.coco.values import kind
 from services.formats.common.finder import Annotations, SourceFile
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.formats.common.split_names import SPLIT_WORDS, split_named
@@ -32,27 +32,9 @@ _TASKS = frozenset(
     )
 )
 #: Documents about something else than objects, by the begin of their names.
-_OF_OTHER_TASKS = ("captions_", "panoptic_", "stuff_")
-_POSES, _INSTANCES = "person_keypoints_", "instances_"
+OF_OTHER_TASKS = ("captions_", "panoptic_", "stuff_")
 #: Digits of a whole number that is read as one.
 _DIGITS = 19
-
-
-@dataclass(slots=True)
-class CocoDocument:
-    """A document whose lists are lists; what their rows are is not yet known."""
-
-    file: SourceFile
-    images: list[Any]
-    annotations: list[Any]
-    categories: list[Any]
-    #: What else stands at the top.
-    rest: dict[str, Any] = field(default_factory=dict)
-    #: What its name or folder says.
-    split: str | None = None
-
-    def __str__(self) -> str:
-        return str(self.file)
 
 
 class _Refused(Exception):
@@ -71,19 +53,19 @@ def read_documents(annotations: Annotations) -> tuple[list[CocoDocument], list[I
     """
     documents: list[CocoDocument] = []
     refused: list[tuple[SourceFile, _Refused]] = []
-    for files in _places(annotations):
-        for file in files:
-            try:
-                documents.append(_document(file))
-            except _Refused as error:
-                refused.append((file, error))
-        if documents:
-            break
-    if not documents and refused:
+    files = _files(annotations)
+    for file in files:
+        try:
+            documents.append(_document(file))
+        except _Refused as error:
+            refused.append((file, error))
+        if len(documents) > _MOST:
+            raise _not_found(annotations, len(files))
+    if not documents:
+        if not 0 < len(refused) <= _MOST:
+            raise _not_found(annotations, len(refused))
         file, why = refused[0]
         raise ImportFailed(f"{file} {why}.")
-    if not documents:
-        raise _not_found(annotations, 0)
     issues = [
         # Nobody knows how many annotations are in it: at least one is left out.
         ImportIssue(file.where, "DOCUMENT_UNREADABLE", str(why), annotations=1)
@@ -93,28 +75,21 @@ def read_documents(annotations: Annotations) -> tuple[list[CocoDocument], list[I
     ]
     if len(documents) > 1:
         issues += _leave_out_other_tasks(documents)
-        _join_poses(documents)
+        join_poses(documents)
     _assign_splits(documents)
     return documents, issues
 
 
-def _places(annotations: Annotations) -> Iterator[list[SourceFile]]:
-    """The files that may be documents: those of the folder, and, where none of them is, all
-    below it."""
+def _files(annotations: Annotations) -> list[SourceFile]:
+    """The files that may be documents, those of the folder itself first."""
     if annotations.file:
-        yield [annotations.file]
-        return
-    tried: set[str] = set()
-    for find in (annotations.folder.files, annotations.folder.files_below):
-        files = [
-            file
-            for file in find(".json")
-            if basename(file.where) not in _OTHERS and file.where not in tried
-        ]
-        if len(files) > _MOST:
-            raise _not_found(annotations, len(files))
-        tried.update(file.where for file in files)
-        yield files
+        return [annotations.file]
+    files = [
+        file
+        for file in annotations.folder.files_below(".json")
+        if basename(file.where) not in _OTHERS
+    ]
+    return sorted(files, key=lambda file: "/" in file.where)
 
 
 def _not_found(annotations: Annotations, count: int) -> ImportFailed:
@@ -174,59 +149,12 @@ def _whole(text: str) -> float:
 
 
 def _leave_out_other_tasks(documents: list[CocoDocument]) -> list[ImportIssue]:
-    others = [d for d in documents if basename(d.file.where).startswith(_OF_OTHER_TASKS)]
+    others = [d for d in documents if basename(d.file.where).startswith(OF_OTHER_TASKS)]
     if len(others) < len(documents):
         documents[:] = [document for document in documents if document not in others]
         why = "captions, segments of scenes and the like are not read"
         return [ImportIssue(d.file.where, "DOCUMENT_LEFT_OUT", why) for d in others]
     return []
-
-
-def _join_poses(documents: list[CocoDocument]) -> None:
-    """Puts `person_keypoints_*` into `instances_*` of the same split: they repeat its objects,
-    with their joints."""
-    instances = {d.file.where: d for d in documents if _begins(d, _INSTANCES)}
-    for poses in [d for d in documents if _begins(d, _POSES)]:
-        name = basename(poses.file.where)
-        where = poses.file.where.removesuffix(name) + name.replace(_POSES, _INSTANCES, 1)
-        whole = instances.get(where)
-        if whole is not None and _say_the_same(whole, poses):
-            whole.images = _joined(whole.images, poses.images)
-            whole.categories = _joined(whole.categories, poses.categories)
-            whole.annotations = _joined(whole.annotations, poses.annotations)
-            documents.remove(poses)
-
-
-def _begins(document: CocoDocument, words: str) -> bool:
-    return basename(document.file.where).startswith(words)
-
-
-def _say_the_same(first: CocoDocument, second: CocoDocument) -> bool:
-    """Whether an id stands for the same image and the same class in both."""
-    for field_, ones, others in (
-        ("file_name", first.images, second.images),
-        ("name", first.categories, second.categories),
-    ):
-        known = _by_id(ones)
-        for key, row in _by_id(others).items():
-            if key in known and known[key].get(field_) != row.get(field_):
-                return False
-    return True
-
-
-def _joined(rows: list[Any], others: list[Any]) -> list[Any]:
-    """The rows, those with the id of another's replaced by it, and the others after them."""
-    newer = _by_id(others)
-    joined = [newer.pop(_id(row), row) for row in rows]
-    return [*joined, *newer.values(), *(row for row in others if _id(row) is None)]
-
-
-def _by_id(rows: list[Any]) -> dict[Any, dict[str, Any]]:
-    return {key: row for row in rows if (key := _id(row)) is not None}
-
-
-def _id(row: Any) -> int | str | None:
-    return identifier(row.get("id")) if isinstance(row, dict) else None
 
 
 def _assign_splits(documents: list[CocoDocument]) -> None:

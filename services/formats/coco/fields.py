@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.formats.coco.documents import CocoDocument
+from services.formats.coco.document import CocoDocument
 from services.formats.coco.values import is_empty, kind
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue

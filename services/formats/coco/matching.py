@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from services.formats.coco.categories import Id
-from services.formats.coco.documents import CocoDocument
+from services.formats.coco.document import CocoDocument
 from services.formats.coco.listed_names import contested, paths_of
 from services.formats.coco.values import identifier, kind
 from services.formats.common.finder import ImageFinder

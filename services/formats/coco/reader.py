@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.formats.coco.categories import Category, Id, dataset_classes, read_categories
-from services.formats.coco.documents import CocoDocument, read_documents
+from services.formats.coco.document import CocoDocument
+from services.formats.coco.documents import read_documents
 from services.formats.coco.fields import left_out, own_attributes
 from services.formats.coco.matching import ListedImage, match
+from services.formats.coco.repeats import leave_out_repeats
 from services.formats.coco.segmentation import rings_of
 from services.formats.coco.values import flag, identifier, kind, numbers
 from services.formats.common.annotations import (
@@ -60,6 +62,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
     documents, left = read_documents(annotations)
     categories, joined = read_categories(documents)
     found, unmatched = match(documents, images)
+    repeated = leave_out_repeats(found.values(), categories, documents)
 
     def rows() -> Iterator[tuple[Category, dict[str, Any]]]:
         for image in found.values():
@@ -74,7 +77,7 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
         classes=dataset_classes(categories, rows()),
         paths=sorted(found),
         load=lambda path: _Reader(path, found[path], categories, images, parts).image(),
-        issues=[*left, *joined, *unmatched, *left_out(documents)],
+        issues=[*left, *joined, *unmatched, *repeated, *left_out(documents)],
     )
 
 

@@ -10,6 +10,7 @@ from services.formats.common.plain_values import is_storable
 _WHOLE = re.compile(r"\s*(-?\d{1,18})\s*", re.ASCII)
 #: What a field holds where a tool had nothing to say.
 _NOTHING: tuple[Any, ...] = (None, "", 0, False, "n/a")
+_IDS = frozenset(("id", "image_id", "category_id"))
 
 
 def identifier(value: Any) -> int | str | None:
@@ -72,3 +73,13 @@ def is_empty(value: Any) -> bool:
                 return False
         level = below
     return True
+
+
+def filled(row: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What two annotations of the same object say of it: the fields of one, and those of the
+    other where they are empty, attributes one by one; but not their ids."""
+    whole = {**other, **{key: value for key, value in row.items() if not is_empty(value)}}
+    own, others = row.get("attributes"), other.get("attributes")
+    if isinstance(own, dict) and isinstance(others, dict):
+        whole["attributes"] = {**others, **own}
+    return {key: value for key, value in whole.items() if key not in _IDS}

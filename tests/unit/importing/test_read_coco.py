@@ -411,11 +411,13 @@ def test_different_images_never_share_a_file(
     """Nobody knows whose file it is, unless one is called just as it is."""
     write_image(tmp_path / "images" / file)
     write_image(tmp_path / "images" / "z.jpg")
-    images = [{"id": index, "file_name": name} for index, name in enumerate((*names, "z.jpg"))]
+    listed = list(enumerate((*names, "z.jpg")))
     for part in range(documents):
-        own = images[part::documents]
-        rows = [{"id": image["id"], "image_id": image["id"]} for image in own]
-        rows = [{**row, "category_id": 7, "bbox": [1, 1, 2, 2]} for row in rows]
+        own = [{"id": index, "file_name": name} for index, name in listed[part::documents]]
+        rows = [
+            {"id": index, "image_id": index, "category_id": 7, "bbox": [1, 1, 2, 2 + index]}
+            for index, _ in listed[part::documents]
+        ]
         document = {"images": own, "categories": CATEGORIES, "annotations": rows}
         write_json(tmp_path / "documents" / f"{part}.json", document)
     source = read_dataset("coco", tmp_path / "images", tmp_path / "documents")

@@ -136,7 +136,7 @@ def test_other_files_above_the_documents(tmp_path: Path) -> None:
 
 def test_poses_beside_the_instances_that_they_repeat(tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "a.jpg")
-    pose = {"category_id": 1, "keypoints": [1, 2, 2, 3, 4, 2], "bbox": [1, 2, 2, 2]}
+    pose = {"category_id": 1, "keypoints": [1, 2, 2, 3, 4, 2]}
     whole = _document("a.jpg", {}, {"category_id": 2}, categories=[PERSON, {"id": 2, "name": "x"}])
     poses = _document("a.jpg", pose, categories=[PERSON])
     write_json(tmp_path / "annotations" / "instances_train.json", whole)
