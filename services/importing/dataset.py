@@ -1,7 +1,6 @@
 """Datasets on disk, by source format."""
 
 import zipfile
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,20 +9,16 @@ from typing import Any, TypeAlias
 
 from services.catalog.limits import excess
 from services.catalog.model import IMAGE_STATUSES, SPLITS
-from services.catalog.names import IMAGE_EXTENSIONS
 from services.catalog.pictures.measure import BreaksOff, Picture, Unreadable, is_named_like
 from services.formats.common.declared_size import FileSize, fitted
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
 from services.formats.common.split_names import SPLITS_BY_FOLDER, split_named
 from services.formats.registry import FORMATS, IMPORTED_FORMATS
 from services.importing.folders import annotations_at
+from services.importing.hidden import look_around
 from services.importing.image_folder import ImageFolder
 from services.importing.placement import over_the_edge
 from services.importing.splits import read_splits
-from services.importing.walk import Surroundings, files_below
-
-#: Suffixes of files with the annotations of one image.
-_ANNOTATIONS = frozenset((".xml", ".txt", ".json"))
 
 
 class WrongUsage(ImportFailed):
@@ -95,7 +90,7 @@ def read_dataset(
         raise WrongUsage(f"Format {format_name!r} is unknown; use {', '.join(IMPORTED_FORMATS)}.")
     check_locations(images, annotations, options.split_from)
     splits = read_splits(options.split_from) if options.split_from else None
-    around = Surroundings(_hidden_pairs(images, annotations))
+    around = look_around(images, annotations)
     try:
         folder = ImageFolder(images, around)
         source = FORMATS[format_name].reader(folder, annotations_at(annotations, around))
@@ -156,19 +151,6 @@ def _is_nowhere(path: Path) -> bool:
 
 def _is_zip(path: Path) -> bool:
     return path.is_file() and zipfile.is_zipfile(path)
-
-
-def _hidden_pairs(images: Path, annotations: Path) -> frozenset[str]:
-    """The stems of hidden images that have annotation files of their own: these are meant."""
-    stems: list[set[str]] = []
-    for root, suffixes in ((annotations, _ANNOTATIONS), (images, IMAGE_EXTENSIONS)):
-        around = Surroundings()
-        if root.is_dir():
-            deque(files_below(root, suffixes, around), 0)
-        if not around.hidden_stems:
-            return frozenset()
-        stems.append(around.hidden_stems)
-    return frozenset(stems[0] & stems[1])
 
 
 def _checked(options: ImportOptions) -> ImportOptions:

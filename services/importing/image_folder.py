@@ -130,7 +130,8 @@ class ImageFolder:
             item,
             reason,
             f"{why}; skipped with {annotations} {noun}",
-            images=int(reason == "IMAGE_FILE_MISSING"),
+            # What was passed over while folders were walked has a line of its own.
+            images=int(reason in ("IMAGE_FILE_MISSING", "HIDDEN_LEFT_OUT")),
             annotations=annotations,
         )
 

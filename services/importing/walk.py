@@ -10,6 +10,7 @@ from pathlib import Path
 from posixpath import splitext
 from typing import IO
 
+from services.catalog.names import IMAGE_EXTENSIONS
 from services.formats.common.source import ImportIssue
 
 #: Names of files and folders that systems and tools keep for themselves, in lower case; those
@@ -43,6 +44,8 @@ class Surroundings:
 
     #: Stems of hidden files that are meant: an image and an annotation file share each.
     paired: frozenset[str] = frozenset()
+    #: Names of hidden files and folders that a list names.
+    named: frozenset[str] = frozenset()
     #: Places of hidden and system files and folders, and the stems of those files among them
     #: that a person may have named so.
     hidden: set[str] = field(default_factory=set)
@@ -153,10 +156,11 @@ def _below(
         where = prefix + entry.name
         wanted = splitext(entry.name)[1].lower() in suffixes
         if is_hidden(entry.name):
-            stems = _stems(entry.name) if wanted else frozenset()
-            if not stems & around.paired:
+            stems = _stems(entry.name)
+            is_paired = stems & around.paired and (wanted or _is_meant(entry.name))
+            if not is_paired and entry.name not in around.named:
                 around.hidden.add(at)
-                around.hidden_stems |= stems
+                around.hidden_stems |= stems if wanted else frozenset()
                 continue
         try:
             if entry.is_dir():
@@ -178,6 +182,11 @@ def _below(
         except OSError as error:
             if wanted:
                 around.add(at, _unreadable(where, error))
+
+
+def _is_meant(name: str) -> bool:
+    """Whether a file is one of a pair that others look for: an image or an annotation file."""
+    return splitext(name)[1].lower() in IMAGE_EXTENSIONS | _ANNOTATIONS
 
 
 def _stems(name: str) -> frozenset[str]:

@@ -221,10 +221,10 @@ def test_an_image_that_is_passed_over_is_never_said_to_be_missing(tmp_path: Path
     }
     file = write_json(tmp_path / "c.json", document)
     source = read_dataset("coco", tmp_path / "images", file)
-    assert source.paths == ["a.jpg"]
+    # What is named is not hidden.
+    assert source.paths == [".dot.jpg", "a.jpg"]
     said = [(i.item, i.reason) for i in source.issues if i.message.startswith("its image ")]
     assert sorted(said) == [
-        (".dot.jpg", "HIDDEN_LEFT_OUT"),
         ("pipe.jpg", "FILE_UNREADABLE"),
         ("raw.dng", "FORMAT_NOT_READ"),
         ("x/link.jpg", "FILE_UNREADABLE"),
@@ -282,3 +282,28 @@ def test_a_split_holds_for_the_path_as_given(tmp_path: Path) -> None:
         read_dataset("yolo", tmp_path / "set" / "images", tmp_path / "set" / "labels")
     )
     assert (item.path, item.split, len(item.annotations)) == ("train/a.jpg", "train", 1)
+
+
+def test_a_hidden_folder_that_data_yaml_names_is_looked_at(tmp_path: Path) -> None:
+    for folder in (".data", ".cache", "x"):
+        write_image(tmp_path / folder / "images" / "1.jpg")
+        write_text(tmp_path / folder / "labels" / "1.txt", LABEL)
+    stated = "names: [car]\ntrain: .data/images\nval: x/images\n# kept in .cache\n"
+    write_text(tmp_path / "data.yaml", stated)
+    source = read_dataset("yolo", tmp_path, tmp_path)
+    assert [(item.path, item.split, len(item.annotations)) for item in read_all(source)] == [
+        (".data/images/1.jpg", "train", 1),
+        ("x/images/1.jpg", "val", 1),
+    ]
+    (issue,) = source.issues
+    assert issue.message == "1 hidden or system files and folders: .cache"
+
+
+def test_hidden_pairs_that_come_in_are_not_said_to_be_left_out(tmp_path: Path) -> None:
+    for name in ("a", ".b"):
+        write_image(tmp_path / "images" / f"{name}.jpg")
+        write_text(tmp_path / "labels" / f"{name}.txt", LABEL)
+    write_text(tmp_path / "classes.txt", "car\n")
+    source = read_dataset("yolo", tmp_path, tmp_path)
+    assert [len(item.annotations) for item in read_all(source)] == [1, 1]
+    assert not source.issues
