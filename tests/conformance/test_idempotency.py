@@ -41,14 +41,18 @@ def test_a_key_sent_many_times_at_once_makes_one_export(http: httpx.Client, data
     assert listed(http, dataset) == ["once"]
 
 
-def test_a_replay_is_the_first_answer_whatever_happened_since(
+def test_a_replay_is_the_first_answer_until_its_export_is_deleted(
     http: httpx.Client, dataset: str
 ) -> None:
+    """An answer with the id of an export that is gone would help nobody."""
     key, body = uuid.uuid4().hex, {"dataset_name": dataset, "name": "kept", "format": "coco"}
     first = create(http, body, key)
-    assert http.delete(f"{EXPORTS}{first.json()['id']}").status_code == 200
     again = create(http, body, key)
     assert (again.status_code, again.json()) == (201, first.json())
+    assert http.delete(f"{EXPORTS}{first.json()['id']}").status_code == 200
+    gone = create(http, body, key)
+    assert gone.status_code == 409
+    assert "is deleted; use a new key" in gone.json()["message"]
     assert listed(http, dataset) == []
 
 

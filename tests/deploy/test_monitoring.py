@@ -79,7 +79,11 @@ def prometheus(
     """A real Prometheus that scrapes every process, and the store where it can."""
     program = need_tool("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
-    targets = [f"127.0.0.1:{port}" for port in production.metrics_ports.values()]
+    targets = [
+        f"127.0.0.1:{port}"
+        for name, port in production.metrics_ports.items()
+        if production.processes[name].running
+    ]
     jobs: list[dict[str, Any]] = [
         {"job_name": "cartouche", "static_configs": [{"targets": targets}]}
     ]

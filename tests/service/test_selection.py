@@ -102,7 +102,7 @@ def test_filters_that_are_none(stack: Stack, scenes: str) -> None:
     ("field", "value", "valid"),
     [
         ("class_filter", ["car", "Tank"], "'Tank'"),
-        ("class_filter", ["Car"], "car, person, sign"),
+        ("class_filter", ["Car"], "'car', 'person', 'sign'"),
         ("status_filter", "completed", "new, annotate, review, complete"),
         ("format", "bogus", "use one of pictograph, "),
         ("name", "x" * 101, "at most 100"),

@@ -96,7 +96,7 @@ def test_one_trace_reaches_from_the_request_to_the_last_segment(
     assert {span.attributes["cartouche.export.id"] for span in steps} == {export_id}
     done = Counter(s.name for s in steps if s.attributes["cartouche.outcome"] == "done")
     segments = {s.attributes["cartouche.segment"] for s in steps if s.name == "export segment"}
-    assert len(segments) >= 3
+    assert len(segments) >= 2
     assert done == {"export plan": 1, "export segment": len(segments), "export finish": 1}
     assert not [span for span in spans if span.failed]
 
