@@ -10,6 +10,7 @@ from services.formats.coco.categories import Id
 from services.formats.coco.document import CocoDocument
 from services.formats.coco.listed_names import contested, paths_of
 from services.formats.coco.values import identifier, kind
+from services.formats.common.declared_size import declared, no_size
 from services.formats.common.finder import ImageFinder
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue
@@ -24,8 +25,8 @@ _FEW = 3
 class ListedImage:
     """What the documents say about one image file."""
 
-    width: Any = None
-    height: Any = None
+    #: Width and height, where they say them.
+    size: tuple[int, int] | None = None
     #: As the document says.
     split: str | None = None
     #: Whether a document with annotations lists it.
@@ -156,9 +157,11 @@ class _Matching:
             return _Absent(name, f"fits {path} alone, as {other} does, which is another image")
         known = self.found.get(path)
         if known is None:
+            sides = row.get("width"), row.get("height")
+            if problem := no_size(name, *sides):
+                self.issues.append(problem)
             known = self.found[path] = ListedImage(
-                _side(row.get("width")),
-                _side(row.get("height")),
+                declared(*sides),
                 document.split,
                 bool(document.annotations),
             )
@@ -260,9 +263,3 @@ def _image_problem(row: Any) -> str:
     if not name:
         return "the file_name of an image is empty, and must be the name of a file"
     return f"the file_name of an image, {shown(name)}, holds half of a character, and is no text"
-
-
-def _side(value: Any) -> int | None:
-    """Pixels of a side; None: it says none."""
-    number = identifier(value)
-    return number if isinstance(number, int) and number > 0 else None

@@ -31,7 +31,6 @@ from services.formats.common.annotations import (
     number_of,
     polygon,
 )
-from services.formats.common.declared_size import declared
 from services.formats.common.finder import Annotations, ImageFinder
 from services.formats.common.geometry import Box, Point, bounds
 from services.formats.common.plain_values import is_storable, shown
@@ -124,7 +123,7 @@ class _Reader:
             split=self._image.split,
             annotations=annotations,
             issues=self._issues,
-            declared=declared(self._image.width, self._image.height),
+            declared=self._image.size,
         )
 
     def _name(self, reason: str, message: str, annotations: int = 0, changed: int = 0) -> None:
@@ -183,8 +182,7 @@ class _Reader:
 
     def _size(self) -> tuple[int, int] | None:
         """What the document says, else the file."""
-        width, height = self._image.width, self._image.height
-        return (width, height) if width and height else self._images.size(self._path)
+        return self._image.size or self._images.size(self._path)
 
     def _confidence(self, row: dict[str, Any]) -> float:
         score = row.get("score")

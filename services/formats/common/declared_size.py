@@ -12,7 +12,11 @@ from typing import Any
 
 from services.formats.common.annotations import number_of
 from services.formats.common.geometry import Point
+from services.formats.common.plain_values import shown
+from services.formats.common.source import ImportIssue
 
+#: What a side is where nothing is declared.
+_NO_SIDES: tuple[Any, ...] = (None, "", 0, "0")
 #: More than any picture has, and few enough to multiply.
 _MOST = 2**31
 
@@ -40,6 +44,23 @@ def declared(width: Any, height: Any) -> tuple[int, int] | None:
     if not all(type(side) in (int, float) and 0 < side < _MOST for side in sides):
         return None
     return (round(sides[0]), round(sides[1])) if all(round(side) for side in sides) else None
+
+
+def no_size(item: str, width: Any, height: Any) -> ImportIssue | None:
+    """Names a declared size that is none, such as one below 0; None: it is one, or a side
+    declares nothing, as 0 does.
+
+    Args:
+        item: the image.
+        width: as the source has it.
+        height: as the source has it.
+    """
+    sides = [side.strip() if isinstance(side, str) else side for side in (width, height)]
+    if declared(width, height) or any(side in _NO_SIDES for side in sides):
+        return None
+    says = f"{shown(width)} x {shown(height)}"
+    message = f"the source declares {says} pixels, which is no size; the file's was taken"
+    return ImportIssue(item, "SIZE_UNREADABLE", message)
 
 
 def fitted(

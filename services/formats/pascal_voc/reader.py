@@ -28,7 +28,7 @@ from services.formats.common.annotations import (
     oriented_bbox,
 )
 from services.formats.common.class_list import checked_names, class_color, is_class_name
-from services.formats.common.declared_size import declared
+from services.formats.common.declared_size import declared, no_size
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
 from services.formats.common.plain_values import shown
 from services.formats.common.source import (
@@ -268,7 +268,9 @@ def _image(path: str, file: SourceFile) -> SourceImage:
             "<annotation>; skipped"
         )
         image.issues.append(ImportIssue(path, "OBJECT_UNREADABLE", message, annotations=len(stray)))
-    return replace(image, declared=declared(_text(root, "size/width"), _text(root, "size/height")))
+    sides = _text(root, "size/width"), _text(root, "size/height")
+    image.issues.extend(filter(None, (no_size(path, *sides),)))
+    return replace(image, declared=declared(*sides))
 
 
 def _named_losses(path: str, index: int, thing: ElementTree.Element) -> Iterator[ImportIssue]:

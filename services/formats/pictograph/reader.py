@@ -20,7 +20,7 @@ from services.catalog.model import CLASS_TYPES, IMAGE_STATUSES, SPLITS, DatasetC
 from services.errors import Invalid
 from services.formats.common.annotations import annotation_id
 from services.formats.common.class_list import checked_names, class_color
-from services.formats.common.declared_size import declared
+from services.formats.common.declared_size import declared, no_size
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportFailed, ImportIssue, SourceDataset, SourceImage
@@ -221,13 +221,15 @@ def _image(path: str, entry: _Entry) -> SourceImage:
         issue = ImportIssue(entry.file.where, "JSON_UNREADABLE", str(error))
         return SourceImage(path, entry.image, issues=[issue])
     status, split = block.get("status"), block.get("split")
+    sides = block.get("width"), block.get("height")
     image = SourceImage(
         path,
         entry.image,
         status if status in IMAGE_STATUSES else None,
         split if split in SPLITS else None,
-        declared=declared(block.get("width"), block.get("height")),
+        declared=declared(*sides),
     )
+    image.issues.extend(filter(None, (no_size(path, *sides),)))
     seen: Counter[str] = Counter()
     for index, value in enumerate(values):
         try:

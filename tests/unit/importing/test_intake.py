@@ -11,14 +11,21 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from services.formats.common.declared_size import FileSize, declared, fitted
+from services.formats.common.declared_size import FileSize, declared, fitted, no_size
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.importing.dataset import ImportItem, ImportOptions, WrongUsage, read_dataset
 from services.importing.issues import FEW, IssueLog
 from services.importing.placement import over_the_edge
 from services.importing.recognition import recognised
 from services.importing.summary import Amount, ImportSummary
-from tests.unit.importing.dataset_files import box, read_all, write_image, write_json, write_text
+from tests.unit.importing.dataset_files import (
+    box,
+    read_all,
+    reasons,
+    write_image,
+    write_json,
+    write_text,
+)
 
 W, H = 120, 80
 
@@ -159,6 +166,36 @@ def test_sizes_as_sources_write_them() -> None:
         assert declared(side, 80) is None
 
 
+def test_sizes_that_are_none_are_named() -> None:
+    wrong: list[tuple[Any, Any]] = [
+        (-1, 80), ("-1", "80"), (80, 10**400), (80, math.inf), ([], 80), (math.nan, 80),
+    ]  # fmt: skip
+    for width, height in wrong:
+        issue = no_size("a.jpg", width, height)
+        assert issue
+        assert (issue.reason, issue.item, issue.images) == ("SIZE_UNREADABLE", "a.jpg", 0)
+    none: list[tuple[Any, Any]] = [(0, -1), (None, 80), ("", ""), ("0", "5")]
+    for width, height in ((120, 80), (" 120 ", 80.2), *none):
+        assert no_size("a.jpg", width, height) is None
+
+
+@pytest.mark.parametrize("format", ["coco", "pascal_voc", "pictograph"])
+def test_readers_name_a_size_that_is_none(tmp_path: Path, format: str) -> None:
+    write_image(tmp_path / "images" / "a.jpg", W, H)
+    given = tmp_path / format
+    if format == "pascal_voc":
+        size = "<size><width>-5</width><height>9</height></size>"
+        write_text(given / "a.xml", f"<annotation><filename>a.jpg</filename>{size}</annotation>")
+    elif format == "coco":
+        image = {"id": 1, "file_name": "a.jpg", "width": -5, "height": 9}
+        write_json(given / "c.json", {"images": [image], "annotations": [], "categories": []})
+    else:
+        block = {"filename": "a.jpg", "width": -5, "height": 9}
+        write_json(given / "a.jpg.json", {"image": block, "annotations": []})
+    source = read_dataset(format, tmp_path / "images", given)
+    assert reasons(source, read_all(source)) == {"SIZE_UNREADABLE": 1}
+
+
 ANNOTATIONS: list[dict[str, Any]] = [
     {"type": "bbox", "bounding_box": {"x": 10.0, "y": 20.0, "w": 30.0, "h": 6.0}},
     {
@@ -239,6 +276,15 @@ def test_annotations_of_a_scaled_copy_are_scaled(
         )
 
 
+def test_what_a_copy_of_100_pixels_is_rounded_to_is_a_copy() -> None:
+    """160 * 100 / 199 is 80.4; each side is scaled by its own factor, so that edges stay edges."""
+    rows = [{"bounding_box": {"x": 0.0, "y": 0.0, "w": 199.0, "h": 160.0}}]
+    ((moved,), said) = fitted(rows, (199, 160), FileSize(100, 80))
+    assert said
+    assert "scaled" in said
+    assert box(moved) == pytest.approx((0, 0, 100, 80))
+
+
 def test_a_turned_and_scaled_copy_is_both() -> None:
     ((moved,), said) = fitted([ANNOTATIONS[0]], (2 * W, 2 * H), FileSize(H, W, 6))
     assert box(moved) == (H - 13, 5, 3, 15)
@@ -246,7 +292,7 @@ def test_a_turned_and_scaled_copy_is_both() -> None:
     assert "turned as its EXIF says, and scaled" in said
 
 
-@pytest.mark.parametrize("size", [(W, H + 1), (H, W), (W + 1, H), (300, 80)])
+@pytest.mark.parametrize("size", [(W, H + 1), (H, W), (W + 1, H), (300, 80), (2 * W - 2, 2 * H)])
 def test_any_other_size_is_named_and_nothing_moved(size: tuple[int, int]) -> None:
     moved, said = fitted(ANNOTATIONS, size, FileSize(W, H))
     assert moved == ANNOTATIONS
