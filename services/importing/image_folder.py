@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from posixpath import dirname, splitext
 
@@ -26,6 +27,11 @@ _NOT_READ = frozenset((
     ".jpf", ".jpm", ".jps", ".jpx", ".jxl", ".jxr", ".mpo", ".nef", ".orf", ".pbm", ".pcx", ".pfm",
     ".pgm", ".pic", ".pnm", ".ppm", ".psd", ".pxm", ".raf", ".ras", ".raw", ".rw2", ".sgi", ".sr",
     ".svg", ".tga", ".wmf", ".xbm", ".xcf",
+))  # fmt: skip
+#: Those of files that lie beside images, and may have the name of one.
+_TEXTS = frozenset((
+    ".cache", ".csv", ".htm", ".html", ".json", ".log", ".md", ".npy", ".npz", ".tsv", ".txt",
+    ".xml", ".yaml", ".yml",
 ))  # fmt: skip
 #: Bytes read at once while the parts of a picture are walked over.
 _BUFFER = 256 * 1024
@@ -125,17 +131,17 @@ class ImageFolder:
         self, item: str, names: Sequence[str], annotations: int, noun: str = "annotations"
     ) -> ImportIssue:
         """Says why there is no one image of these names for an item with annotations."""
-        reason, why = self._why_missing(names)
+        reason, why, images = self._why_missing(names)
         return ImportIssue(
             item,
             reason,
             f"{why}; skipped with {annotations} {noun}",
-            # What was passed over while folders were walked has a line of its own.
-            images=int(reason in ("IMAGE_FILE_MISSING", "HIDDEN_LEFT_OUT")),
+            images=images,
             annotations=annotations,
         )
 
-    def _why_missing(self, names: Sequence[str]) -> tuple[str, str]:
+    def _why_missing(self, names: Sequence[str]) -> tuple[str, str, int]:
+        """Reason, message, and how many images are left out for which there is no other line."""
         for name in names:
             found = self._by_name.fitting(name) or self._by_stem.fitting(name)
             if len(found) > 1:
@@ -143,22 +149,40 @@ class ImageFolder:
                 return (
                     "IMAGE_AMBIGUOUS",
                     f"fits {len(found)} images below {self.folder} ({few}); name its folder too",
+                    0,
                 )
             if found:
-                return "IMAGE_LISTED_TWICE", f"is of {found[0]}, which has another"
+                return "IMAGE_LISTED_TWICE", f"is of {found[0]}, which has another", 0
         for name in names:
             options = self._others.find(name), self._others_by_stem.find(name)
             if other := next(filter(None, (*options, self._others.find(dirname(name)))), None):
                 issue = self._passed_over[other]
-                return issue.reason, f"its image {other} {issue.message.removesuffix('; skipped')}"
+                why = issue.message.removesuffix("; skipped")
+                return issue.reason, f"its image {other} {why}", 0
             if f"{self.folder.place}/{name}" in self._around.hidden:
-                return "HIDDEN_LEFT_OUT", f"its image {name} is a hidden or system file"
+                return "HIDDEN_LEFT_OUT", f"its image {name} is a hidden or system file", 1
+        for name in names:
+            if other := self._no_images.find(name):
+                why = f"its image may be {other}, which has no extension of an image that is read"
+                return "FORMAT_NOT_READ", why, 1
         nearest = None
         if self._looked_for < _NEAREST:
             self._looked_for += 1
             nearest = next(filter(None, map(self._by_name.nearest, names)), None)
         near = f"; the nearest name is {nearest}" if nearest else ""
-        return "IMAGE_FILE_MISSING", f"fits no image below {self.folder}{near}"
+        return "IMAGE_FILE_MISSING", f"fits no image below {self.folder}{near}", 1
+
+    @cached_property
+    def _no_images(self) -> NameFinder:
+        """The files that are neither images nor texts, by stem: looked for when one is missed."""
+        files = files_below(self._root, None, Surroundings())
+        left_out = IMAGE_EXTENSIONS | _NOT_READ | _TEXTS
+        paths = [
+            where.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            for where in files
+            if splitext(where)[1].lower() not in left_out
+        ]
+        return NameFinder(sorted(paths), self.folder.place, _stem)
 
     def resolve(self, path: str) -> str:
         """The absolute location of one of `paths`, links followed."""

@@ -120,13 +120,13 @@ def _at_once(path: str, flags: int) -> int:
     return found
 
 
-def files_below(root: Path, suffixes: frozenset[str], around: Surroundings) -> Iterator[str]:
+def files_below(root: Path, suffixes: frozenset[str] | None, around: Surroundings) -> Iterator[str]:
     """Every file below a folder whose suffix, in lower case, is one of these; its path is
     relative, by the names that lead there. Links are followed, but not round.
 
     Args:
         root: the folder, which may itself be hidden.
-        suffixes: with their dots.
+        suffixes: with their dots; None: all, and those without.
         around: is told what is passed over.
     """
     place = os.path.abspath(root)
@@ -140,7 +140,7 @@ def _below(
     place: str,
     prefix: str,
     chain: tuple[tuple[int, int], ...],
-    suffixes: frozenset[str],
+    suffixes: frozenset[str] | None,
     around: Surroundings,
     left: list[int],
 ) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _below(
     for entry in entries:
         at = f"{place}/{entry.name}"
         where = prefix + entry.name
-        wanted = splitext(entry.name)[1].lower() in suffixes
+        wanted = suffixes is None or splitext(entry.name)[1].lower() in suffixes
         if is_hidden(entry.name):
             stems = _stems(entry.name)
             is_paired = stems & around.paired and (wanted or _is_meant(entry.name))

@@ -307,3 +307,22 @@ def test_hidden_pairs_that_come_in_are_not_said_to_be_left_out(tmp_path: Path) -
     source = read_dataset("yolo", tmp_path, tmp_path)
     assert [len(item.annotations) for item in read_all(source)] == [1, 1]
     assert not source.issues
+
+
+def test_a_file_that_is_no_image_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.jpg")
+    for name in ("video.mp4", "bare", "kept.jpg.bak", "notes.md"):
+        write_text(tmp_path / "images" / name, "")
+    for name in ("a", "video", "bare", "notes", "gone"):
+        write_text(tmp_path / "labels" / f"{name}.txt", LABEL)
+    write_text(tmp_path / "classes.txt", "car\n")
+    source = read_dataset("yolo", tmp_path, tmp_path)
+    assert source.paths == ["images/a.jpg"]
+    assert {issue.item: issue.reason for issue in source.issues} == {
+        "labels/video.txt": "FORMAT_NOT_READ",
+        "labels/bare.txt": "FORMAT_NOT_READ",
+        "labels/notes.txt": "IMAGE_FILE_MISSING",
+        "labels/gone.txt": "IMAGE_FILE_MISSING",
+    }
+    assert all(issue.images == issue.annotations == 1 for issue in source.issues)
+    assert any("may be images/video.mp4" in issue.message for issue in source.issues)
