@@ -128,7 +128,7 @@ class _Import:
     def run(self) -> int:
         """Imports, and says what became of it."""
         call = self._call
-        check_locations(call.images, call.annotations, call.options.split_from)
+        check_locations(call.images, call.annotations)
         format = call.format
         if format == AUTO:
             found = recognised(call.annotations)

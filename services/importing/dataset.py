@@ -88,7 +88,9 @@ def read_dataset(
     options = _checked(options or ImportOptions())
     if format_name not in IMPORTED_FORMATS:
         raise WrongUsage(f"Format {format_name!r} is unknown; use {', '.join(IMPORTED_FORMATS)}.")
-    check_locations(images, annotations, options.split_from)
+    check_locations(images, annotations)
+    if options.split_from is not None and _is_nowhere(options.split_from):
+        raise WrongUsage(f"{options.split_from} does not exist; give the lists of the splits.")
     splits = read_splits(options.split_from) if options.split_from else None
     around = look_around(images, annotations)
     try:
@@ -124,9 +126,9 @@ def read_dataset(
     )
 
 
-def check_locations(images: Path, annotations: Path, split_from: Path | None) -> None:
+def check_locations(images: Path, annotations: Path) -> None:
     """Raises:
-    WrongUsage: what is given as the folder of the images is none, or another location is not
+    WrongUsage: what is given as the folder of the images is none, or the annotations are not
         there.
     """
     if not images.is_dir():
@@ -134,8 +136,6 @@ def check_locations(images: Path, annotations: Path, split_from: Path | None) ->
         raise WrongUsage(f"{images} {what} give the folder of the images.")
     if _is_nowhere(annotations):
         raise WrongUsage(f"{annotations} does not exist; give the annotations of the images.")
-    if split_from is not None and _is_nowhere(split_from):
-        raise WrongUsage(f"{split_from} does not exist; give the lists of the splits.")
 
 
 def _is_nowhere(path: Path) -> bool:

@@ -110,6 +110,9 @@ def test_missing_locations_are_wrong_usage(tmp_path: Path) -> None:
                 read_dataset("yolo", *given)
         with pytest.raises(WrongUsage, match="does not exist; give the lists"):
             _splits(tmp_path, nowhere)
+        # What contradicts itself is said first.
+        with pytest.raises(WrongUsage, match="not both"):
+            read_dataset("yolo", images, labels, ImportOptions(split="val", split_from=nowhere))
 
 
 def test_what_all_readers_refuse(tmp_path: Path) -> None:
