@@ -2,6 +2,7 @@
 
 import subprocess
 
+import psycopg
 import pytest
 
 from services.exports.model import archive_key
@@ -55,6 +56,11 @@ def test_an_archive_that_is_missing_is_named(production: Production) -> None:
     dataset = unique("doctor")
     put_all(production, dataset, [Picture("a.jpg", jpeg())])
     export = completed(production, dataset)
+    # A moment ago it might still be on its way.
+    with psycopg.connect(production.env["CARTOUCHE_DATABASE_URL"]) as connection:
+        connection.execute(
+            "UPDATE exports SET completed_at = completed_at - 200000 WHERE id = %s", [export.id]
+        )
     with object_store(production) as store:
         key = archive_key(export.organization_id, export.id)
         archive = b"".join(store.stream(store.exports_bucket, key))
