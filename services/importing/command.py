@@ -25,6 +25,7 @@ from services.errors import CartoucheError, Invalid
 from services.formats.common.source import ImportIssue
 from services.importing.client import import_dataset
 from services.importing.dataset import (
+    NO_KEY,
     ImportItem,
     ImportOptions,
     ImportSource,
@@ -80,7 +81,7 @@ def run_import(call: ImportCall) -> int:
     try:
         with ExitStack() as open_files:
             if not (call.api_key or call.is_dry):
-                raise WrongUsage("give an API key with --api-key or CARTOUCHE_API_KEY")
+                raise WrongUsage(NO_KEY)
             report = open_files.enter_context(_opened(call.report)) if call.report else None
             return _Import(call, console, report).run()
     except WrongUsage as error:

@@ -20,6 +20,9 @@ from services.importing.image_folder import ImageFolder
 from services.importing.placement import over_the_edge
 from services.importing.splits import read_splits
 
+#: What to do where a command has no API key.
+NO_KEY = "give an API key with --api-key or CARTOUCHE_API_KEY"
+
 
 class WrongUsage(ImportFailed):
     """What was asked for is nothing that an import can do."""
