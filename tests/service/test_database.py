@@ -510,7 +510,8 @@ def test_a_claim_waits_for_a_deletion_under_way(crowded: Crowded) -> None:
             with pytest.raises(TimeoutError):
                 claimed.result(timeout=0.3)
         taken = claimed.result(timeout=30)
-    assert taken is None or taken.step is Step.remove
+    # Other exports of the crowd may be due.
+    assert taken is None or taken.export_id != made or taken.step is Step.remove
 
 
 def test_an_import_under_way_keeps_no_export_waiting(postgresql: PostgreSQL) -> None:
