@@ -56,7 +56,8 @@ class Reconciler:
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
-        metrics.show(metrics.RECONCILED_AT)
+        # Nothing is known to be wrong before an inventory, which another process may take.
+        metrics.show(metrics.RECONCILED_AT, metrics.ORPHAN_BYTES, metrics.MISSING_ARCHIVES)
         endings.show_ends()
         self._thread.start()
 
@@ -77,7 +78,6 @@ class Reconciler:
                     keep_house(self._database)
                 if take_turn(self._database, "inventory", _INVENTORY.total_seconds()):
                     found = take_inventory(self._database, self._store, removes=True)
-                    metrics.show(metrics.ORPHAN_BYTES, metrics.MISSING_ARCHIVES)
                     metrics.ORPHAN_BYTES.set(found.orphan_bytes)
                     metrics.MISSING_ARCHIVES.set(len(found.missing))
                 if take_turn(self._database, "collection", 0.9 * interval):
