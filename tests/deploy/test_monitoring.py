@@ -125,8 +125,9 @@ def prometheus(
 
 def _is_up(client: httpx.Client, targets: int) -> bool:
     try:
-        answer = client.get("/query", params={"query": "sum(up)"}).json()
+        answer = client.get("/query", params={"query": "sum(up)"}).raise_for_status().json()
     except httpx.HTTPError:
+        # Not before it has read its own data.
         return False
     result = answer["data"]["result"]
     return bool(result) and float(result[0]["value"][1]) == targets
