@@ -40,8 +40,7 @@ def migrate(database: Database) -> bool:
             # Two processes that start together would otherwise both create tables.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727277)")
         known = _Known(ScriptDirectory.from_config(config))
-        if found := known.newer(connection):
-            known.check_newer(connection, found)
+        if known.is_ahead(connection, _schema_of(connection)):
             return False
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -59,10 +58,9 @@ def require_schema(database: Database) -> None:
     """
     known = _Known(ScriptDirectory.from_config(_config()))
     with database.read() as connection:
-        if newer := known.newer(connection):
-            known.check_newer(connection, newer)
-            return
         found = _schema_of(connection)
+        if known.is_ahead(connection, found):
+            return
     if found != known.newest:
         raise SettingsError(
             f"the database is at schema {found or 'none'}, and this version needs {known.newest}; "
@@ -80,23 +78,14 @@ class _Known:
         self.newest: str = head.revision
         self.works_with: str = head.module.WORKS_WITH
 
-    def newer(self, connection: Connection) -> str | None:
-        """The schema of the database, where it is none of these."""
-        found = _schema_of(connection)
-        if found is None:
-            return None
-        try:
-            self._scripts.get_revision(found)
-        except CommandError:
-            return found
-        return None
-
-    def check_newer(self, connection: Connection, found: str) -> None:
-        """Whether a newer schema keeps this version working.
+    def is_ahead(self, connection: Connection, found: str | None) -> bool:
+        """Whether the schema that was found is none of these, and keeps this version working.
 
         Raises:
-            SettingsError: it does not.
+            SettingsError: it is none of these, and does not.
         """
+        if found is None or self._knows(found):
+            return False
         oldest = connection.scalar(select(compatibility.c.oldest_schema))
         # Numbers of four digits, in the order in which they were made.
         if oldest is None or oldest > self.newest:
@@ -105,6 +94,14 @@ class _Known:
                 f"schema {oldest or found} or newer, and this version's is {self.newest}; install "
                 "the newer version, or restore a backup from before its migration"
             )
+        return True
+
+    def _knows(self, revision: str) -> bool:
+        try:
+            self._scripts.get_revision(revision)
+        except CommandError:
+            return False
+        return True
 
 
 def _schema_of(connection: Connection) -> str | None:

@@ -4,11 +4,17 @@ import http.client
 
 #: Seconds for the gateway, which asks the gRPC server, which has two.
 _TIMEOUT = 5.0
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+#: Where to ask a part that listens everywhere.
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 class GatewayAway(Exception):
     """The gateway does not answer, or says that it cannot serve."""
+
+
+def here(host: str) -> str:
+    """Where this machine reaches a part that listens at `host`."""
+    return _HERE.get(host, host)
 
 
 def look_at_gateway(host: str, port: int) -> None:
@@ -17,7 +23,7 @@ def look_at_gateway(host: str, port: int) -> None:
     Raises:
         GatewayAway: it is not.
     """
-    connection = http.client.HTTPConnection(_ANY.get(host, host), port, timeout=_TIMEOUT)
+    connection = http.client.HTTPConnection(here(host), port, timeout=_TIMEOUT)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()

@@ -6,13 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.process.gateway_look import here
 from services.server.probe import NotServing, check
 from services.settings import Settings
 
 #: Seconds that a part may take to answer.
 _TIMEOUT = 5.0
-#: Where to ask a part that listens everywhere.
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _EXPORTS = "cartouche.exports.v1.ExportService"
 
 
@@ -65,7 +64,7 @@ def _address(settings: Settings, part: Part) -> tuple[str, int]:
         Part.server: (settings.grpc_host, settings.grpc_port),
         Part.worker: (settings.metrics_host, settings.metrics_port),
     }[part]
-    return _HERE.get(host.strip("[]"), host.strip("[]")), port
+    return here(host.strip("[]")), port
 
 
 def _listens(host: str, port: int) -> bool:

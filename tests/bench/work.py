@@ -40,15 +40,12 @@ from services.storage import ObjectStore
 from tests.bench.drawing import draw, machine
 from tests.bench.plain import peak_bytes
 from tests.bench.subjects import servers
+from tests.memory_archives import InMemory, archive_of
 from tests.stack import Production
-from workers.archive.deflate import crc32
-from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.archive_assembly import Assembly
-from workers.check import Expected, check
+from workers.check import check
 from workers.leases import Held
 from workers.segment import build_text
 from workers.segment_manifest import Block, PlannedImage
-from workers.segment_text import SegmentText
 from workers.staging import MemoryStaging
 
 HELD = cast(Held, SimpleNamespace(check=lambda: None))
@@ -190,58 +187,14 @@ def look_ups(classes: int, wanted: int) -> Callable[[], Any]:
     return lambda: [writer.render(one, export) for one in found]
 
 
-@dataclass(frozen=True)
-class InMemory:
-    """What the check asks of a store."""
-
-    data: bytes
-    exports_bucket = "exports"
-
-    @property
-    def size(self) -> int:
-        """Bytes of the only object."""
-        return len(self.data)
-
-    def stat(self, bucket: str, key: str) -> "InMemory":
-        """What there is to know of it."""
-        return self
-
-    def read_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
-        """A part of it."""
-        return self.data[offset : offset + length]
-
-
 def checking(files: int) -> Callable[[], Any]:
     """The check of an archive of so many small text files."""
     export = info("pictograph", ["thing"])
-    text, staging = SegmentText(export), MemoryStaging()
     document = boxes(1, ["thing"])
-    pictures = [PlannedImage(image(document, n), "key", 0) for n in range(1, files + 1)]
-    for start in range(0, files, 128):
-        text.add(pictures[start : start + 128])
-    staged, result = text.pieces()
-    body, records = bytearray(), []
-    for planned in pictures:
-        path = FORMATS["pictograph"].writer.image_path(planned.image, export)
-        entry = Entry(path, crc32(PHOTO), len(PHOTO), len(PHOTO), Method.STORED)
-        records.append(pack_record(entry, len(body)))
-        body += local_header(entry) + PHOTO
-    staged |= {"images": [bytes(body)], "image_records": records}
-    for key, pieces in staged.items():
-        staging.put(f"1-{key}", pieces)
-    known = {"length": len(body), "crc32": crc32(bytes(body))}
-    assembly = Assembly(export, [{**result, "stage": "1-", "images": known}], staging)
-    data = b"".join(assembly)
-    expected = Expected(
-        key="archive.zip",
-        size=len(data),
-        text_start=assembly.text_start,
-        directory_start=assembly.directory_start,
-        entry_count=assembly.entry_count,
-        stored_images=files,
-        summary=assembly.summary,
-        info=export,
-    )
+    images = [image(document, n) for n in range(1, files + 1)]
+    writer = FORMATS["pictograph"].writer
+    names = [writer.image_path(one, export) for one in images]
+    data, expected = archive_of(export, images, names, PHOTO)
     store = cast(ObjectStore, InMemory(data))
     return lambda: check(store, HELD, expected, "sample")
 

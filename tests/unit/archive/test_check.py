@@ -1,6 +1,6 @@
 """The check of a finished archive refuses what is not as it was built."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -10,67 +10,17 @@ from hypothesis import strategies as st
 
 from services.formats.common.export import ExportInfo
 from services.storage import ObjectStore
+from tests.memory_archives import InMemory, archive_of
 from tests.unit.formats.archives import box, image, info
-from workers.archive.deflate import crc32
-from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.archive_assembly import Assembly
 from workers.check import ArchiveDamaged, Expected, Stream, check
 from workers.leases import Held
 from workers.lines import lines_of
-from workers.segment_manifest import PlannedImage
-from workers.segment_text import SegmentText
-from workers.staging import MemoryStaging
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """What the check asks of a store and of a lease."""
-
-    data: bytes
-    exports_bucket = "exports"
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def stat(self, bucket: str, key: str) -> "InMemory":
-        return self
-
-    def read_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
-        return self.data[offset : offset + length]
-
-    def check(self) -> None:
-        pass
 
 
 def built(export: ExportInfo, names: list[str], photo: bytes = b"photo") -> tuple[bytes, Expected]:
     """An archive of images that lie under these names, and what its check must expect."""
-    staging, text = MemoryStaging(), SegmentText(export)
     images = [image([box(f"{n}", 1, 1, 5, 5)], n, n) for n in range(1, len(names) + 1)]
-    text.add([PlannedImage(one, "key", 0) for one in images])
-    staged, result = text.pieces()
-    body, records = b"", b""
-    for name in names:
-        entry = Entry(name, crc32(photo), len(photo), len(photo), Method.STORED)
-        records += pack_record(entry, len(body))
-        body += local_header(entry) + photo
-    staged |= {"images": [body], "image_records": [records]}
-    for key, pieces in staged.items():
-        staging.put(f"1-{key}", pieces)
-    known = {"length": len(body), "crc32": crc32(body)}
-    assembly = Assembly(export, [{**result, "stage": "1-", "images": known}], staging)
-    data = b"".join(assembly)
-    expected = Expected(
-        key="archive.zip",
-        size=len(data),
-        text_start=assembly.text_start,
-        directory_start=assembly.directory_start,
-        entry_count=assembly.entry_count,
-        stored_images=len(names),
-        summary=assembly.summary,
-        info=export,
-    )
-    return data, expected
+    return archive_of(export, images, names, photo)
 
 
 def checked(data: bytes, expected: Expected, depth: str) -> str | None:
