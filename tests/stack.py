@@ -307,3 +307,8 @@ class Production(Stack):
             list(pool.map(self.key, ROLES))
         for process in self.processes.values():
             process.wait_ready()
+        # It listens before it has reached the server, and looks again at growing intervals.
+        self.gateway.wait_until(self._gateway_reaches_the_server, 60)
+
+    def _gateway_reaches_the_server(self) -> bool:
+        return httpx.get(f"{self.base_url}/readyz", timeout=10, trust_env=False).is_success
