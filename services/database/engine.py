@@ -2,9 +2,10 @@
 
 import shutil
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,12 @@ class Database:
             "pool_timeout": _POOL_WAIT,
         }
         if self.is_sqlite:
-            Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+            file = Path(parsed.database or "")
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.engine = create_engine(
                 url, connect_args={"timeout": 30, "isolation_level": None}, **pool
             )
+            _keep_private(self.engine, file)
             _use_explicit_transactions(self.engine)
         else:
             self.engine = create_engine(
@@ -159,6 +162,18 @@ def _leave_standbys(engine: Engine) -> None:
     def _handle_error(context: ExceptionContext) -> None:
         if sqlstate_of(context.original_exception) == READ_ONLY:
             context.is_disconnect = True
+
+
+def _keep_private(engine: Engine, file: Path) -> None:
+    """The file is for its owner's eyes alone: it holds key hashes and every tenant's annotations.
+    SQLite gives the files beside it the same mode."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        # One of another owner, who then decides.
+        with suppress(FileNotFoundError, PermissionError):
+            if stat.S_IMODE(file.stat().st_mode) & 0o077:
+                file.chmod(0o600)
 
 
 def _use_explicit_transactions(engine: Engine) -> None:

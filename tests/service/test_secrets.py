@@ -1,6 +1,7 @@
 """Over a whole life of an export, wrong turns included, no secret is told to anybody else."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import grpc
@@ -10,8 +11,9 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 
 from tests.datasets import Picture, jpeg, put_all, unique
 from tests.exports import completed, stub
+from tests.processes import environment
 from tests.secrets import leaks_in, leaks_of, secrets_of
-from tests.stack import Production, Stack
+from tests.stack import CARTOUCHE, Production, Stack
 
 EXPORTS = "/api/v1/developer/exports"
 
@@ -86,3 +88,24 @@ def test_stored_keys_are_hashes(embedded: Stack) -> None:
     for file in home.glob("cartouche.db*"):
         data = file.read_bytes()
         assert not [key for key in keys if key.encode() in data]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("migrate",), ("keys", "create", "--organization", "a", "--role", "owner")],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_whoever_makes_the_state_keeps_it_private(
+    tmp_path: Path, command: tuple[str, ...], is_there: bool
+) -> None:
+    """`cartouche run` is not the only command that may be the first one."""
+    home = tmp_path / "home"
+    if is_there:
+        home.mkdir(mode=0o700)
+        (home / "cartouche.db").touch(mode=0o644)
+    env = environment(CARTOUCHE_HOME=str(home))
+    subprocess.run([str(CARTOUCHE), *command], env=env, capture_output=True, timeout=60, check=True)
+    files = [home, *home.rglob("*")]
+    assert home / "cartouche.db" in files
+    assert [file for file in files if file.stat().st_mode & 0o077] == []
