@@ -9,16 +9,17 @@ from typing import Any
 from services.formats import manifest
 from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
-from services.storage import ObjectStore
+from services.storage import ObjectStore, StorageError
 from workers.archive.reader import (
     DirectoryRecord,
+    End,
     read_directory,
     read_end,
     read_local_header,
 )
 from workers.archive_assembly import Summary
 from workers.entry_names import EntryNames, clash
-from workers.leases import Held
+from workers.leases import ClaimLost, Held
 from workers.lines import lines_of
 
 #: Images whose bytes are read back where not all are.
@@ -73,8 +74,9 @@ def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str
             f"it has {stat.size if stat else 0} bytes in the store, not {expected.size}"
         )
     tail = min(expected.size, 22 + 20 + 56)
-    end = read_end(reading.range(expected.size - tail, tail))
-    if end != (expected.entry_count, expected.directory_start):
+    end = reading.end(tail)
+    found = end.entry_count, end.offset, end.offset + end.size + end.length
+    if found != (expected.entry_count, expected.directory_start, expected.size):
         raise ArchiveDamaged("its end record does not point to its directory")
     whole = depth == "full"
     records = reading.directory()
@@ -100,9 +102,9 @@ def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str
         position += _check_stream(stream, record, None if is_image else tally)
     tally.compare(expected.summary)
     if suspects := names.suspects():
-        found = clash((record.name for record in reading.directory()), suspects)
-        if found is not None:
-            raise ArchiveDamaged(f"{found[0]!r} and {found[1]!r} are one name for file systems")
+        twins = clash((record.name for record in reading.directory()), suspects)
+        if twins is not None:
+            raise ArchiveDamaged(f"{twins[0]!r} and {twins[1]!r} are one name for file systems")
     if position != expected.directory_start:
         raise ArchiveDamaged("there are bytes between its entries and its directory")
     if digest is None:
@@ -142,6 +144,13 @@ class _Reading:
             yield piece
             offset += len(piece)
             length -= len(piece)
+
+    def end(self, length: int) -> End:
+        """What the last bytes say of the directory."""
+        try:
+            return read_end(self.range(self._expected.size - length, length))
+        except ValueError as error:
+            raise ArchiveDamaged(str(error)) from None
 
     def directory(self) -> Iterator[DirectoryRecord]:
         start = self._expected.directory_start
@@ -220,7 +229,11 @@ class _Tallies:
                 self._annotation_count += tally.annotation_count
             for _ in lines:
                 pass
-        except (ValueError, LookupError, TypeError) as error:
+        except (ArchiveDamaged, ClaimLost, StorageError, MemoryError):
+            raise
+        except Exception as error:
+            # What a reader meets in text that it did not write is for nobody to list: it reads
+            # before the CRC-32 of the text is known.
             raise ArchiveDamaged(f"{path}: {error}") from error
 
     def compare(self, summary: Summary) -> None:
@@ -254,7 +267,8 @@ def _check_stream(stream: Stream, record: DirectoryRecord, tallies: _Tallies | N
 
 
 def _content(stream: Stream, record: DirectoryRecord) -> Iterator[bytes]:
-    """The content of an entry, which is checked when the iteration is over."""
+    """The content of an entry, which is checked when the iteration is over; never much more of
+    it than the directory says that there is."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
     left, size, crc = record.compressed_size, 0, 0
     while left:
@@ -263,10 +277,19 @@ def _content(stream: Stream, record: DirectoryRecord) -> Iterator[bytes]:
             raise ArchiveDamaged(f"entry {record.name!r} breaks off")
         left -= len(piece)
         while piece:
-            plain = piece if inflate is None else inflate.decompress(piece, _PIECE)
-            piece = b"" if inflate is None else inflate.unconsumed_tail
+            plain, piece = (piece, b"") if inflate is None else _inflated(inflate, piece, record)
             crc = zlib.crc32(plain, crc)
             size += len(plain)
+            if size > record.size:
+                raise ArchiveDamaged(f"entry {record.name!r} is longer than the directory says")
             yield plain
     if (size, crc) != (record.size, record.crc32) or (inflate and not inflate.eof):
         raise ArchiveDamaged(f"the content of entry {record.name!r} differs from its CRC-32")
+
+
+def _inflated(inflate: Any, piece: bytes, record: DirectoryRecord) -> tuple[bytes, bytes]:
+    """What some of the piece becomes, and the rest of the piece."""
+    try:
+        return inflate.decompress(piece, _PIECE), inflate.unconsumed_tail
+    except zlib.error as error:
+        raise ArchiveDamaged(f"entry {record.name!r}: {error}") from None

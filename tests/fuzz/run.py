@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.fuzz import importers, pictures
+from tests.fuzz import archives, importers, pictures
 from tests.fuzz.chance import chance
 
 TARGETS: dict[str, Callable[[Random], Any]] = {
+    "archives": archives.fuzz,
     "importers": importers.fuzz,
     "pictures": pictures.fuzz,
 }

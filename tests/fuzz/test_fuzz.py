@@ -9,7 +9,9 @@ from tests.fuzz import importers, run
 from tests.fuzz.chance import chance, changed
 
 
-@pytest.mark.parametrize(("target", "count"), [("importers", 300), ("pictures", 3_000)])
+@pytest.mark.parametrize(
+    ("target", "count"), [("archives", 1_500), ("importers", 300), ("pictures", 3_000)]
+)
 def test_a_short_run_finds_nothing(target: str, count: int) -> None:
     outcome = run.run(target, 1, range(count))
     assert not outcome.findings, "\n".join(finding.text for finding in outcome.findings)

@@ -20,17 +20,17 @@ from workers.archive.entries import (
 )
 
 #: Host system 3, Unix, so that the attributes below are read as a mode.
-_MADE_BY = (3 << 8) | VERSION_ZIP64
-_EXTERNAL_ATTRIBUTES = (S_IFREG | 0o644) << 16
+MADE_BY = (3 << 8) | VERSION_ZIP64
+EXTERNAL_ATTRIBUTES = (S_IFREG | 0o644) << 16
 
 # A header has ten fields that are the same for every entry. They are packed once, in
 # three runs: a million headers are written in a second.
 _START = Struct("<4s3H")
-_HEAD = _START.pack(b"PK\x01\x02", _MADE_BY, VERSION_DEFAULT, FLAGS)
-_HEAD_ZIP64 = _START.pack(b"PK\x01\x02", _MADE_BY, VERSION_ZIP64, FLAGS)
+_HEAD = _START.pack(b"PK\x01\x02", MADE_BY, VERSION_DEFAULT, FLAGS)
+_HEAD_ZIP64 = _START.pack(b"PK\x01\x02", MADE_BY, VERSION_ZIP64, FLAGS)
 _TIME = Struct("<2H").pack(DOS_TIME, DOS_DATE)
 #: No comment, the first disk, no internal attributes.
-_ATTRIBUTES = Struct("<3HI").pack(0, 0, 0, _EXTERNAL_ATTRIBUTES)
+_ATTRIBUTES = Struct("<3HI").pack(0, 0, 0, EXTERNAL_ATTRIBUTES)
 _HEADER = Struct("<10sH4s3I2H10sI")
 _EXTRA_HEADER = Struct("<2H")
 _EXTRA_VALUE = Struct("<Q")
@@ -97,29 +97,35 @@ class DirectoryWriter:
         `offset` is where the directory starts in the archive, in bytes. The ZIP64 end
         record and its locator come first where a value does not fit the plain one.
         """
-        zip64 = b""
-        if self.entry_count >= LIMIT_16 or self.size >= LIMIT_32 or offset >= LIMIT_32:
-            zip64 = _ZIP64_END.pack(
-                b"PK\x06\x06",
-                # The record's own length, without its signature and this field.
-                _ZIP64_END.size - 12,
-                _MADE_BY,
-                VERSION_ZIP64,
-                0,
-                0,
-                self.entry_count,
-                self.entry_count,
-                self.size,
-                offset,
-            ) + _ZIP64_LOCATOR.pack(b"PK\x06\x07", 0, offset + self.size, 1)
-        count = min(self.entry_count, LIMIT_16)
-        return zip64 + _END.pack(
-            b"PK\x05\x06",
+        return end_records(self.entry_count, self.size, offset)
+
+
+def end_records(entry_count: int, size: int, offset: int) -> bytes:
+    """What closes an archive whose directory has so many entries and bytes, and starts at
+    `offset`."""
+    zip64 = b""
+    if entry_count >= LIMIT_16 or size >= LIMIT_32 or offset >= LIMIT_32:
+        zip64 = _ZIP64_END.pack(
+            b"PK\x06\x06",
+            # The record's own length, without its signature and this field.
+            _ZIP64_END.size - 12,
+            MADE_BY,
+            VERSION_ZIP64,
             0,
             0,
-            count,
-            count,
-            min(self.size, LIMIT_32),
-            min(offset, LIMIT_32),
-            0,
-        )
+            entry_count,
+            entry_count,
+            size,
+            offset,
+        ) + _ZIP64_LOCATOR.pack(b"PK\x06\x07", 0, offset + size, 1)
+    count = min(entry_count, LIMIT_16)
+    return zip64 + _END.pack(
+        b"PK\x05\x06",
+        0,
+        0,
+        count,
+        count,
+        min(size, LIMIT_32),
+        min(offset, LIMIT_32),
+        0,
+    )
