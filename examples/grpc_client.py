@@ -116,12 +116,26 @@ class Exports:
             time.sleep(1)
 
 
+def connect(server: str, options: list[tuple[str, str]]) -> grpc.Channel:
+    """A channel: with TLS where CARTOUCHE_SERVER_CA names the file of those who vouch for the
+    server, and with a certificate of its own where the server asks for one."""
+    trusted, certificate, key = (
+        Path(os.environ[name]).read_bytes() if os.environ.get(name) else None
+        for name in ("CARTOUCHE_SERVER_CA", "CARTOUCHE_CLIENT_CERTIFICATE", "CARTOUCHE_CLIENT_KEY")
+    )
+    if trusted is None:
+        return grpc.insecure_channel(server, options)
+    return grpc.secure_channel(
+        server, grpc.ssl_channel_credentials(trusted, key, certificate), options
+    )
+
+
 def main(dataset: str) -> None:
     """Creates an export, watches it, downloads its archive, and deletes it."""
     address = ExportName(dataset_name=dataset, name=NAME)
     server = os.environ.get("CARTOUCHE_SERVER", "127.0.0.1:50051")
     options = [("grpc.service_config", json.dumps(SERVICE_CONFIG))]
-    with grpc.insecure_channel(server, options) as channel:
+    with connect(server, options) as channel:
         exports = Exports(channel, os.environ["CARTOUCHE_API_KEY"])
         try:
             exports.call(

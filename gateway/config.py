@@ -1,8 +1,20 @@
 """What the gateway needs to know; handed in, never read from the environment here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import grpc
 
 from gateway.tracing import Trace, no_trace
+
+#: Gives what a channel to the server is secured with: another object once it shall be replaced;
+#: None: nothing, all goes in plain text.
+Credentials: TypeAlias = Callable[[], grpc.ChannelCredentials | None]
+
+
+def no_credentials() -> None:
+    """Plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,9 @@ class GatewayConfig:
 
     #: gRPC address of the server: `host:port`, or `dns:///host:port` for many replicas.
     server: str
+    credentials: Credentials = no_credentials
+    #: The name in the server's certificate; empty: the host of its address.
+    server_name: str = ""
     #: Addresses or networks whose X-Forwarded-* headers are believed; `*`: everyone's.
     trusted_proxies: tuple[str, ...] = ()
     #: Bytes of a request body; larger ones are answered with 413.

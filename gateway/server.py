@@ -1,8 +1,9 @@
 """The gRPC server, as the gateway calls it."""
 
+import asyncio
 import json
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 from cartouche.exports.v1 import export_service_pb2 as pb
@@ -13,6 +14,10 @@ from gateway import errors
 from gateway.config import GatewayConfig
 from gateway.exchange import Exchange
 from gateway.seen_keys import SeenKeys
+
+if TYPE_CHECKING:
+    # Of the types alone.
+    from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceAsyncStub
 
 Sent = TypeVar("Sent")
 Received = TypeVar("Received")
@@ -78,35 +83,63 @@ def _metadata(exchange: Exchange) -> tuple[tuple[str, str], ...]:
     return (*told, ("traceparent", exchange.traceparent)) if exchange.traceparent else told
 
 
-class Server:
-    """One channel to the server and the calls the gateway makes on it."""
+class _Channel:
+    """A channel, and what the gateway calls on it."""
 
-    def __init__(self, config: GatewayConfig) -> None:
-        self._timeout = config.call_timeout
-        self._seen_keys = SeenKeys(config.key_memory)
-        self._channel = grpc.aio.insecure_channel(
-            config.server,
-            options=[
-                ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-                ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
-                ("grpc.enable_http_proxy", 0),
-                # A server that comes back is found again soon.
-                ("grpc.initial_reconnect_backoff_ms", 200),
-                ("grpc.max_reconnect_backoff_ms", 2000),
-            ],
-        )
-        self.exports = ExportServiceStub(self._channel)
-        self._check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
-            self._channel.unary_unary(
+    def __init__(self, config: GatewayConfig, credentials: grpc.ChannelCredentials | None) -> None:
+        self.credentials = credentials
+        options: list[tuple[str, str | int]] = [
+            ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+            ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
+            ("grpc.enable_http_proxy", 0),
+            # A server that comes back is found again soon.
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 2000),
+        ]
+        if credentials is None:
+            channel = grpc.aio.insecure_channel(config.server, options)
+        else:
+            if config.server_name:
+                options.append(("grpc.ssl_target_name_override", config.server_name))
+            channel = grpc.aio.secure_channel(config.server, credentials, options)
+        self.close = channel.close
+        self.exports = ExportServiceStub(channel)
+        self.check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
+            channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
                 request_serializer=HealthCheckRequest.SerializeToString,
                 response_deserializer=HealthCheckResponse.FromString,
             )
         )
 
+
+class Server:
+    """The server, and the calls the gateway makes of it."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._seen_keys = SeenKeys(config.key_memory)
+        self._channel = _Channel(config, config.credentials())
+        #: Channels with replaced certificates, whose last calls end.
+        self._leaving: set[asyncio.Future[None]] = set()
+
+    @property
+    def exports(self) -> "ExportServiceAsyncStub":
+        """The calls of ExportService, each of them for one use at once."""
+        return self._current().exports
+
+    def _current(self) -> _Channel:
+        credentials = self._config.credentials()
+        if credentials is not self._channel.credentials:
+            old, self._channel = self._channel, _Channel(self._config, credentials)
+            leaving = asyncio.ensure_future(old.close(self._config.call_timeout))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+        return self._channel
+
     async def close(self) -> None:
-        """Closes the channel."""
-        await self._channel.close()
+        """Closes every channel."""
+        await asyncio.gather(self._channel.close(None), *self._leaving)
 
     async def call(
         self,
@@ -127,7 +160,7 @@ class Server:
             raise errors.malformed_api_key()
         call = method(
             request,
-            timeout=self._timeout,
+            timeout=self._config.call_timeout,
             metadata=_metadata(exchange),
         )
         exchange.authenticated = True
@@ -160,7 +193,7 @@ class Server:
     async def is_ready(self) -> bool:
         """Whether the server says that it serves."""
         try:
-            answer = await self._check(
+            answer = await self._current().check(
                 HealthCheckRequest(service=_SERVICE), timeout=_READINESS_TIMEOUT
             )
         except grpc.aio.AioRpcError:

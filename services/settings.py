@@ -24,6 +24,18 @@ _LEAST = {
 #: S3 signs no link for longer.
 _LONGEST_LINK = timedelta(days=7)
 _DATABASES = ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite:///")
+#: Settings that are given together.
+_PAIRS = (
+    ("s3_signing_access_key", "s3_signing_secret_key"),
+    ("grpc_certificate", "grpc_key"),
+    ("client_certificate", "client_key"),
+)
+#: Settings that would do nothing without another one.
+_NEEDS = {
+    "grpc_client_ca": "grpc_certificate",
+    "client_certificate": "server_ca",
+    "server_name": "server_ca",
+}
 _COUNTERS = ("redis://", "rediss://", "redis+unix://", "memory://")
 
 
@@ -55,7 +67,25 @@ class Settings(BaseSettings):
     http_port: int = Field(8080, ge=0, le=65535, description="Port of the gateway; 0: any free")
     grpc_host: str = Field("127.0.0.1", description="Address the gRPC server listens on")
     grpc_port: int = Field(50051, ge=0, le=65535, description="Port of gRPC; 0: any free")
+    grpc_certificate: Path | None = Field(
+        None, description="PEM file of the gRPC server's certificate; empty: plain text"
+    )
+    grpc_key: Path | None = Field(None, description="PEM file of its key")
+    grpc_client_ca: Path | None = Field(
+        None, description="PEM file of the authorities whose certificates callers must show"
+    )
     server: str = Field("127.0.0.1:50051", description="gRPC address the gateway and CLI call")
+    server_ca: Path | None = Field(
+        None,
+        description="PEM file of the authorities that vouch for the server; empty: plain text",
+    )
+    server_name: str = Field(
+        "", description="The name in the server's certificate; empty: the host of its address"
+    )
+    client_certificate: Path | None = Field(
+        None, description="PEM file of the certificate that gateway and CLI show"
+    )
+    client_key: Path | None = Field(None, description="PEM file of its key")
     metrics_host: str = Field("127.0.0.1", description="Address of metrics and health")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0: none"
@@ -230,11 +260,14 @@ def _faults(settings: Settings) -> Iterator[str]:
             f"CARTOUCHE_LEASE {lease:g}: give a deadline of a lease or more, so that an export "
             "can outlive a worker"
         )
-    if bool(settings.s3_signing_access_key) != bool(settings.s3_signing_secret_key):
-        yield (
-            "CARTOUCHE_S3_SIGNING_ACCESS_KEY and CARTOUCHE_S3_SIGNING_SECRET_KEY belong together: "
-            "give both, or neither"
-        )
+    for one, other in _PAIRS:
+        if bool(getattr(settings, one)) != bool(getattr(settings, other)):
+            yield (
+                f"{_variable(one)} and {_variable(other)} belong together: give both, or neither"
+            )
+    for name, needed in _NEEDS.items():
+        if getattr(settings, name) and not getattr(settings, needed):
+            yield f"{_variable(name)} is of no use without {_variable(needed)}: give that too"
     # Not the URLs themselves, which may hold passwords.
     for name, url, known in (
         ("database_url", settings.database_url, _DATABASES),

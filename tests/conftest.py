@@ -15,7 +15,10 @@ from tests.stack import Embedded, Production, Stack, running_stacks
 settings.register_profile("cartouche", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cartouche")
 
-TOOLS = ("unzip", "7z", "bsdtar", "curl", "grpcurl", "ghz", "helm", "prometheus", "promtool")
+TOOLS = (
+    *("unzip", "7z", "bsdtar", "curl", "openssl", "grpcurl", "ghz", "helm"),
+    *("prometheus", "promtool"),
+)
 
 
 def pytest_report_header() -> list[str]:

@@ -14,6 +14,7 @@ from typing import Self
 import grpc
 import httpx
 
+from services.importing.endpoint import Endpoint
 from tests.parts import REGION, ObjectStore
 from tests.processes import Process, environment, free_port
 
@@ -94,6 +95,11 @@ class Stack:
     def grpc_address(self) -> str:
         """Where the gRPC server listens."""
         return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The gRPC server, as the import knows it."""
+        return Endpoint(self.grpc_address)
 
     @property
     def server(self) -> CartoucheProcess:

@@ -4,6 +4,7 @@ Commands import what they run, and only when they run it: help needs none of it,
 process loads its own part alone. Nothing else imports the gateway or the workers.
 """
 
+import os
 import signal
 import sys
 
@@ -12,6 +13,8 @@ def main() -> None:
     """Entry of the `cartouche` command: errors in one line, without a traceback."""
     # Ctrl-C before there is anything to end is no error.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # What gRPC writes to standard error, a line for each handshake that fails, is no log of ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from services.cli.app import app
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from services.cli.wiring import load_endpoint
+
 app = typer.Typer(help="Datasets: list and delete them.", no_args_is_help=True)
 images = typer.Typer(help="Images of datasets: delete them.", no_args_is_help=True)
 
@@ -24,7 +26,7 @@ def list_datasets(server: _Server = _DEFAULT_SERVER, api_key: _ApiKey = "") -> N
     """List the datasets of the organization: images, annotations, name."""
     from services.importing.catalog import open_catalog
 
-    with open_catalog(server, api_key) as catalog:
+    with open_catalog(load_endpoint(server), api_key) as catalog:
         for found in catalog.datasets():
             print(f"{found.image_count:>10}  {found.annotation_count:>12}  {found.name}")
 
@@ -39,7 +41,7 @@ def delete_dataset(
     """Delete a dataset with all its images, for ever. Finished exports of it stay."""
     from services.importing.catalog import open_catalog
 
-    with open_catalog(server, api_key) as catalog:
+    with open_catalog(load_endpoint(server), api_key) as catalog:
         found = catalog.dataset(dataset)
         what = (
             f"dataset {found.name!r} with {found.image_count} images and "
@@ -71,7 +73,7 @@ def delete_images(
         paths = sys.stdin.read().splitlines()
     if not yes:
         typer.confirm(f"Delete {len(paths)} images of dataset {dataset!r}, for ever?", abort=True)
-    with open_catalog(server, api_key) as catalog:
+    with open_catalog(load_endpoint(server), api_key) as catalog:
         deleted, not_found = catalog.delete_images(dataset, paths)
     print(f"deleted {deleted} images of dataset {dataset!r}")
     for path in not_found:

@@ -51,10 +51,11 @@ def _print_link(at: str) -> None:
     from services import logs, settings
     from services.demo.first_start import import_demo
     from services.demo.tour import link
+    from services.importing.endpoint import endpoint
 
     found = settings.load()
     if not found.api_key:
         raise settings.SettingsError("CARTOUCHE_API_KEY is not set: give a key of role member")
     logs.configure("WARNING")
-    import_demo(found.server, found.api_key)
+    import_demo(endpoint(found), found.api_key)
     print(link(at, found.api_key))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.wiring import load_endpoint
 from services.formats.registry import IMPORTED_FORMATS
 
 
@@ -88,7 +89,7 @@ def import_dataset(
                     prefix=prefix,
                     takes_broken=on_broken is OnBroken.take,
                 ),
-                server=server,
+                server=load_endpoint(server),
                 api_key=api_key,
                 report=report,
                 is_dry=dry_run,

@@ -21,7 +21,7 @@ def run() -> None:
     async def serving(stopped: asyncio.Event) -> None:
         async with standalone(settings, make_worker, make_gateway(settings)) as standing:
             await asyncio.to_thread(import_demo, standing.server, standing.keys["owner"])
-            print(welcome(standing.base_url, standing.server, settings.home / "keys.json"))
+            print(welcome(standing.base_url, standing.server.address, settings.home / "keys.json"))
             say_ready()
             await stopped.wait()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.tracing import RequestSpan
+    from services.importing.endpoint import Endpoint
     from services.process.parts import Parts
     from services.process.standalone import ServeGateway
     from services.settings import Settings
@@ -45,18 +46,32 @@ def make_worker(
 
 
 def make_gateway(settings: "Settings") -> "ServeGateway":
-    """The gateway of this process."""
-    from gateway.config import GatewayConfig
+    """The gateway of this process.
+
+    Raises:
+        SettingsError: a certificate cannot be read.
+    """
+    from gateway.config import GatewayConfig, no_credentials
     from gateway.serving import serve
     from gateway.tracing import no_trace
+    from services import certificates
+    from services.importing.endpoint import renewed_credentials
     from services.settings import SettingsError
 
     proxies = tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip())
 
     trace = _request_span if settings.otlp_endpoint else no_trace
+    files = certificates.of_client(settings)
+    credentials = renewed_credentials(files) if files else no_credentials
 
     async def serving(server: str, host: str, port: int, on_ready: Callable[[int], None]) -> None:
-        config = GatewayConfig(server, trusted_proxies=proxies, trace=trace)
+        config = GatewayConfig(
+            server,
+            credentials=credentials,
+            server_name=settings.server_name,
+            trusted_proxies=proxies,
+            trace=trace,
+        )
         try:
             await serve(config, host, port, on_ready)
         except OSError as error:
@@ -66,6 +81,18 @@ def make_gateway(settings: "Settings") -> "ServeGateway":
             ) from None
 
     return serving
+
+
+def load_endpoint(address: str) -> "Endpoint":
+    """The gRPC server at this address, as the settings say how to trust it.
+
+    Raises:
+        SettingsError: a setting is malformed, or a certificate cannot be read.
+    """
+    from services import settings
+    from services.importing.endpoint import endpoint
+
+    return endpoint(settings.load(), address)
 
 
 @contextmanager

@@ -1,30 +1,25 @@
 """The first start of an embedded Cartouche: the demo dataset, and lines to copy."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-import grpc
-from cartouche.catalog.v1 import catalog_service_pb2 as pb
-from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-
 from services.demo.dataset.scenes import DATASET_NAME, IMAGE_COUNT, write
+from services.errors import NotFound
+from services.importing.catalog import open_catalog
 from services.importing.command import import_quietly
+from services.importing.endpoint import Endpoint
 
 
-def import_demo(server: str, api_key: str) -> None:
-    """Imports the demo dataset, unless it is there."""
-    with grpc.insecure_channel(server) as channel:
-        try:
-            found = CatalogServiceStub(channel).GetDataset(
-                pb.GetDatasetRequest(dataset_name=DATASET_NAME),
-                metadata=(("x-api-key", api_key),),
-                timeout=30,
-            )
-            if found.dataset.image_count >= IMAGE_COUNT:
-                return
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
+def import_demo(server: Endpoint, api_key: str) -> None:
+    """Imports the demo dataset, unless it is there.
+
+    Raises:
+        CartoucheError: the server refuses, or is away.
+    """
+    with open_catalog(server, api_key) as catalog, suppress(NotFound):
+        if catalog.dataset(DATASET_NAME).image_count >= IMAGE_COUNT:
+            return
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
         import_quietly(server, api_key, DATASET_NAME, Path(folder))

@@ -11,6 +11,7 @@ from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
 from services.importing.client import error_of
 from services.importing.dataset import NO_KEY, WrongUsage
+from services.importing.endpoint import Endpoint
 
 _TIMEOUT = 60.0
 _PAGE = 1_000
@@ -79,15 +80,15 @@ class Catalog:
 
 
 @contextmanager
-def open_catalog(server: str, api_key: str) -> Iterator[Catalog]:
-    """The catalog of the server at this gRPC address, for the organization of the API key.
+def open_catalog(server: Endpoint, api_key: str) -> Iterator[Catalog]:
+    """The catalog of the server, for the organization of the API key.
 
     Raises:
         WrongUsage: no key is given.
     """
     if not api_key:
         raise WrongUsage(NO_KEY)
-    with grpc.insecure_channel(server) as channel:
+    with server.channel() as channel:
         yield Catalog(channel, api_key)
 
 

@@ -26,6 +26,7 @@ from services.errors import (
 )
 from services.formats.common.source import ImportIssue
 from services.importing.dataset import ImportItem
+from services.importing.endpoint import Endpoint
 from services.importing.summary import ImportSummary
 from services.importing.upload import Sent, Upload
 
@@ -54,7 +55,7 @@ _ERRORS: dict[grpc.StatusCode, type[CartoucheError]] = {
 
 
 def import_dataset(
-    server: str,
+    server: Endpoint,
     api_key: str,
     dataset: str,
     items: Iterable[ImportItem],
@@ -71,7 +72,7 @@ def import_dataset(
     on whatever has no result.
 
     Args:
-        server: address of the gRPC server.
+        server: the gRPC server; its certificates are read anew for each connection.
         api_key: of role member or above; the organization follows from it.
         dataset: its name.
         items: images, each path once; read as they are sent.
@@ -93,11 +94,12 @@ def import_dataset(
         )
     )
     attempt = 0
-    with grpc.insecure_channel(server) as channel:
-        stub = CatalogServiceStub(channel)
-        while True:
+    while True:
+        with server.channel() as channel:
             stream = _Stream(upload)
-            call = stub.PutImages(stream.requests(request), metadata=(("x-api-key", api_key),))
+            call = CatalogServiceStub(channel).PutImages(
+                stream.requests(request), metadata=(("x-api-key", api_key),)
+            )
             try:
                 for response in call:
                     attempt = 0
@@ -112,8 +114,9 @@ def import_dataset(
                 if attempt == _ATTEMPTS:
                     raise Unavailable(
                         "SERVER_UNAVAILABLE",
-                        f"No answer from {server}: {call.details()}. Check the address and that "
-                        "the server runs; the same import again goes on where this one stopped.",
+                        f"No answer from {server.address}: {call.details()}. Check the address, "
+                        "that the server runs, and whether it wants TLS (CARTOUCHE_SERVER_CA); the "
+                        "same import again goes on where this one stopped.",
                     ) from None
                 wait = min(_FIRST_WAIT * 2 ** (attempt - 1), _LONGEST_WAIT)
                 time.sleep(wait * random.uniform(0.5, 1))
@@ -123,7 +126,8 @@ def import_dataset(
                     on_progress(upload.finished)
                     return upload.summary
                 raise Unavailable(
-                    "STREAM_ENDED", f"{server} ended the stream early; run the import again."
+                    "STREAM_ENDED",
+                    f"{server.address} ended the stream early; run the import again.",
                 )
             finally:
                 stream.close()

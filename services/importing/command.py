@@ -34,6 +34,7 @@ from services.importing.dataset import (
     check_locations,
     read_dataset,
 )
+from services.importing.endpoint import Endpoint
 from services.importing.issues import IssueLog
 from services.importing.recognition import AUTO, recognised
 from services.importing.summary import ImportSummary
@@ -57,7 +58,7 @@ class ImportCall:
     #: Annotation file or folder.
     annotations: Path
     options: ImportOptions
-    server: str
+    server: Endpoint
     #: Of role member or above.
     api_key: str
     #: Gets every issue, as JSON lines.
@@ -98,11 +99,11 @@ def run_import(call: ImportCall) -> int:
         return _INTERRUPTED
 
 
-def import_quietly(server: str, api_key: str, dataset: str, folder: Path) -> ImportSummary:
+def import_quietly(server: Endpoint, api_key: str, dataset: str, folder: Path) -> ImportSummary:
     """Imports a dataset in the layout of the pictograph format, without a word.
 
     Args:
-        server: address of the gRPC server.
+        server: the gRPC server.
         api_key: of role member or above.
         dataset: its name; it is made if it is missing.
         folder: holds `images`, `annotations` and `dataset.json`.

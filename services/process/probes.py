@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.importing.endpoint import endpoint
 from services.process.gateway_look import here
 from services.server.probe import NotServing, check
 from services.settings import Settings
@@ -48,9 +49,10 @@ def ask(settings: Settings, part: Part, *, is_live: bool) -> Answer:
     if part is Part.worker and not port:
         return Answer(part, False, "answers nowhere: set CARTOUCHE_METRICS_PORT")
     try:
-        if part is Part.server:
+        if part is Part.server and not _has_own_port(settings):
             address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            check(address, "" if is_live else _EXPORTS, _TIMEOUT)
+            with endpoint(settings, address).channel(("grpc.enable_http_proxy", 0)) as channel:
+                check(channel, "" if is_live else _EXPORTS, _TIMEOUT)
         else:
             _get(host, port, "/healthz" if is_live else "/readyz")
     except (NotServing, OSError, http.client.HTTPException) as error:
@@ -59,12 +61,18 @@ def ask(settings: Settings, part: Part, *, is_live: bool) -> Answer:
 
 
 def _address(settings: Settings, part: Part) -> tuple[str, int]:
-    host, port = {
-        Part.gateway: (settings.http_host, settings.http_port),
-        Part.server: (settings.grpc_host, settings.grpc_port),
-        Part.worker: (settings.metrics_host, settings.metrics_port),
-    }[part]
+    if part is Part.worker or (part is Part.server and _has_own_port(settings)):
+        host, port = settings.metrics_host, settings.metrics_port
+    elif part is Part.server:
+        host, port = settings.grpc_host, settings.grpc_port
+    else:
+        host, port = settings.http_host, settings.http_port
     return here(host.strip("[]")), port
+
+
+def _has_own_port(settings: Settings) -> bool:
+    """Whether the server says how it is where no certificate of a caller's is asked for."""
+    return bool(settings.grpc_certificate and settings.metrics_port)
 
 
 def _listens(host: str, port: int) -> bool:

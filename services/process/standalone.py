@@ -10,6 +10,7 @@ from typing import Protocol
 from services.database.migrate import migrate
 from services.exports import claims
 from services.exports.backlog import show_backlog
+from services.importing.endpoint import Endpoint, endpoint
 from services.process import threads
 from services.process.configured import open_database, storage_config
 from services.process.first_keys import first_keys
@@ -19,7 +20,7 @@ from services.process.home import alone_in
 from services.process.metrics_port import metrics_port
 from services.process.parts import Parts, assembled, looks_at
 from services.server.server import Server
-from services.settings import Settings
+from services.settings import Settings, SettingsError
 from services.storage import StorageConfig
 from services.storage.embedded import EmbeddedStore
 
@@ -48,7 +49,7 @@ class Standing:
     """A Cartouche that serves."""
 
     base_url: str
-    server: str
+    server: Endpoint
     #: API keys of the organization `demo`, by role.
     keys: dict[str, str]
 
@@ -64,6 +65,11 @@ async def standalone(
         EmbeddedStoreError: the embedded store does not start.
         OSError: a port is taken.
     """
+    if bool(settings.grpc_certificate) != bool(settings.server_ca):
+        raise SettingsError(
+            "the gateway of `cartouche run` calls the server as everybody does: give "
+            "CARTOUCHE_GRPC_CERTIFICATE and CARTOUCHE_SERVER_CA, or neither"
+        )
     async with AsyncExitStack() as stack:
         stack.enter_context(alone_in(settings.home))
         store_config = stack.enter_context(_store_config(settings))
@@ -107,7 +113,9 @@ async def standalone(
         phase.begin()
         stack.callback(phase.end)
         yield Standing(
-            base_url=f"http://{settings.http_host}:{http_port}", server=address, keys=keys
+            base_url=f"http://{settings.http_host}:{http_port}",
+            server=endpoint(settings, address),
+            keys=keys,
         )
 
 

@@ -10,6 +10,7 @@ from cartouche.catalog.v1 import catalog_service_pb2_grpc as catalog_rpc
 from cartouche.exports.v1 import export_service_pb2 as exports_pb
 from cartouche.exports.v1 import export_service_pb2_grpc as exports_rpc
 
+from services import certificates
 from services.catalog.limits import MAX_DOCUMENT
 from services.catalog.servicer import CatalogServicer
 from services.database.engine import Database
@@ -19,6 +20,7 @@ from services.exports.endings import Keeping
 from services.exports.servicer import ExportServicer
 from services.identity.rate_limits import RateLimiter
 from services.server import health, reflection, threads
+from services.server.credentials import server_credentials
 from services.server.draining import Drain
 from services.server.interceptor import CallInterceptor
 from services.settings import Settings, SettingsError
@@ -61,7 +63,7 @@ class Server:
         """Listens already, and serves from `start` on.
 
         Raises:
-            SettingsError: the address cannot be listened on.
+            SettingsError: the address cannot be listened on, or a certificate cannot be read.
         """
         limiter = RateLimiter(settings.rate_limit_storage, settings.rate_limit)
         self._drain = Drain()
@@ -90,8 +92,12 @@ class Server:
         if settings.reflection:
             reflection.add_reflection(self._server, (*_SERVICES, health.SERVICE_NAME))
         address = f"{settings.grpc_host}:{settings.grpc_port}"
+        files = certificates.of_server(settings)
         try:
-            self.port = self._server.add_insecure_port(address)
+            if files is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, server_credentials(files))
         except RuntimeError:
             raise SettingsError(
                 f"gRPC cannot listen on {address}, which may be taken. Stop what listens there, or "

@@ -101,7 +101,7 @@ def fill(
         for number in range(images)
     )
     summary = import_dataset(
-        production.grpc_address,
+        production.endpoint,
         production.key("member", organization),
         dataset,
         items,

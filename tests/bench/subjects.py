@@ -82,7 +82,7 @@ class Subject:
             for number, file in enumerate(files)
         )
         summary = import_dataset(
-            self._stack.grpc_address,
+            self._stack.endpoint,
             self._stack.key("member", ORGANIZATION),
             DATASET,
             items,

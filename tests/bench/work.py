@@ -258,7 +258,7 @@ def imported(documents: int) -> Cost:
             ImportItem(f"{n}.png", files[n % 8], "complete", annotations=annotations)
             for n in range(documents)
         )
-        summary = import_dataset(stack.grpc_address, key, "large", items, [DatasetClass("thing")])
+        summary = import_dataset(stack.endpoint, key, "large", items, [DatasetClass("thing")])
         assert summary.taken == documents, summary
         return Cost(time.perf_counter() - started, stack.server.peak_memory() - before)
 

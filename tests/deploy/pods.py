@@ -2,8 +2,8 @@
 
 No cluster is needed: every container of the chart and of deploy/kubernetes/trial-services.yaml is
 started with its own image, command, user, variables and secrets, under the names that it would
-have in a cluster, in Helm's order. Its probes are asked, `helm test` makes an export, and then each
-is told to end.
+have in a cluster, in Helm's order, with mutual TLS between gateway and server. Its probes are
+asked, `helm test` makes an export, and then each is told to end.
 """
 
 import shutil
@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from tests.certificates import Authority
 from tests.deploy import stand_ins
 from tests.deploy.chart import CHART, NEWEST, helm
 from tests.deploy.podman import IMAGE, ROOT, ContainerError, build, ensure, podman
@@ -39,11 +40,13 @@ def main() -> None:
         # Nothing here translates the ports of a Service, and the store has one name for everybody.
         *("--set", "gateway.service.port=8080"),
         *("--set", "store.publicEndpoint=http://trial-s3:8333"),
+        *("--set", "tls.existingSecret=server-tls,tls.client.existingSecret=gateway-tls"),
     )
     chart = [found for found in yaml.safe_load_all(text) if found]
     services = list(yaml.safe_load_all((KUBERNETES / "trial-services.yaml").read_text()))
     with _network() as network, tempfile.TemporaryDirectory(prefix="cartouche-pods-") as folder:
-        cluster = Cluster(network, Path(folder), [*services, *chart])
+        secrets = _certificates(Path(folder))
+        cluster = Cluster(network, Path(folder), [*services, *secrets, *chart])
         for each in services:
             if each["kind"] == "Deployment":
                 stand_ins.third_party(each["spec"]["template"]["spec"]["containers"][0]["image"])
@@ -173,6 +176,28 @@ class Cluster:
             for o in self._objects
             if o["kind"] == "Service" and o["spec"]["selector"].items() <= labels
         ]
+
+
+def _certificates(folder: Path) -> list[Manifest]:
+    """Secrets as cert-manager makes them: of the server, and of the gateway."""
+    authority = Authority(folder, "authority")
+    host = f"DNS:cartouche-server.{NAMESPACE}.svc.cluster.local"
+    pairs = {
+        "server-tls": authority.pair("server", usage="serverAuth", names=host),
+        "gateway-tls": authority.pair("gateway", usage="clientAuth", names="DNS:gateway"),
+    }
+    return [
+        {
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "stringData": {
+                "tls.crt": pair.certificate.read_text(),
+                "tls.key": pair.key.read_text(),
+                "ca.crt": authority.certificate.read_text(),
+            },
+        }
+        for name, pair in pairs.items()
+    ]
 
 
 def _names(service: Manifest) -> list[str]:

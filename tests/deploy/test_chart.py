@@ -78,7 +78,9 @@ def test_no_secret_stands_in_an_object(values: str) -> None:
         for container in pod["spec"]["containers"]:
             for variable in container.get("env", ()):
                 secret = re.search(r"KEY|SECRET|PASSWORD|_URL$", variable["name"])
-                assert not (secret and "value" in variable), (name, variable)
+                # A file of a mounted secret.
+                literal = not variable.get("value", "/etc/").startswith("/etc/")
+                assert not (secret and literal), (name, variable)
     for config in of_kind(objects, "ConfigMap").values():
         assert not [n for n in config.get("data", ()) if re.search("_KEY$|_URL$|SECRET", n)]
 
@@ -267,6 +269,61 @@ def test_a_role_takes_the_place_of_keys() -> None:
     assert signing <= variables("scaled")
     with pytest.raises(RenderError, match="and not both"):
         rendered("minimal", "store.platformCredentials=true")
+
+
+def test_certificates_are_mounted_where_they_are_used() -> None:
+    def mounted(values: str, name: str, *given: str) -> dict[str, tuple[str, str]]:
+        """Of each variable that names a file: the secret and the key that hold it."""
+        spec = pods(rendered(values, *given))[name]["spec"]
+        (container,) = spec["containers"]
+        secrets = {v["name"]: v["secret"] for v in spec["volumes"] if "secret" in v}
+        found = {}
+        for variable in container.get("env", ()):
+            path = variable.get("value", "")
+            for mount in container["volumeMounts"]:
+                if path.startswith(f"{mount['mountPath']}/"):
+                    secret = secrets[mount["name"]]
+                    (key,) = [i["key"] for i in secret["items"] if path.endswith(f"/{i['path']}")]
+                    assert mount["readOnly"]
+                    assert "subPath" not in mount
+                    found[variable["name"]] = (secret["secretName"], key)
+        return found
+
+    server = {
+        "CARTOUCHE_GRPC_CERTIFICATE": ("server-tls", "tls.crt"),
+        "CARTOUCHE_GRPC_KEY": ("server-tls", "tls.key"),
+        "CARTOUCHE_GRPC_CLIENT_CA": ("gateway-tls", "authority.crt"),
+    }
+    caller = {
+        "CARTOUCHE_SERVER_CA": ("server-tls", "authority.crt"),
+        "CARTOUCHE_CLIENT_CERTIFICATE": ("gateway-tls", "tls.crt"),
+        "CARTOUCHE_CLIENT_KEY": ("gateway-tls", "tls.key"),
+    }
+    assert mounted("scaled", "Deployment/r-cartouche-server") == server
+    assert mounted("scaled", "Deployment/r-cartouche-gateway") == caller
+    assert mounted("scaled", "Pod/r-cartouche-test") == caller
+    assert mounted("scaled", "Deployment/r-cartouche-worker-default") == {}
+    # One side alone.
+    one = ("minimal", "Deployment/r-cartouche-server", "tls.existingSecret=server")
+    assert set(mounted(*one)) == {"CARTOUCHE_GRPC_CERTIFICATE", "CARTOUCHE_GRPC_KEY"}
+    assert mounted(*one[:2]) == {}
+    with pytest.raises(RenderError, match=r"tls\.existingSecret"):
+        rendered("minimal", "tls.client.existingSecret=gateway")
+
+
+def test_a_server_with_tls_is_asked_on_its_other_port() -> None:
+    """A kubelet cannot ask it over gRPC."""
+
+    def probes(values: str) -> list[str]:
+        deployment = of_kind(rendered(values), "Deployment")["r-cartouche-server"]
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        return [
+            (container[probe].get("httpGet") or {"path": "grpc"})["path"]
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+        ]
+
+    assert probes("minimal") == ["grpc"] * 3
+    assert probes("scaled") == ["/healthz", "/healthz", "/readyz"]
 
 
 def test_it_can_be_patched() -> None:

@@ -101,7 +101,7 @@ class Pipeline:
             for path, file in images
         ]
         summary = import_dataset(
-            self.stack.grpc_address,
+            self.stack.endpoint,
             self.stack.key("member"),
             dataset,
             iter(items),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from services.importing.command import ImportCall, run_import
 from services.importing.dataset import ImportOptions
+from services.importing.endpoint import Endpoint
 from tests.datasets import jpeg
 from tests.fuzz.chance import changed, changed_document
 
@@ -182,7 +183,7 @@ def look(root: Path, format: str, images: list[str]) -> None:
         images=root,
         annotations=root,
         options=ImportOptions(),
-        server="",
+        server=Endpoint(""),
         api_key="",
         report=root / "report.jsonl",
         is_dry=True,

@@ -70,7 +70,7 @@ def test_memory_does_not_grow_with_the_dataset(plain_stack: Production, tmp_path
             memory.append(server.memory())
 
     summary = import_dataset(
-        plain_stack.grpc_address,
+        plain_stack.endpoint,
         plain_stack.key("member"),
         "large",
         items(draw_dots(tmp_path)),

@@ -154,7 +154,7 @@ def test_many_tiny_images(one_worker: Production, tmp_path: Path) -> None:
     for count in (TINY, 10 * TINY):
         name = f"{count} tiny"
         summary = import_dataset(
-            one_worker.grpc_address,
+            one_worker.endpoint,
             one_worker.key("member"),
             name,
             tiny(tmp_path, count),

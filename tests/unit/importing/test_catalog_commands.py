@@ -4,8 +4,10 @@ import pytest
 
 from services.importing.catalog import open_catalog
 from services.importing.dataset import WrongUsage
+from services.importing.endpoint import Endpoint
 
 
 def test_a_missing_key_is_asked_for() -> None:
-    with pytest.raises(WrongUsage, match="CARTOUCHE_API_KEY"), open_catalog("127.0.0.1:9", ""):
+    server = Endpoint("127.0.0.1:9")
+    with pytest.raises(WrongUsage, match="CARTOUCHE_API_KEY"), open_catalog(server, ""):
         pass

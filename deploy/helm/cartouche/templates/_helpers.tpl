@@ -105,13 +105,47 @@ CARTOUCHE_{{ $name | snakecase | upper }}: {{ $value | toString | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* Where TLS is on: the files of a pod that serves gRPC or calls it, by the volume that holds them.
+Takes root and tls (server, caller). */}}
+{{- define "cartouche.tlsVolumes" -}}
+{{- with .root.Values.tls }}
+{{- $pair := list (dict "key" .certificateKey "path" "tls.crt") (dict "key" .keyKey "path" "tls.key") }}
+{{- $ca := list (dict "key" .caKey "path" "ca.crt") }}
+{{- if .existingSecret }}
+{{- if eq $.tls "server" }}
+server: {secretName: {{ .existingSecret | quote }}, items: {{ toJson $pair }}}
+{{- if .client.existingSecret }}
+callers: {secretName: {{ .client.existingSecret | quote }}, items: {{ toJson $ca }}}
+{{- end }}
+{{- else if eq $.tls "caller" }}
+trusted: {secretName: {{ .existingSecret | quote }}, items: {{ toJson $ca }}}
+{{- if .client.existingSecret }}
+client: {secretName: {{ .client.existingSecret | quote }}, items: {{ toJson $pair }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The variables that name these files. */}}
+{{- define "cartouche.tlsVariables" -}}
+{{- $files := dict "server" (dict "CARTOUCHE_GRPC_CERTIFICATE" "tls.crt" "CARTOUCHE_GRPC_KEY" "tls.key") "callers" (dict "CARTOUCHE_GRPC_CLIENT_CA" "ca.crt") "trusted" (dict "CARTOUCHE_SERVER_CA" "ca.crt") "client" (dict "CARTOUCHE_CLIENT_CERTIFICATE" "tls.crt" "CARTOUCHE_CLIENT_KEY" "tls.key") }}
+{{- range $volume, $_ := include "cartouche.tlsVolumes" . | fromYaml }}
+{{- range $name, $file := get $files $volume }}
+- {name: {{ $name }}, value: /etc/cartouche/tls/{{ $volume }}/{{ $file }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/*
 A pod of Cartouche: its metadata and its spec.
 Takes root, component, part (its values), command, secrets (whether it uses the record), config (the
-ConfigMap), account, and, where they are not the usual, ports, probes and variables in YAML.
+ConfigMap), account, tls (server, caller or nothing), and, where they are not the usual, ports, probes and variables in YAML.
 */}}
 {{- define "cartouche.pod" -}}
 {{- $values := .root.Values }}
+{{- $at := dict "root" .root "tls" (.tls | default "") }}
+{{- $tls := include "cartouche.tlsVolumes" $at | fromYaml }}
 metadata:
   labels:
     {{- include "cartouche.selector" . | nindent 4 }}
@@ -177,7 +211,7 @@ spec:
         {{- with concat $values.envFrom (.part.envFrom | default list) }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- $variables := concat $values.env (.part.env | default list) (.variables | default list) }}
+      {{- $variables := concat $values.env (.part.env | default list) (.variables | default list) (include "cartouche.tlsVariables" $at | fromYamlArray) }}
       {{- if or .secrets $variables }}
       env:
         {{- if .secrets }}
@@ -218,12 +252,19 @@ spec:
         {{- toYaml .part.resources | nindent 8 }}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        {{- range $name, $_ := $tls }}
+        - {name: tls-{{ $name }}, mountPath: /etc/cartouche/tls/{{ $name }}, readOnly: true}
+        {{- end }}
         {{- with concat $values.extraVolumeMounts (.part.extraVolumeMounts | default list) }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 256Mi}
+    {{- range $name, $secret := $tls }}
+    - name: tls-{{ $name }}
+      secret: {{ merge (dict "defaultMode" 288) $secret | toJson }}
+    {{- end }}
     {{- with concat $values.extraVolumes (.part.extraVolumes | default list) }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -238,6 +279,7 @@ spec:
 {{- if not .broker.existingSecret }}{{ $faults = append $faults "broker.existingSecret: name the secret with the URL of RabbitMQ or Redis" }}{{ end -}}
 {{- if not .store.endpoint }}{{ $faults = append $faults "store.endpoint: give http(s)://host:port of the S3 store" }}{{ end -}}
 {{- if eq (empty .store.existingSecret) (not .store.platformCredentials) }}{{ $faults = append $faults "store.existingSecret: name the secret with the keys of the S3 store, or set store.platformCredentials, and not both" }}{{ end -}}
+{{- if and .tls.client.existingSecret (not .tls.existingSecret) }}{{ $faults = append $faults "tls.existingSecret: name the secret of the server's certificate, without which callers show none" }}{{ end -}}
 {{- if and .ingress.enabled (not .ingress.host) }}{{ $faults = append $faults "ingress.host: give the host name of the gateway" }}{{ end -}}
 {{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}{{ $faults = append $faults "httpRoute.parentRefs: name the Gateway" }}{{ end -}}
 {{- if not .workers }}{{ $faults = append $faults "workers: keep one group at least, or nothing is ever built" }}{{ end -}}
