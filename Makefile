@@ -54,8 +54,8 @@ oracles: .venv/installed ## Read archives of every format with the programs they
 fuzz: .venv/installed ## Change what comes from outside at random, 10,000 cases each (ARGS="importers --seed 7 --case 3")
 	@$(VENV)/python -m tests.fuzz $(ARGS)
 
-fuzz-ports: .venv/installed parts ## Attack every RPC and path with random values (N=10000 SEED=1)
-	@$(VENV)/python -m tests.fuzz.ports $(or $(N),10000) $(SEED)
+fuzz-ports: .venv/installed parts ## Attack every RPC and path with random values (N=10000 SEED=1 ON="sqlite postgresql")
+	@$(VENV)/python -m tests.fuzz.ports --cases $(or $(N),10000) $(if $(SEED),--seed $(SEED)) $(if $(ON),--on $(ON))
 
 bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
 	@$(VENV)/python -m tests.bench

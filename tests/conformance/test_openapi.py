@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from services.formats.registry import FORMATS
-from tests.conformance.conftest import Install, run_client
+from tests.conformance.conftest import Install
 from tests.conformance.environments import SCHEMATHESIS
 from tests.conformance.material import make_dataset
+from tests.conformance.openapi import examine
 from tests.conformance.table import Table
 from tests.stack import Stack
 
@@ -26,28 +27,12 @@ def test_schemathesis_finds_nothing(
         program = install(SCHEMATHESIS, "schemathesis")
         # The document's own example names this dataset.
         make_dataset(cartouche, "street-scenes", ORGANIZATION)
-        done = run_client(
-            [
-                program,
-                "--no-color",
-                "run",
-                f"{cartouche.base_url}/openapi.json",
-                "--header",
-                f"X-API-Key: {cartouche.key('owner', ORGANIZATION)}",
-                "--checks=all",
-                f"--max-examples={EXAMPLES}",
-                # A run on a busy machine is a slow one, and no failure.
-                "--suppress-health-check=too_slow",
-                "--generation-database=none",
-            ],
-            tmp_path,
-            {"SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("openapi_hooks.py"))},
-        )
+        key = cartouche.key("owner", ORGANIZATION)
+        run = examine(program, cartouche, key, EXAMPLES, tmp_path)
         with row.cell("other"):
-            found = [line.strip() for line in done.stdout.splitlines() if "❌ ST" in line]
-            assert done.returncode == 0, f"{found}\n{done.stdout}{done.stderr}"
-            (cases,) = [line for line in done.stdout.splitlines() if " generated, " in line]
-            row.note("other", cases.split(",")[0].strip().replace("generated", "cases"))
+            assert not run.found, f"{run.found}\n{run.said}"
+            assert run.cases
+            row.note("other", f"{run.cases} cases")
 
 
 def test_the_document_names_the_formats_there_are(cartouche: Stack) -> None:

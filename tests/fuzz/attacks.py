@@ -3,11 +3,13 @@ looks at how it ends."""
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -143,7 +145,18 @@ def _images(target: Target, source: Source) -> None:
     if source.random.random() < 0.1:
         at = source.random.randrange(len(sent)) if sent else 0
         sent[at : at + 1] = [source.spoilt(data) for data in sent[at : at + 1]]
-    _call(target, source, METHODS["PutImages"], sent)
+    if source.random.random() < 0.1:
+        _hang_up(target, source, sent)
+    else:
+        _call(target, source, METHODS["PutImages"], sent)
+
+
+def _hang_up(target: Target, source: Source, sent: list[bytes]) -> None:
+    """A client that goes away in the middle of a stream, or takes no answer."""
+    many: Any = target.stack.channel.stream_stream("/cartouche.catalog.v1.CatalogService/PutImages")
+    call = many(iter(sent), metadata=_metadata(target, source), timeout=PATIENCE)
+    time.sleep(source.random.choice((0, 0.001, 0.01)))
+    call.cancel()
 
 
 def _http(target: Target, source: Source) -> bytes:
@@ -169,8 +182,18 @@ def _http(target: Target, source: Source) -> bytes:
         if random.random() < 0.2:
             value = random.choice((_segment(source), "pictograph-python/1.61.0", "a" * 300))
             headers[name] = value[:2_000]
+    if body and random.random() < 0.2:
+        del headers["Content-Length"]
+        headers["Transfer-Encoding"] = "chunked"
+        body = _chunked(body, random)
     lines = [f"{method} {path[:7_000]} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _chunked(body: bytes, random: Random) -> bytes:
+    size = random.choice((1, 100, 65_536)) if len(body) < 5_000 else 65_536
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
 
 
 def _segment(source: Source) -> str:
