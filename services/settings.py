@@ -128,6 +128,9 @@ class Settings(BaseSettings):
         "sample", description="full: read the whole archive back and know its SHA-256"
     )
     worker_threads: int = Field(4, ge=1, le=64, description="Tasks a worker runs at once")
+    worker_lanes: Literal["all", "short", "long"] = Field(
+        "all", description="Which exports a worker builds: short ones, long ones, or both"
+    )
     worker_memory: int = Field(
         200 * 1024 * 1024,
         ge=1,

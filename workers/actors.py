@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -36,19 +36,21 @@ _TIME_LIMIT = timedelta(hours=12)
 _SHORT_STEPS = 60.0
 #: Seconds that a look for work takes at the very most.
 _LOOK = 120.0
-#: Seconds until a worker that can do nothing passes a bell on.
-_UNFIT_PAUSE = 1.0
+#: Seconds until a worker that can do nothing for a bell passes it on.
+_PAUSE = 1.0
 
 
 class Slots:
-    """The steps that a worker process runs at once: one of several threads is for short steps
-    alone."""
+    """The steps that a worker process runs at once, of the lanes that it takes: where it takes
+    both, one of several threads is for short steps alone."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, lanes: Sequence[Lane] = tuple(Lane)) -> None:
+        self.lanes = tuple(lanes)
         metrics.show(metrics.WORKER_SLOTS, metrics.WORKER_STEPS)
         metrics.WORKER_SLOTS.set(threads)
         self._all = threading.Semaphore(threads)
-        self._long = threading.Semaphore(max(1, threads - 1))
+        both = len(self.lanes) > 1
+        self._long = threading.Semaphore(max(1, threads - 1) if both else threads)
 
     @contextmanager
     def take(self) -> Iterator[tuple[Lane, ...]]:
@@ -58,7 +60,7 @@ class Slots:
             return
         has_long = self._long.acquire(blocking=False)
         try:
-            yield (Lane.short, Lane.long) if has_long else (Lane.short,)
+            yield tuple(lane for lane in self.lanes if has_long or lane is not Lane.long)
         finally:
             if has_long:
                 self._long.release()
@@ -86,9 +88,9 @@ def work(context: WorkerContext, slots: Slots, lane: str = "", *_: Any, **__: An
     try:
         heard = Lane(lane) if lane in set(Lane) else Lane.short
         bells.heard(context.database, heard)
-        if not context.fitness.is_fit:
+        if not context.fitness.is_fit or heard not in slots.lanes:
             # Others may hear it; where there are none, it is not rung without a pause.
-            time.sleep(_UNFIT_PAUSE)
+            time.sleep(_PAUSE)
             context.doorbell.ring(heard)
             return
         while True:

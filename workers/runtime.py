@@ -12,6 +12,7 @@ from dramatiq.common import join_all
 from services.allocator import trim
 from services.database.engine import Database
 from services.doorbell import Doorbell
+from services.exports.model import Lane
 from services.formats.registry import FORMATS
 from services.settings import Settings
 from services.storage import ObjectStore
@@ -25,6 +26,8 @@ from workers.memory import TYPICAL, resident
 
 logger = logging.getLogger(__name__)
 
+#: What CARTOUCHE_WORKER_LANES takes.
+_LANES = {"all": tuple(Lane), "short": (Lane.short,), "long": (Lane.long,)}
 #: Seconds that a shutdown waits for steps that were interrupted to give back their claims.
 _SHUTDOWN = 20.0
 #: Seconds that it then waits for the broker, which takes back by itself what it handed out.
@@ -93,7 +96,9 @@ class WorkerRuntime:
             Budget(room),
         )
         # No thread claims what it could not begin.
-        slots = Slots(min(self._settings.worker_threads, room // STEP))
+        slots = Slots(
+            min(self._settings.worker_threads, room // STEP), _LANES[self._settings.worker_lanes]
+        )
         register(self._broker, context, slots)
         self._looks = Looks(context, slots)
         self._worker.start()

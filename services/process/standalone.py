@@ -65,6 +65,11 @@ async def standalone(
         EmbeddedStoreError: the embedded store does not start.
         OSError: a port is taken.
     """
+    if settings.worker_lanes != "all":
+        raise SettingsError(
+            f"CARTOUCHE_WORKER_LANES is {settings.worker_lanes!r}, and `cartouche run` has no "
+            "other worker: leave it out"
+        )
     if bool(settings.grpc_certificate) != bool(settings.server_ca):
         raise SettingsError(
             "the gateway of `cartouche run` calls the server as everybody does: give "

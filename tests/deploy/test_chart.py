@@ -162,17 +162,24 @@ def test_worker_groups_differ() -> None:
         of_kind(objects, "Deployment")[f"r-cartouche-worker-{group}"]["spec"]["template"]["spec"]
         for group in ("default", "large")
     )
-    threads = [
-        {v["name"]: v.get("value") for v in spec["containers"][0]["env"]}[
-            "CARTOUCHE_WORKER_THREADS"
-        ]
+    variables = [
+        {v["name"]: v.get("value") for v in spec["containers"][0]["env"]}
         for spec in (default, large)
     ]
-    assert threads == ["4", "2"]
+    assert [found["CARTOUCHE_WORKER_THREADS"] for found in variables] == ["4", "2"]
+    assert [found["CARTOUCHE_WORKER_LANES"] for found in variables] == ["all", "long"]
     assert large["nodeSelector"] == {"size": "large"}
     assert "nodeSelector" not in default
     scaled = of_kind(objects, "ScaledObject")
     assert [o["spec"]["maxReplicaCount"] for o in scaled.values()] == [40, 4]
+
+
+def test_every_lane_is_taken_by_a_group() -> None:
+    with pytest.raises(RenderError, match="no group takes the lane short"):
+        rendered("minimal", "worker.lanes=long")
+    assert rendered("minimal", "worker.lanes=long", "workers.quick.lanes=short")
+    with pytest.raises(RenderError, match=r"large.lanes"):
+        rendered("scaled", "workers.large.lanes=fast")
 
 
 def test_the_migration_runs_first_on_its_own() -> None:

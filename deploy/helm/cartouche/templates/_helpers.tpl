@@ -283,6 +283,11 @@ spec:
 {{- if and .ingress.enabled (not .ingress.host) }}{{ $faults = append $faults "ingress.host: give the host name of the gateway" }}{{ end -}}
 {{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}{{ $faults = append $faults "httpRoute.parentRefs: name the Gateway" }}{{ end -}}
 {{- if not .workers }}{{ $faults = append $faults "workers: keep one group at least, or nothing is ever built" }}{{ end -}}
+{{- $lanes := list -}}
+{{- range $_, $own := .workers }}{{ $lanes = append $lanes (($own | default dict).lanes | default $.Values.worker.lanes) }}{{ end -}}
+{{- range $missing := list "short" "long" -}}
+{{- if and $.Values.workers (not (or (has "all" $lanes) (has $missing $lanes))) }}{{ $faults = append $faults (printf "workers: no group takes the lane %s, so such exports are never built: give one the lanes %s or all" $missing $missing) }}{{ end -}}
+{{- end -}}
 {{- range $name, $_ := .settings -}}
 {{- if regexMatch "(?i)(url|key)$" $name }}{{ $faults = append $faults (printf "settings.%s: may be a secret, so give it by one (existingSecret, env)" $name) }}{{ end -}}
 {{- end -}}
