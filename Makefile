@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports bench bench-fairness bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults bench bench-fairness bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods clean
 
 VENV := .venv/bin
 
@@ -56,6 +56,9 @@ fuzz: .venv/installed ## Change what comes from outside at random, 10,000 cases 
 
 fuzz-ports: .venv/installed parts ## Attack every RPC and path with random values (N=10000 SEED=1 ON="sqlite postgresql")
 	@$(VENV)/python -m tests.fuzz.ports --cases $(or $(N),10000) $(if $(SEED),--seed $(SEED)) $(if $(ON),--on $(ON))
+
+faults: .venv/installed parts ## Disturb every part at random while exports are built (N=500 SEED=1 BROKER=redis)
+	@exec $(VENV)/python -m tests.chaos --count $(or $(N),500) $(if $(SEED),--seed $(SEED)) $(if $(BROKER),--broker $(BROKER))
 
 bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
 	@$(VENV)/python -m tests.bench

@@ -34,6 +34,11 @@ class GoProgram:
     version: str
 
     @property
+    def built_name(self) -> str:
+        """What Go calls it: the last folder of its package."""
+        return self.package.rpartition("/")[2]
+
+    @property
     def path(self) -> Path:
         """Where the built program lies; the version is part of the name."""
         return cache_folder() / f"{self.name}-{self.version}"
@@ -46,6 +51,7 @@ GO_PROGRAMS = {
         GoProgram("grpcurl", "github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.4"),
         GoProgram("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
         GoProgram("ghz", "github.com/bojand/ghz/cmd/ghz", "v0.93.0"),
+        GoProgram("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", "v2.5.0"),
     )
 }
 

@@ -112,6 +112,8 @@ class PostgreSQL(Part):
 
     title = "PostgreSQL"
     program = "initdb"
+    #: Further settings, such as `max_wal_size=64MB`.
+    options: tuple[str, ...] = ()
 
     @classmethod
     def version(cls) -> str:
@@ -181,6 +183,7 @@ class PostgreSQL(Part):
                 *("-D", self._data, "-p", str(self.port), "-k", self.folder),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"),
                 *("-c", "fsync=off", "-c", "full_page_writes=off"),
+                *(word for option in self.options for word in ("-c", option)),
             ],
             self.folder,
             environment(LC_ALL="C"),

@@ -82,7 +82,7 @@ def _go_install(program: GoProgram) -> None:
         if done.returncode:
             print(f"go install {program.package} failed:\n{done.stdout}", flush=True)
             return
-        (Path(folder) / program.name).replace(program.path)
+        (Path(folder) / program.built_name).replace(program.path)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ class Stack:
     def spawn(self, name: str, *arguments: str) -> CartoucheProcess:
         """Starts `cartouche ARGUMENTS` under `name`; `wait_ready` waits for it."""
         port = self.metrics_ports.setdefault(name, free_port())
-        env = self.env | {"CARTOUCHE_METRICS_PORT": str(port)}
+        env = {**self.env, "CARTOUCHE_METRICS_PORT": str(port), **self._environment_of(name)}
         process = CartoucheProcess(name, list(arguments), self.folder, env, self.program)
         self.processes[name] = process
         process.start()
@@ -241,6 +241,10 @@ class Stack:
         for process in self.processes.values():
             process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _environment_of(self, name: str) -> Mapping[str, str]:
+        """What the process of that name gets beside, or instead of, what all of them get."""
+        return {}
 
     def _spawn_worker(self) -> CartoucheProcess:
         return self.spawn(f"worker-{len(self.workers) + 1}", "worker")

@@ -1,8 +1,5 @@
 """A full disk is called one by answers and health checks, until there is room."""
 
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from tests.datasets import unique
+from tests.disks import SmallDisk
 from tests.exports import completed, refused, stub
 from tests.stack import Embedded
 
@@ -24,28 +22,14 @@ DATASET = "street-scenes"
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     """A disk of its own, of 64 MiB."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can make a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(file: Path) -> None:
-    """Takes every byte that is left."""
-    with file.open("wb", buffering=0) as out:
-        for size in (1024 * 1024, 4096, 1):
-            try:
-                while True:
-                    out.write(bytes(size))
-            except OSError:
-                continue
+    try:
+        made = SmallDisk(tmp_path / "disk", 64)
+    except OSError as error:
+        pytest.skip(str(error))
+    yield made
+    made.remove()
 
 
 def until(true: Callable[[], bool], patience: float = 30) -> None:
@@ -55,8 +39,8 @@ def until(true: Callable[[], bool], patience: float = 30) -> None:
         time.sleep(0.1)
 
 
-def test_a_full_disk(disk: Path) -> None:
-    with Embedded("full", {"CARTOUCHE_HOME": str(disk / "home")}) as stack:
+def test_a_full_disk(disk: SmallDisk) -> None:
+    with Embedded("full", {"CARTOUCHE_HOME": str(disk.folder / "home")}) as stack:
         completed(stack, DATASET)
         health: Any = HealthStub(stack.channel)
         asked = HealthCheckRequest(service="cartouche.exports.v1.ExportService")
@@ -72,8 +56,7 @@ def test_a_full_disk(disk: Path) -> None:
             return answer.status_code == 503 and not serves
 
         until(is_ready)
-        filler = disk / "filler"
-        fill(filler)
+        disk.fill()
         request = pb.CreateExportRequest(dataset_name=DATASET, name=unique("full"))
 
         def create() -> None:
@@ -95,6 +78,6 @@ def test_a_full_disk(disk: Path) -> None:
         # What only reads goes on, and the process is alive.
         assert stack.http("viewer").get(f"{EXPORTS}/").status_code == 200
         assert httpx.get(f"{stack.base_url}/healthz", trust_env=False).status_code == 200
-        filler.unlink()
+        disk.empty()
         until(is_ready)
         completed(stack, DATASET)
