@@ -11,6 +11,8 @@ from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, mode
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.work_version import WORK_VERSION
+
 #: The least that a duration may be, in seconds.
 _LEAST = {
     "lease": 1.0,
@@ -147,7 +149,13 @@ class Settings(BaseSettings):
         # S3 takes no smaller part, and a worker holds segments of small exports in memory.
         ge=5 * 1024 * 1024,
         le=1024 * 1024 * 1024,
-        description="Bytes of a segment, before it grows with the archive",
+        description="Bytes of a part of images, before it grows with the archive",
+    )
+    work_version: int = Field(
+        WORK_VERSION,
+        ge=1,
+        le=WORK_VERSION,
+        description="Version of the work of new exports; workers of 0.2.0 take part in 1",
     )
     lease: Seconds = Field(
         timedelta(seconds=30), description="A worker silent for longer is presumed dead"

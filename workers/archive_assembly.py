@@ -48,17 +48,21 @@ _KEPT = ("stage", "part", "images", "files", "rows")
 
 
 def summarize(results: Iterable[dict[str, Any]]) -> tuple[Summary, list[dict[str, Any]]]:
-    """Adds up what the builders recorded, and gives what is needed of each result beyond that."""
+    """Adds up what the builders recorded, and gives what is needed of each result beyond that.
+
+    Results of images alone count nothing: the text of the same images does.
+    """
     losses = LossReport()
     split_counts: Counter[str] = Counter()
     image_count, annotation_count, largest = 0, 0, 0
     kept: list[dict[str, Any]] = []
     for result in results:
-        losses.merge(LossReport.from_json(result["losses"]))
-        split_counts.update(result["split_counts"])
-        image_count += result["image_count"]
-        annotation_count += result["annotation_count"]
-        largest = max(largest, result.get("largest", 0))
+        if "losses" in result:
+            losses.merge(LossReport.from_json(result["losses"]))
+            split_counts.update(result["split_counts"])
+            image_count += result["image_count"]
+            annotation_count += result["annotation_count"]
+            largest = max(largest, result.get("largest", 0))
         kept.append({name: result[name] for name in _KEPT if name in result})
     return Summary(image_count, annotation_count, split_counts, losses, largest), kept
 
@@ -173,7 +177,7 @@ class Assembly:
                 keys = [
                     (f"{result['stage']}{key}", fragment(result["rows"][key]))
                     for result in self._results
-                    if (key := row_key(position, section)) in result["rows"]
+                    if (key := row_key(position, section)) in result.get("rows", ())
                 ]
                 for number, (key, rows) in enumerate(keys):
                     if number:

@@ -41,22 +41,18 @@ class KnownSums:
     """Length and CRC-32 of the entries of images, from what was summed at their import: known
     before any of the images is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: Iterable[Block], info: ExportInfo) -> None:
         self._sums = _Sums()
-
-    @property
-    def crc32(self) -> int:
-        """Of the entries in a row, once all blocks have passed."""
-        return self._sums.crc32
-
-    def of(self, blocks: Iterable[Block], info: ExportInfo) -> Iterator[Block]:
-        """The blocks, whose images are summed as they pass."""
         for block in blocks:
             for planned in block:
                 header = local_header(_entry(planned, info))
                 self._sums.count(len(header), crc32(header))
                 self._sums.count(planned.image.size, planned.crc32)
-            yield block
+
+    @property
+    def crc32(self) -> int:
+        """Of the entries in a row."""
+        return self._sums.crc32
 
     def holding(self, entries: "ImageEntries") -> Iterator[bytes]:
         """The entries, which must turn out to be what was known of them.

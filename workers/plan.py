@@ -11,40 +11,34 @@ from services.catalog.limits import MAX_DOCUMENT
 from services.catalog.selection import Selection
 from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
-from services.exports.model import WORK_VERSION, ErrorCode, archive_key, staging_prefix
+from services.exports.model import ErrorCode, archive_key, staging_prefix
 from services.exports.progress import PlannedSegment
 from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.registry import FORMATS
-from workers.archive.segments import MIN_PART, SegmentCutter, part_size
+from workers.archive.segments import part_size
 from workers.budget import LARGE, Share, needs
 from workers.context import WorkerContext
 from workers.entry_names import EntryNames, clash
 from workers.export_info import export_info
 from workers.failures import PermanentFailure
-from workers.image_entries import image_entry_size
 from workers.leases import Held
 from workers.segment_manifest import (
     Block,
-    ManifestWriter,
     PlannedImage,
     blocks,
-    manifest_key,
     planned_image,
 )
+from workers.segment_planning import SegmentPlanner
 from workers.segment_text import documents
 from workers.stages import stage
 from workers.staging import StoreStaging, stage_of
 from workers.versions import made_with
 
-#: Bytes of annotations a segment holds at most, where the images allow it.
-TEXT_LIMIT = 32 * 1024 * 1024
 #: Images that an export has at most to be built in memory, however small they are, and bytes of
 #: images and text.
 SMALL_IMAGES = 2_000
 SMALL_BYTES = 4 * 1024 * 1024
-#: Bytes of a deflated manifest that the plan keeps in memory before it stages them.
-MANIFEST_PIECE = 4 * 1024 * 1024
 #: Seconds until the database gives the next images of a selection, which it may have to sort.
 _PATIENCE = 600.0
 
@@ -118,10 +112,20 @@ def plan(
             share.resize(max(share.size, needs(largest)), held.check)
             return SmallPlan(claim, found)
         size = part_size(known, context.settings.part_size)
-        # Images that fill no part are staged, and then text alone cuts segments.
-        has_parts = info.include_images and totals.image_bytes >= MIN_PART
-        cutter = SegmentCutter(totals.image_bytes if has_parts else 0, size, min(TEXT_LIMIT, size))
-        segments = _write_manifests(context, held, claim, info, cutter, has_parts, images)
+        version = context.settings.work_version
+        planner = SegmentPlanner(
+            StoreStaging(context.store, staging_prefix(claim.organization_id, claim.export_id)),
+            stage_of(claim),
+            info,
+            version,
+            image_bytes=totals.image_bytes if info.include_images else 0,
+            text_bytes=totals.annotation_bytes,
+            size=size,
+        )
+        for block in blocks(images, info.include_images):
+            held.check()
+            planner.add(block)
+        segments = planner.segments()
         _prove(names, _images(connection, chosen, info), info)
     if not segments:
         raise _empty(info)
@@ -131,7 +135,7 @@ def plan(
         snapshot={
             "classes": [item.to_json() for item in claim.classes],
             "part_size": size,
-            "version": WORK_VERSION,
+            "version": version,
             **made_with(claim.format),
             "cartouche_version": info.cartouche_version,
         },
@@ -194,52 +198,6 @@ def _prove(names: EntryNames, images: Iterable[PlannedImage], info: ExportInfo) 
             f"The archive would hold {found[0]!r} and {found[1]!r}, of which unpacking would lose "
             "one. Import one of the images under another path, then retry the export with fresh.",
         )
-
-
-def _write_manifests(
-    context: WorkerContext,
-    held: Held,
-    claim: ExportClaim,
-    info: ExportInfo,
-    cutter: SegmentCutter,
-    has_parts: bool,
-    images: Iterator[PlannedImage],
-) -> list[PlannedSegment]:
-    staging = StoreStaging(context.store, staging_prefix(claim.organization_id, claim.export_id))
-    segments: list[PlannedSegment] = []
-    writer, pieces, size, work, largest = ManifestWriter(), 0, 0, 0, 0
-
-    def end_piece(*, is_last: bool) -> None:
-        nonlocal writer, pieces
-        base = f"{stage_of(claim)}{len(segments) + 1}"
-        key = base if is_last and pieces == 0 else f"{base}.{pieces}"
-        staging.put(key, [writer.finish()])
-        writer, pieces = ManifestWriter(), pieces + 1
-
-    def end_segment() -> None:
-        nonlocal pieces, size, work, largest
-        end_piece(is_last=True)
-        number = len(segments) + 1
-        key = manifest_key(f"{stage_of(claim)}{number}", pieces, largest if largest > LARGE else 0)
-        segments.append(PlannedSegment(number, key, size, work))
-        pieces, size, work, largest = 0, 0, 0, 0
-
-    for block in blocks(images, info.include_images):
-        held.check()
-        writer.add(block)
-        image_bytes = sum(p.image.size for p in block) if info.include_images else 0
-        text_bytes = sum(len(p.image.annotations) for p in block)
-        largest = max(largest, *(len(p.image.annotations) for p in block))
-        if has_parts:
-            size += sum(image_entry_size(planned, info) for planned in block)
-        work += image_bytes + text_bytes + 1
-        if writer.held_bytes >= MANIFEST_PIECE:
-            end_piece(is_last=False)
-        if cutter.add(image_bytes if has_parts else 0, text_bytes):
-            end_segment()
-    if work:
-        end_segment()
-    return segments
 
 
 def _empty(info: ExportInfo) -> PermanentFailure:

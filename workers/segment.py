@@ -1,21 +1,23 @@
-"""build_segment: from a manifest to a part of the archive and its staged text."""
+"""build_segment: from a manifest to a part of the archive, or to staged text, or to both."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from services.exports.claims import SegmentClaim
-from services.exports.model import WORK_VERSION, archive_key, staging_prefix
+from services.exports.model import archive_key, staging_prefix
 from services.formats.common.export import ExportInfo
+from services.storage import ObjectStore
 from workers.archive.segments import MIN_PART
 from workers.context import WorkerContext
 from workers.export_info import export_info
 from workers.image_entries import ImageEntries, KnownSums
 from workers.leases import Held
 from workers.segment_manifest import Block, manifest_objects, read_blocks
+from workers.segment_planning import is_images_alone, is_text_alone
 from workers.segment_text import SegmentText
 from workers.stages import stage
 from workers.staging import Staging, StoreStaging, stage_of
-from workers.versions import check_maker
+from workers.versions import check_maker, version_of
 
 #: Bytes of deflated text that a segment keeps in memory before it stages them.
 TEXT_PIECE = 4 * 1024 * 1024
@@ -30,37 +32,55 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         OtherMaker, NewerWork: another worker must build it.
         ClaimLost: the work is for nothing.
     """
+    check_maker(claim.export)
+    prefix = staging_prefix(claim.organization_id, claim.export_id)
+    staging = StoreStaging(context.store, prefix)
+    info = export_info(claim.export)
+    version = version_of(claim.export)
+    result: dict[str, Any] = {"version": version}
+    if not is_images_alone(version, claim.number):
+        with stage("text") as made:
+            blocks = _blocks(staging, claim)
+            first, *more = build_text(held, blocks, info, staging, stage_of(claim))
+            made.bytes = text_bytes((first, *more))
+        result |= first
+        if more:
+            result["more"] = more
+    if info.include_images and not is_text_alone(version, claim.number):
+        # That of the first text, where there is any.
+        result.setdefault("stage", stage_of(claim))
+        # Hundreds of images are read ahead, which must not hold their annotations.
+        blocks = _blocks(staging, claim, with_annotations=False)
+        images = (planned for block in blocks for planned in block)
+        entries = ImageEntries(context.store, images, info, held)
+        if claim.size >= MIN_PART:
+            result["part"] = _upload_part(context.store, claim, info, staging, entries)
+            _stage_records(entries, staging, result)
+        else:
+            # Too short for a part of its own: finish streams it.
+            stage_images(entries, staging, result)
+    return result
+
+
+def _blocks(
+    staging: Staging, claim: SegmentClaim, *, with_annotations: bool = True
+) -> Iterator[Block]:
+    for key in manifest_objects(claim.manifest_key):
+        yield from read_blocks(staging.stream(key), with_annotations=with_annotations)
+
+
+def _upload_part(
+    store: ObjectStore,
+    claim: SegmentClaim,
+    info: ExportInfo,
+    staging: Staging,
+    entries: ImageEntries,
+) -> dict[str, Any]:
+    """Uploads the entries as a part of the archive, whose sum goes ahead of it; gives what the
+    record must know of the part."""
     export = claim.export
-    check_maker(export)
-    prefix = staging_prefix(export.organization_id, export.export_id)
-    info = export_info(export)
-    store = context.store
-    staging = StoreStaging(store, prefix)
-
-    def blocks(*, with_annotations: bool = True) -> Iterator[Block]:
-        for key in manifest_objects(claim.manifest_key):
-            yield from read_blocks(staging.stream(key), with_annotations=with_annotations)
-
-    # A part's sum is known before its first byte, and goes ahead of it.
-    known = KnownSums()
-    is_part = info.include_images and claim.size >= MIN_PART
-    counted = known.of(blocks(), info) if is_part else blocks()
-    with stage("text") as made:
-        first, *more = build_text(held, counted, info, staging, stage_of(claim))
-        made.bytes = text_bytes((first, *more))
-    result = {"version": WORK_VERSION, **first}
-    if more:
-        result["more"] = more
-    if not info.include_images:
-        return result
-    # Hundreds of images are read ahead, which must not hold their annotations.
-    images = (planned for block in blocks(with_annotations=False) for planned in block)
-    entries = ImageEntries(store, images, info, held)
-    if not is_part:
-        # Too short for a part of its own: finish streams it.
-        stage_images(entries, staging, result)
-        return result
     assert export.upload_id is not None
+    known = KnownSums(_blocks(staging, claim, with_annotations=False), info)
     with stage("images") as made:
         etag = store.upload_part(
             archive_key(export.organization_id, export.export_id),
@@ -71,14 +91,12 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
             known.crc32,
         )
         made.bytes = entries.length
-    result["part"] = {
+    return {
         "number": claim.number,
         "etag": etag,
         "length": entries.length,
         "crc32": entries.crc32,
     }
-    _stage_records(entries, staging, result)
-    return result
 
 
 def build_text(

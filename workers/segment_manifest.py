@@ -13,7 +13,6 @@ from operator import attrgetter
 import orjson
 
 from services.catalog.selection import SelectedImage
-from services.exports.model import WORK_VERSION
 from services.formats.common.export import ExportImage
 from services.formats.common.rows import compact
 from workers.archive.deflate import DEFLATE_END, deflate_pieces
@@ -87,19 +86,20 @@ def manifest_objects(key: str) -> list[str]:
 
 
 class ManifestWriter:
-    """Writes one manifest, or a piece of one; only deflated bytes are kept."""
+    """Writes one manifest, or a piece of one, in a version of the work; only deflated bytes are
+    kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
         self._deflated: list[bytes] = []
-        self._plain: list[bytes] = [orjson.dumps({"version": WORK_VERSION}), b"\n"]
+        self._plain: list[bytes] = [orjson.dumps({"version": version}), b"\n"]
         self._waiting = 0
         self._held = 0
 
-    def add(self, block: Block) -> None:
-        """Appends a block."""
+    def add(self, block: Block, *, with_annotations: bool = True) -> None:
+        """Appends a block, or its images alone."""
         for planned in block:
             line = compact((*_values_of(planned.image), planned.object_key, planned.crc32))
-            annotations = planned.image.annotations
+            annotations = planned.image.annotations if with_annotations else b""
             self._plain += (line, b"\n", annotations, b"\n")
             self._waiting += len(line) + len(annotations)
         self._plain.append(b"\n")

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.exports.claims import ExportClaim
-from services.exports.model import WORK_VERSION
 from services.formats.registry import FORMATS
+from services.work_version import WORK_VERSION
 from workers.archive.deflate import DEFLATE
 from workers.failures import NewerWork, OtherMaker
 
@@ -30,13 +30,19 @@ def made_with(format_name: str) -> dict[str, Any]:
     return {"deflate": DEFLATE, "layout_version": FORMATS[format_name].layout_version}
 
 
+def version_of(claim: ExportClaim) -> int:
+    """The version of the work with which an export was planned: what is written for it must have
+    the same one, as workers of that version read it."""
+    return int(claim.snapshot.get("version", 1))
+
+
 def check_version(written: Mapping[str, Any], what: str) -> None:
     """Whether this version knows what another worker wrote; what says no version is of 0.1.
 
     Raises:
         NewerWork: it does not.
     """
-    version = written.get("version", WORK_VERSION)
+    version = written.get("version", 1)
     if version > WORK_VERSION:
         raise NewerWork(f"{what} has version {version}; this worker knows {WORK_VERSION}")
 

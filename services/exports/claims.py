@@ -35,7 +35,8 @@ from services.catalog.model import DatasetClass
 from services.database.clock import now, now_once
 from services.database.engine import Database
 from services.database.tables import datasets, exports, organizations, steps
-from services.exports.model import WORK_VERSION, Lane, Stage, Status, Step
+from services.exports.model import Lane, Stage, Status, Step
+from services.work_version import WORK_VERSION
 
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 60.0

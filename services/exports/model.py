@@ -3,12 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-#: Version of the work on an export: of its snapshot, its segment manifests and its results, and
-#: the kinds of its steps. A worker knows this one and all older ones, and writes for an export in
-#: the version with which its plan froze it, so that workers of two versions share its steps. Raised
-#: when a worker of the version before could not do what is asked.
-WORK_VERSION = 1
-
 
 class Status(StrEnum):
     """The four words of the wire."""

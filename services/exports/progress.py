@@ -22,8 +22,10 @@ from services.exports.claims import (
     is_held_and_wanted,
     lock_turn,
 )
-from services.exports.model import WORK_VERSION, Stage, Step
+from services.exports.model import Stage, Step
 
+#: Seconds by which segments that are to be taken first are due before the others.
+_EARLIER = 0.001
 _STREAMED = {"stream_results": True, "yield_per": 20}
 
 
@@ -35,6 +37,8 @@ class PlannedSegment:
     manifest_key: str
     size: int
     work: int
+    #: Taken before the segments that are not: it takes longer than they do.
+    is_first: bool = False
 
 
 def export_planned(
@@ -48,6 +52,8 @@ def export_planned(
     annotation_count: int,
 ) -> bool:
     """Records the frozen selection and hands the export over to the builders.
+
+    Its steps are for workers who know the version of the work in the snapshot.
 
     False: the claim was lost meanwhile, and nothing was recorded.
     """
@@ -78,7 +84,7 @@ def export_planned(
             .where(is_held(claim))
             .values(
                 kind=Step.finish,
-                version=WORK_VERSION,
+                version=snapshot.get("version", 1),
                 held=False,
                 due_at=None,
                 alone=False,
@@ -88,7 +94,7 @@ def export_planned(
             )
         )
         count_ended(connection, claim.organization_id, 1)
-        due_at = connection.scalar(select(now()))
+        due_at = connection.execute(select(now())).scalar_one()
         connection.execute(
             steps.insert(),
             [
@@ -96,10 +102,10 @@ def export_planned(
                     "export_id": claim.export_id,
                     "number": segment.number,
                     "kind": Step.segment,
-                    "version": WORK_VERSION,
+                    "version": snapshot.get("version", 1),
                     "organization_id": claim.organization_id,
                     "lane": claim.lane,
-                    "due_at": due_at,
+                    "due_at": due_at - _EARLIER if segment.is_first else due_at,
                     "manifest_key": segment.manifest_key,
                     "size": segment.size,
                     "work": segment.work,

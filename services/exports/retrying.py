@@ -122,7 +122,13 @@ def _go_on(connection: Connection, export: Row[Any]) -> None:
             due_at=now(),
         )
     )
-    _restart_own(connection, export, Step.finish, is_due=not left)
+    # As the segments: it is of a removal, which workers of any version may do.
+    version = connection.scalar(
+        select(func.max(steps.c.version)).where(
+            steps.c.export_id == export.id, steps.c.kind == Step.segment
+        )
+    )
+    _restart_own(connection, export, Step.finish, is_due=not left, version=version or 1)
     _revive(
         connection,
         export.id,

@@ -46,6 +46,8 @@ def test_an_upgrade_without_a_pause(upgraded: RecordedPipeline) -> None:
     # Planned by the old version, finished by the new one.
     begun = upgraded.create("begun by the old")
     upgraded.halt_half_way(begun)
+    # So that the old version can go on with what the new one begins.
+    stack.env["CARTOUCHE_WORK_VERSION"] = "1"
     new = stack.add_worker()
     for worker in old:
         worker.resume()
@@ -60,7 +62,24 @@ def test_an_upgrade_without_a_pause(upgraded: RecordedPipeline) -> None:
     new.stop()
     assert upgraded.digest(taken_back) == upgraded.reference
 
-    # Both at once.
+    # Else the old version leaves it alone, until the new one is back.
+    del stack.env["CARTOUCHE_WORK_VERSION"]
+    old[0].stop()
+    newest = stack.add_worker()
+    left = upgraded.create("left alone")
+    upgraded.wait_half_way(left)
+    old[0].start()
+    old[0].wait_ready()
+    newest.stop()
+    done = upgraded.segments_done(left)
+    # It works, and might have worked on the other.
+    assert upgraded.digest(upgraded.create("meanwhile")) == upgraded.reference
+    assert upgraded.segments_done(left) == done
+    newest.start()
+    newest.wait_ready()
+    assert upgraded.digest(left) == upgraded.reference
+
+    # All at once.
     new.start()
     new.wait_ready()
     shared = [upgraded.create(f"shared {number}") for number in range(3)]

@@ -15,6 +15,7 @@ from services.exports import claims, creation, progress
 from services.exports.claims import Claim, ExportClaim
 from services.exports.model import ExportRequest, Lane
 from services.identity.keys import ensure_organization
+from services.work_version import WORK_VERSION
 
 LEASE = timedelta(seconds=30)
 BOTH = (Lane.short, Lane.long)
@@ -53,7 +54,7 @@ class Tenant:
             claim,
             segments=[progress.PlannedSegment(n + 1, "key", 1, 1) for n in range(segments)],
             upload_id="upload",
-            snapshot={"classes": []},
+            snapshot={"classes": [], "version": WORK_VERSION},
             image_count=1,
             annotation_count=1,
         )

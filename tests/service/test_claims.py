@@ -19,7 +19,8 @@ from services.errors import QuotaExceeded
 from services.exports import bells, claims, endings, progress, queries
 from services.exports.claims import Claim, SegmentClaim
 from services.exports.endings import Failure, Keeping
-from services.exports.model import WORK_VERSION, ErrorCode, ExportAddress, Lane, Step
+from services.exports.model import ErrorCode, ExportAddress, Lane, Step
+from services.work_version import WORK_VERSION
 from tests.service.record import BOTH, CAP, LEASE, Tenant, take
 
 FAILURE = Failure(ErrorCode.internal, "enough")

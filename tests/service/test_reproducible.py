@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from cartouche.exports.v1 import export_service_pb2 as pb
 
-from tests.datasets import Picture, bbox, jpeg, put_all, unique
+from tests.datasets import Picture, bbox, jpeg, noise_jpeg, put_all, unique
 from tests.exports import completed, download, object_store, unzip
 from tests.parts import MinIO
 from tests.service.conftest import Large, large_on
@@ -54,14 +54,10 @@ def without_workers(stack: Production) -> Iterator[None]:
 
 
 @contextmanager
-def worker_with(stack: Production, part_size: int) -> Iterator[None]:
-    """One more worker, with this part size."""
-    worker = CartoucheProcess(
-        f"worker-of-{part_size}",
-        ["worker"],
-        stack.folder,
-        stack.env | {"CARTOUCHE_PART_SIZE": str(part_size)},
-    )
+def worker_with(stack: Production, **settings: str) -> Iterator[None]:
+    """One more worker, with these settings."""
+    name = "-".join(("worker-of", *settings.values()))
+    worker = CartoucheProcess(name, ["worker"], stack.folder, stack.env | settings)
     try:
         worker.start()
         worker.wait_ready()
@@ -85,7 +81,7 @@ def test_the_part_size_changes_no_byte(production: Production) -> None:
     built = {16 * MIB: completed(production, large.name, include_images=True)}
     with without_workers(production):
         for part_size in (64 * MIB, 5 * MIB):
-            with worker_with(production, part_size):
+            with worker_with(production, CARTOUCHE_PART_SIZE=str(part_size)):
                 built[part_size] = completed(production, large.name, include_images=True)
     archives = [download(production, export.id) for export in built.values()]
     assert len({hashlib.sha256(archive).hexdigest() for archive in archives}) == 1
@@ -97,19 +93,26 @@ def test_the_part_size_changes_no_byte(production: Production) -> None:
         assert parts[5 * MIB] > parts[16 * MIB]
 
 
-def test_much_text_beside_few_bytes_of_images_is_cut_too(production: Production) -> None:
-    """The images of all segments together fill no part."""
+@pytest.mark.parametrize("has_parts", [False, True])
+def test_text_is_cut_by_its_own_bytes(production: Production, has_parts: bool) -> None:
+    """Much text beside few bytes of images, which fill no part, or one; and as 0.2.0 does it."""
     dataset = unique("text")
     boxes = [bbox("car", x=n % 40, y=n % 20) for n in range(6_000)]
-    put_all(production, dataset, [Picture(f"{n:02}.jpg", jpeg(seed=n), boxes) for n in range(40)])
+    pictures = [Picture(f"{n:02}.jpg", jpeg(seed=n), boxes) for n in range(40)]
+    if has_parts:
+        pictures += [Picture(f"noise-{n}.jpg", noise_jpeg(n)) for n in range(7)]
+    put_all(production, dataset, pictures)
     built = [completed(production, dataset, format="coco", include_images=True)]
-    with without_workers(production), worker_with(production, 5 * MIB):
+    with without_workers(production), worker_with(production, CARTOUCHE_WORK_VERSION="1"):
         built.append(completed(production, dataset, format="coco", include_images=True))
-    assert segment_counts(production, built) == [3, 7]
+    apart, together = segment_counts(production, built)
+    # Above 20 MiB of annotations, and one segment for the images.
+    assert apart > 4
+    assert together == (1 if has_parts else apart - 1)
     first, second = (download(production, export.id) for export in built)
     assert first == second
     names = unzip(first).namelist()
-    assert len([name for name in names if name.endswith(".jpg")]) == 40
+    assert len([name for name in names if name.endswith(".jpg")]) == len(pictures)
 
 
 def segment_counts(stack: Production, exports: list[pb.Export]) -> list[int]:

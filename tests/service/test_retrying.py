@@ -18,6 +18,7 @@ from services.exports.claims import ExportClaim, SegmentClaim
 from services.exports.endings import Failure, Keeping
 from services.exports.model import ErrorCode, Export, ExportAddress, Status, Step
 from services.exports.progress import Counted
+from services.work_version import WORK_VERSION
 from tests.datasets import Picture, noise_jpeg, put, put_all, unique
 from tests.exports import (
     PATIENCE,
@@ -100,6 +101,10 @@ def test_a_retry_where_all_is_built_finishes_again(empty_record: Database) -> No
     assert isinstance(again, ExportClaim)
     assert (again.step, again.errors, again.lost) == (Step.finish, 0, 0)
     assert again.attempt > finish.attempt
+    # Workers of an older version would not understand it.
+    with empty_record.read() as connection:
+        versions = set(connection.scalars(select(steps.c.version)))
+    assert versions == {WORK_VERSION}
 
 
 def test_a_fresh_retry_takes_a_new_snapshot(empty_record: Database) -> None:

@@ -82,7 +82,7 @@ def test_a_manifest_may_lie_in_several_objects() -> None:
     wanted = list(made_blocks(3, 2))
     read: list[Block] = []
     for block in wanted:
-        writer = ManifestWriter()
+        writer = ManifestWriter(2)
         assert writer.held_bytes == 0
         writer.add(block)
         read += read_blocks([writer.finish()])

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from services.exports.claims import ExportClaim
-from services.exports.model import WORK_VERSION
 from services.formats.registry import FORMATS
+from services.work_version import WORK_VERSION
 from tests.unit.formats.archives import box, image
 from workers.archive.deflate import DEFLATE, DEFLATE_END, deflate
 from workers.failures import Blame, NewerWork, OtherMaker, blame
@@ -70,12 +70,12 @@ def test_what_a_newer_version_wrote_is_left_to_others() -> None:
 
 def test_manifests_say_their_version_and_those_of_0_1_are_read() -> None:
     block = [PlannedImage(image([box("1", 1, 1, 5, 5)]), "key", 7)]
-    writer = ManifestWriter()
+    writer = ManifestWriter(1)
     writer.add(block)
     manifest = writer.finish()
     assert list(read_blocks([manifest])) == [block]
     first, _, rest = _inflated(manifest).partition(b"\n")
-    assert orjson.loads(first) == {"version": WORK_VERSION}
+    assert orjson.loads(first) == {"version": 1}
     body, _ = deflate(rest)
     assert list(read_blocks([body + DEFLATE_END])) == [block]
 

@@ -34,7 +34,7 @@ def manifest() -> bytes:
     """The bytes of a segment's manifest."""
     from tests.unit.formats.archives import box, image
 
-    writer = ManifestWriter()
+    writer = ManifestWriter(1)
     one = PlannedImage(image([box(f"{n}", n, 1, 5, 5) for n in range(200)]), "key", 0)
     writer.add([one] * 3)
     return writer.finish()

@@ -1,0 +1,163 @@
+"""Cuts the blocks of an export into segments, and stages their manifests.
+
+Images and text are cut apart: images into parts of the archive, by their bytes alone, and text
+into as many segments as its own bytes ask for. How they are cut changes no byte of the archive.
+"""
+
+from dataclasses import dataclass
+
+from services.exports.progress import PlannedSegment
+from services.formats.common.export import ExportInfo
+from services.work_version import TEXT_APART
+from workers.archive.segments import MAX_PARTS, MIN_PART, PartCutter
+from workers.budget import LARGE
+from workers.image_entries import image_entry_size
+from workers.segment_manifest import Block, ManifestWriter, manifest_key
+from workers.staging import Staging
+
+#: Bytes of annotations of a segment of text: a second of work.
+TEXT_LIMIT = 4 * 1024 * 1024
+#: Segments of text that an export has at most, about: memory of the finish grows with them.
+_MAX_TEXTS = 5_000
+#: Bytes of a deflated manifest that the plan keeps in memory before it stages them.
+_MANIFEST_PIECE = 4 * 1024 * 1024
+
+
+def is_text_alone(version: int, number: int) -> bool:
+    """Whether the segment of that number has text alone."""
+    return version >= TEXT_APART and number > MAX_PARTS
+
+
+def is_images_alone(version: int, number: int) -> bool:
+    """Whether the segment of that number has images alone."""
+    return version >= TEXT_APART and number <= MAX_PARTS
+
+
+class SegmentPlanner:
+    """Takes the blocks of an export in their order, and gives its segments.
+
+    Args:
+        staging: where the manifests go.
+        stage: what their keys begin with.
+        info: the export.
+        version: of the work; it says whether images and text are apart.
+        image_bytes: of all images together, 0 for an export without them.
+        text_bytes: of the annotations of all images together, or more.
+        size: bytes of a full part.
+    """
+
+    def __init__(
+        self,
+        staging: Staging,
+        stage: str,
+        info: ExportInfo,
+        version: int,
+        *,
+        image_bytes: int,
+        text_bytes: int,
+        size: int,
+    ) -> None:
+        self._info = info
+        self._is_apart = version >= TEXT_APART
+        # Images that fill no part are staged, and are no part of any size.
+        self._has_parts = image_bytes >= MIN_PART
+        self._cutter = PartCutter(image_bytes, size)
+        self._text_limit = max(TEXT_LIMIT, -(-text_bytes // _MAX_TEXTS))
+        text_numbers = MAX_PARTS + 1 if self._is_apart else 1
+        self._texts = _Series(staging, stage, version, text_numbers, is_first=self._is_apart)
+        self._images = _Series(staging, stage, version, 1)
+
+    def add(self, block: Block) -> None:
+        """Adds a block, which no segment divides.
+
+        Raises:
+            StorageError: as the store says.
+        """
+        has_images = self._info.include_images
+        images = sum(p.image.size for p in block) if has_images else 0
+        size = sum(image_entry_size(p, self._info) for p in block) if self._has_parts else 0
+        text = sum(len(p.image.annotations) for p in block)
+        ends_part = has_images and self._cutter.add(images)
+        if not self._is_apart:
+            self._texts.add(block, images + text + 1, size)
+            if ends_part or (not self._has_parts and self._texts.text >= self._text_limit):
+                self._texts.end()
+            return
+        if has_images:
+            self._images.add(block, images + 1, size, with_annotations=False)
+            if ends_part:
+                self._images.end()
+        self._texts.add(block, text + 1)
+        if self._texts.text >= self._text_limit:
+            self._texts.end()
+
+    def segments(self) -> list[PlannedSegment]:
+        """All segments, once every block was added."""
+        self._images.end()
+        self._texts.end()
+        return [*self._images.segments, *self._texts.segments]
+
+
+@dataclass(slots=True)
+class _Open:
+    """The segment at hand: its manifest, in so many pieces that are staged already, and what is in
+    it. `text` and `largest` are bytes of annotations: of all images, and of one."""
+
+    writer: ManifestWriter
+    pieces: int = 0
+    size: int = 0
+    work: int = 0
+    text: int = 0
+    largest: int = 0
+
+
+class _Series:
+    """Segments of one kind, numbered from `number`."""
+
+    def __init__(
+        self, staging: Staging, stage: str, version: int, number: int, *, is_first: bool = False
+    ) -> None:
+        self.segments: list[PlannedSegment] = []
+        self._staging = staging
+        self._stage = stage
+        self._version = version
+        self._number = number
+        self._is_first = is_first
+        self._open = _Open(ManifestWriter(version))
+
+    @property
+    def text(self) -> int:
+        """Bytes of annotations of the segment at hand."""
+        return self._open.text
+
+    def add(self, block: Block, work: int, size: int = 0, *, with_annotations: bool = True) -> None:
+        """Adds a block to the segment at hand, or its images alone."""
+        at_hand = self._open
+        at_hand.writer.add(block, with_annotations=with_annotations)
+        at_hand.work += work
+        at_hand.size += size
+        if with_annotations:
+            lengths = [len(planned.image.annotations) for planned in block]
+            at_hand.text += sum(lengths)
+            at_hand.largest = max(at_hand.largest, *lengths)
+        if at_hand.writer.held_bytes >= _MANIFEST_PIECE:
+            self._end_piece(f".{at_hand.pieces}")
+
+    def end(self) -> None:
+        """Ends the segment at hand, if anything is in it."""
+        at_hand = self._open
+        if not at_hand.work:
+            return
+        self._end_piece(f".{at_hand.pieces}" if at_hand.pieces else "")
+        largest = at_hand.largest if at_hand.largest > LARGE else 0
+        key = manifest_key(f"{self._stage}{self._number}", at_hand.pieces, largest)
+        self.segments.append(
+            PlannedSegment(self._number, key, at_hand.size, at_hand.work, self._is_first)
+        )
+        self._number += 1
+        self._open = _Open(ManifestWriter(self._version))
+
+    def _end_piece(self, suffix: str) -> None:
+        self._staging.put(f"{self._stage}{self._number}{suffix}", [self._open.writer.finish()])
+        self._open.writer = ManifestWriter(self._version)
+        self._open.pieces += 1
