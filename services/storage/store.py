@@ -134,8 +134,9 @@ class ObjectStore:
 
         Raises StorageUnavailable after short retries, or StorageRefused.
         """
-        length, crc = sum(map(len, pieces)), _sum_of(pieces)
-        return retried(lambda: self._calls.put(bucket, key, pieces, length, crc, content_type))
+        with observed("put"):
+            length, crc = sum(map(len, pieces)), _sum_of(pieces)
+            return retried(lambda: self._calls.put(bucket, key, pieces, length, crc, content_type))
 
     def put_stream(
         self,

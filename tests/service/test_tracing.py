@@ -11,6 +11,7 @@ from tests.collector import Collector, Span, collector
 from tests.datasets import Picture, bbox, noise_jpeg, put_all
 from tests.parts import ObjectStore, PostgreSQL, Redis
 from tests.stack import Production
+from workers.archive.segments import MAX_PARTS
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -110,7 +111,9 @@ def test_steps_show_what_they_ask_of_database_and_store(spans: list[Span]) -> No
         assert len(below) <= 110, step
         children = {child.name for child in below if child.kind in ("client", "internal")}
         if step.name == "export segment":
-            assert {"text", "images", "s3 put_part", "postgresql write"} <= children
+            is_part = step.attributes["cartouche.segment"] <= MAX_PARTS
+            made = {"images", "s3 put_part"} if is_part else {"text", "s3 put"}
+            assert {*made, "postgresql write"} <= children
         if step.name == "export finish":
             assert {"finish", "verify", "s3 complete_upload"} <= children
         if step.name.endswith("CreateExport"):
