@@ -90,113 +90,151 @@ def take_inventory(
         StorageError: as the store says.
         Unavailable: the database is away.
     """
-    found = Inventory()
-    before = datetime.now(UTC) - margin
     with database.read() as connection:
         owners = list(connection.scalars(select(organizations.c.id).order_by(organizations.c.id)))
+    comparison = _Comparison(database, store, datetime.now(UTC) - margin, removes)
     for organization_id in owners:
-        _compare(database, store, organization_id, before, removes, found)
-        _compare_images(database, store, organization_id, before, removes, found)
-    _compare_uploads(database, store, set(owners), before, removes, found)
-    return found
+        comparison.of_exports(organization_id)
+        comparison.of_images(organization_id)
+    comparison.of_uploads(set(owners))
+    return comparison.found
 
 
-def _compare(
-    database: Database,
-    store: ObjectStore,
-    organization_id: str,
-    before: datetime,
-    removes: bool,
-    found: Inventory,
-) -> None:
-    with_archive: set[str] = set()
-    for page in _pages(_stored(store, organization_id)):
-        with_archive.update(stored.export_id for stored in page if stored.has_archive)
-        known = _known(database, [stored.export_id for stored in page])
-        for stored in page:
-            if stored.export_id in known or stored.newest >= before:
-                continue
-            found.orphans.append(stored.export_id)
-            found.orphan_objects += stored.objects
-            found.orphan_bytes += stored.size
-            if removes:
-                prefix = export_prefix(organization_id, stored.export_id)
-                store.delete_prefix(store.exports_bucket, prefix)
-                logger.warning("objects of no export were removed", extra={"prefix": prefix})
-    completed = select(exports.c.id).where(
-        exports.c.organization_id == organization_id,
-        exports.c.status == Status.completed,
-        ~exports.c.deleted,
-        exports.c.completed_at < before.timestamp(),
-    )
-    with database.read() as connection:
-        candidates = [
-            export_id
-            for export_id in connection.scalars(completed)
-            if export_id not in with_archive
-        ]
-    for export_id in candidates:
-        # It may have come since the list was made.
-        if store.stat(store.exports_bucket, archive_key(organization_id, export_id)) is None:
-            found.missing.append(export_id)
-            logger.error("an archive is missing", extra={"export_id": export_id})
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Takes an inventory: what is older than `before` counts, and goes where `removes`."""
 
+    database: Database
+    store: ObjectStore
+    before: datetime
+    removes: bool
+    found: Inventory = field(default_factory=Inventory)
 
-def _compare_uploads(
-    database: Database,
-    store: ObjectStore,
-    owners: set[str],
-    before: datetime,
-    removes: bool,
-    found: Inventory,
-) -> None:
-    uploads = (
-        upload
-        for upload in store.list_uploads()
-        if upload.key.split("/", 1)[0] in owners and upload.started_at < before
-    )
-    for page in _pages(uploads):
-        query = select(exports.c.upload_id).where(
-            exports.c.upload_id.in_([upload.upload_id for upload in page])
+    def of_exports(self, organization_id: str) -> None:
+        """The exports bucket. Both sides are in the order of the exports' ids, so that a page of
+        the one is compared with a range of the other."""
+        last = ""
+        for page in _pages(_stored(self.store, organization_id)):
+            known = _known(self.database, [stored.export_id for stored in page])
+            for stored in page:
+                if stored.export_id not in known and stored.newest < self.before:
+                    self._orphan(organization_id, stored)
+            listed = {stored.export_id for stored in page if stored.has_archive}
+            newest = page[-1].export_id
+            self._look_for_archives(organization_id, (last, newest), listed)
+            last = newest
+        self._look_for_archives(organization_id, (last, "~"), ())
+
+    def _orphan(self, organization_id: str, stored: _Stored) -> None:
+        self.found.orphans.append(stored.export_id)
+        self.found.orphan_objects += stored.objects
+        self.found.orphan_bytes += stored.size
+        if self.removes:
+            prefix = export_prefix(organization_id, stored.export_id)
+            self.store.delete_prefix(self.store.exports_bucket, prefix)
+            logger.warning("objects of no export were removed", extra={"prefix": prefix})
+
+    def _look_for_archives(
+        self, organization_id: str, between: tuple[str, str], listed: Collection[str]
+    ) -> None:
+        """Completed exports of the record, by a range of ids, whose archives were not listed."""
+        query = select(exports.c.id).where(
+            exports.c.organization_id == organization_id,
+            exports.c.id > between[0],
+            exports.c.id <= between[1],
+            exports.c.status == Status.completed,
+            ~exports.c.deleted,
+            exports.c.completed_at < self.before.timestamp(),
         )
-        with database.read() as connection:
-            known = set(connection.scalars(query))
-        for upload in page:
-            if upload.upload_id in known:
-                continue
-            found.uploads.append(upload.key)
-            if removes:
-                store.abort_upload(upload.key, upload.upload_id)
+        with self.database.read() as connection:
+            found = connection.execute(query, execution_options={"yield_per": _PAGE}).scalars()
+            absent = [export_id for export_id in found if export_id not in listed]
+        for export_id in absent:
+            # It may have come since the list was made.
+            key = archive_key(organization_id, export_id)
+            if self.store.stat(self.store.exports_bucket, key) is None:
+                self.found.missing.append(export_id)
+                logger.error("an archive is missing", extra={"export_id": export_id})
 
+    def of_uploads(self, owners: set[str]) -> None:
+        """Unfinished uploads, of these organizations."""
+        uploads = (
+            upload
+            for upload in self.store.list_uploads()
+            if upload.key.split("/", 1)[0] in owners and upload.started_at < self.before
+        )
+        for page in _pages(uploads):
+            query = select(exports.c.upload_id).where(
+                exports.c.upload_id.in_([upload.upload_id for upload in page])
+            )
+            with self.database.read() as connection:
+                known = set(connection.scalars(query))
+            for upload in page:
+                if upload.upload_id in known:
+                    continue
+                self.found.uploads.append(upload.key)
+                if self.removes:
+                    self.store.abort_upload(upload.key, upload.upload_id)
 
-def _compare_images(
-    database: Database,
-    store: ObjectStore,
-    organization_id: str,
-    before: datetime,
-    removes: bool,
-    found: Inventory,
-) -> None:
-    """What Cartouche stored in the images bucket; objects that its owner put there are his.
+    def of_images(self, organization_id: str) -> None:
+        """What Cartouche stored in the images bucket; objects that its owner put there are his.
 
-    Both sides are in the order of SHA-256, so that a page of the one is compared with a range of
-    the other. What a call is about to record is younger than `before`.
-    """
-    last = ""
-    listed = store.list(store.images_bucket, own_prefix(organization_id))
-    for page in _pages(listed):
-        keys = {info.key: _sha256_of(info.key) for info in page}
-        known = _known_objects(database, keys)
-        strays = [info for info in page if info.key not in known and info.modified_at < before]
-        found.stray_images += len(strays)
-        found.stray_bytes += sum(info.size for info in strays)
-        if removes and strays:
-            store.delete_many(store.images_bucket, [info.key for info in strays])
-            logger.warning("images of no record were removed", extra={"count": len(strays)})
-        newest = max(keys.values())
-        _look_for(database, store, organization_id, (last, newest), keys.keys(), removes, found)
-        last = max(last, newest)
-    _look_for(database, store, organization_id, (last, "~"), (), removes, found)
+        Both sides are in the order of SHA-256, as above. What a call is about to record is younger
+        than `before`.
+        """
+        last = ""
+        listed = self.store.list(self.store.images_bucket, own_prefix(organization_id))
+        for page in _pages(listed):
+            keys = {info.key: _sha256_of(info.key) for info in page}
+            known = _known_objects(self.database, keys)
+            strays = [
+                info for info in page if info.key not in known and info.modified_at < self.before
+            ]
+            self.found.stray_images += len(strays)
+            self.found.stray_bytes += sum(info.size for info in strays)
+            if self.removes and strays:
+                self.store.delete_many(self.store.images_bucket, [info.key for info in strays])
+                logger.warning("images of no record were removed", extra={"count": len(strays)})
+            newest = max(keys.values())
+            self._look_for_images(organization_id, (last, newest), keys.keys())
+            last = max(last, newest)
+        self._look_for_images(organization_id, (last, "~"), ())
+
+    def _look_for_images(
+        self, organization_id: str, between: tuple[str, str], listed: Collection[str]
+    ) -> None:
+        """Contents of the record, by a range of SHA-256: those whose objects were not in the list,
+        which the next import is to send again, and those that no image has, as version 0.2.0 left
+        them."""
+        is_used = exists().where(
+            images.c.sha256 == contents.c.sha256, images.c.object_key == contents.c.object_key
+        )
+        query = select(contents.c.sha256, contents.c.object_key, is_used.label("is_used")).where(
+            contents.c.organization_id == organization_id,
+            contents.c.sha256 > between[0],
+            contents.c.sha256 <= between[1],
+            contents.c.object_key.startswith(own_prefix(organization_id), autoescape=True),
+        )
+        with self.database.read() as connection:
+            rows = [
+                row
+                for row in connection.execute(query, execution_options={"yield_per": _PAGE})
+                if row.object_key not in listed or not row.is_used
+            ]
+        if self.removes and (unused := [row for row in rows if not row.is_used][:_LOOKS]):
+            with self.database.write() as connection:
+                # They are looked at again before they go.
+                release_objects(
+                    connection, organization_id, [(row.object_key, row.sha256) for row in unused]
+                )
+        absent = [row for row in rows if row.is_used and row.object_key not in listed]
+        for row in absent[:_LOOKS]:
+            # It may have come since the list was made.
+            if self.store.stat(self.store.images_bucket, row.object_key) is None:
+                self.found.missing_images.append(row.sha256)
+                logger.error("an image is missing", extra={"object_key": row.object_key})
+                if self.removes:
+                    forget_content(self.database, organization_id, row.sha256)
 
 
 def _sha256_of(key: str) -> str:
@@ -218,49 +256,6 @@ def _known_objects(database: Database, keys: dict[str, str]) -> set[str]:
     )
     with database.read() as connection:
         return set(connection.scalars(query))
-
-
-def _look_for(
-    database: Database,
-    store: ObjectStore,
-    organization_id: str,
-    between: tuple[str, str],
-    listed: Collection[str],
-    removes: bool,
-    found: Inventory,
-) -> None:
-    """Contents of the record, by a range of SHA-256: those whose objects were not in the list,
-    which the next import is to send again, and those that no image has, as version 0.2.0 left
-    them."""
-    is_used = exists().where(
-        images.c.sha256 == contents.c.sha256, images.c.object_key == contents.c.object_key
-    )
-    query = select(contents.c.sha256, contents.c.object_key, is_used.label("is_used")).where(
-        contents.c.organization_id == organization_id,
-        contents.c.sha256 > between[0],
-        contents.c.sha256 <= between[1],
-        contents.c.object_key.startswith(own_prefix(organization_id), autoescape=True),
-    )
-    with database.read() as connection:
-        rows = [
-            row
-            for row in connection.execute(query, execution_options={"yield_per": _PAGE})
-            if row.object_key not in listed or not row.is_used
-        ]
-    if removes and (unused := [row for row in rows if not row.is_used][:_LOOKS]):
-        with database.write() as connection:
-            # They are looked at again before they go.
-            release_objects(
-                connection, organization_id, [(row.object_key, row.sha256) for row in unused]
-            )
-    absent = [row for row in rows if row.is_used and row.object_key not in listed]
-    for row in absent[:_LOOKS]:
-        # It may have come since the list was made.
-        if store.stat(store.images_bucket, row.object_key) is None:
-            found.missing_images.append(row.sha256)
-            logger.error("an image is missing", extra={"object_key": row.object_key})
-            if removes:
-                forget_content(database, organization_id, row.sha256)
 
 
 def _stored(store: ObjectStore, organization_id: str) -> Iterator[_Stored]:
