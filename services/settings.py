@@ -123,6 +123,13 @@ class Settings(BaseSettings):
     s3_ca_bundle: Path | None = Field(
         None, description="PEM file of the authorities that vouch for the store"
     )
+    s3_addressing_style: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="Buckets in the path, in the host (virtual), or as the store is known"
+    )
+    s3_server_side_encryption: Literal["", "AES256", "aws:kms"] = Field(
+        "", description="What the store encrypts new objects with; empty: as the bucket says"
+    )
+    s3_kms_key_id: str = Field("", description="The key of aws:kms; empty: the store's own")
     s3_images_bucket: str = "cartouche-images"
     s3_exports_bucket: str = "cartouche-exports"
 
@@ -183,6 +190,11 @@ class Settings(BaseSettings):
     rate_limit: int = Field(0, ge=0, description="Calls an hour of each API key; 0: any number")
     rate_limit_url: str = Field(
         "", description="redis://… that replicas share; empty: the broker if it is Redis"
+    )
+    import_space: int = Field(
+        4 * 1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes on a server's disk (TMPDIR) of images on their way in",
     )
     reflection: bool = Field(True, description="gRPC server reflection")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -264,6 +276,11 @@ def _faults(settings: Settings) -> Iterator[str]:
             f"CARTOUCHE_RECONCILE_INTERVAL is {settings.reconcile_interval.total_seconds():g} and "
             f"CARTOUCHE_LEASE {lease:g}: give an interval of less than a lease, so that the work "
             "of a worker that died is found in time"
+        )
+    if settings.s3_kms_key_id and settings.s3_server_side_encryption != "aws:kms":
+        yield (
+            "CARTOUCHE_S3_KMS_KEY_ID is of no use but with CARTOUCHE_S3_SERVER_SIDE_ENCRYPTION at "
+            "aws:kms: give that too"
         )
     if settings.export_deadline < settings.lease:
         yield (

@@ -14,7 +14,7 @@ import urllib.request
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import psycopg
 from minio import Minio
@@ -402,6 +402,8 @@ class MinIO(ObjectStore):
 
     title = "MinIO"
     program = "minio"
+    #: Variables of its own beside those that every one gets.
+    settings: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def version(cls) -> str:
@@ -448,6 +450,7 @@ class MinIO(ObjectStore):
                 MINIO_PROMETHEUS_AUTH_TYPE="public",
                 MINIO_BROWSER="off",
                 HOME=str(self.folder),
+                **self.settings,
             ),
         )
 

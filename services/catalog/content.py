@@ -95,6 +95,13 @@ class Spool:
         self._file.close()
 
 
+class Unkept(Spool):
+    """Bytes that are counted and not kept."""
+
+    def write(self, piece: bytes) -> None:
+        self.size += len(piece)
+
+
 def known_contents(
     database: Database, organization_id: str, hashes: Collection[str]
 ) -> dict[str, Content]:
@@ -167,8 +174,9 @@ def _pinned(database: Database, organization_id: str, sha256: str) -> str | None
     return key
 
 
-def stored_content(store: ObjectStore, organization_id: str, key: str) -> Content:
-    """Measures an object that lies in the images bucket already, reading it once.
+def stored_content(store: ObjectStore, organization_id: str, key: str, limit: int) -> Content:
+    """Measures an object that lies in the images bucket already, reading it once. It has at most
+    `limit` bytes.
 
     Raises:
         NotFound: there is no such object under the organization's prefix.
@@ -185,8 +193,12 @@ def stored_content(store: ObjectStore, organization_id: str, key: str) -> Conten
     spool = Spool()
     try:
         for piece in store.stream(store.images_bucket, key):
-            if spool.size + len(piece) > MAX_BYTES:
-                raise Invalid.of("object_key", "names an image above 4 GiB")
+            if spool.size + len(piece) > min(limit, MAX_BYTES):
+                raise Invalid.of(
+                    "object_key",
+                    f"names an image above {min(limit, MAX_BYTES)} bytes, more than this server "
+                    "takes (CARTOUCHE_IMPORT_SPACE, 4 GiB at most); use smaller images",
+                )
             spool.write(piece)
         width, height = spool.image_size()
         sha256, crc32 = _sums(spool.pieces())

@@ -1,4 +1,4 @@
-"""The memory that all PutImages streams of a server share, in bytes."""
+"""What all PutImages streams of a server share of its memory, or of its disk, in bytes."""
 
 import asyncio
 from collections import deque
@@ -15,6 +15,11 @@ class HeldBytes:
         self._limit = limit
         self._held = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def limit(self) -> int:
+        """Bytes that there are to give out."""
+        return self._limit
 
     @property
     def held(self) -> int:

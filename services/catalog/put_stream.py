@@ -4,6 +4,9 @@ All streams of a server share one budget of memory (`STREAMS_BYTES`). An image t
 before its bytes are read or its annotations parsed, and gives it back once it is recorded; a
 stream that waits for a share reads no message. Beside the budget each stream has at most one
 message that gRPC has read.
+
+Images above 1 MiB lie on disk until they are stored, and share another budget there. Each takes
+all that it needs before its bytes are read, so that it never waits for others that wait for it.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ from services.catalog.content import (
     IN_MEMORY,
     Content,
     Spool,
+    Unkept,
     known_contents,
     store_content,
     stored_content,
@@ -37,6 +41,9 @@ from services.texts import quoted
 logger = logging.getLogger(__name__)
 
 MAX_CHUNK = 256 * 1024
+#: Seconds for which the bytes of an image that was begun may fail to come: others wait for its
+#: share.
+_SILENCE = 60.0
 #: Images of one stream that are stored at the same time.
 _AT_ONCE = 8
 #: Bytes of annotations that are checked where they come in: handing them to another thread
@@ -47,6 +54,8 @@ _LARGE = 1024 * 1024
 #: Images recorded in one transaction, and the bytes of their annotations, where they are several.
 _BATCH = 200
 _BATCH_BYTES = 8 * 1024 * 1024
+#: Said of an image that the disk has no room for, however long it would wait.
+_TOO_LARGE = "more than this server takes (CARTOUCHE_IMPORT_SPACE); use smaller images"
 #: Memory of all streams of a server, in bytes.
 STREAMS_BYTES = 64 * 1024 * 1024
 #: Memory that a byte of annotations takes while it is checked, measured: parsed numbers and names.
@@ -75,6 +84,8 @@ class _Share:
     """Bytes of the budget that an image has."""
 
     size: int
+    #: Of the budget of the disk.
+    on_disk: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +106,14 @@ class PutStream:
         organization_id: str,
         dataset_id: str,
         held: HeldBytes,
+        on_disk: HeldBytes,
     ) -> None:
         self._database = database
         self._store = store
         self._organization_id = organization_id
         self._dataset_id = dataset_id
         self._held = held
+        self._on_disk = on_disk
         #: Images that came in, in order; None: no more will come.
         self._coming: asyncio.Queue[_Coming | None] = asyncio.Queue()
         #: The next one, where it was looked at before its turn.
@@ -108,6 +121,7 @@ class PutStream:
         self._begun: set[asyncio.Task[_Outcome]] = set()
         #: The bytes of the budget that this stream has.
         self._mine = 0
+        self._mine_on_disk = 0
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._pending = asyncio.Semaphore(4 * _BATCH)
 
@@ -140,6 +154,7 @@ class PutStream:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             self._give_back(self._mine)
+            self._free(self._mine_on_disk)
 
     async def _take(self, size: int) -> None:
         await self._held.take(size)
@@ -148,6 +163,14 @@ class PutStream:
     def _give_back(self, size: int) -> None:
         self._mine -= size
         self._held.give_back(size)
+
+    async def _occupy(self, size: int) -> None:
+        await self._on_disk.take(size)
+        self._mine_on_disk += size
+
+    def _free(self, size: int) -> None:
+        self._mine_on_disk -= size
+        self._on_disk.give_back(size)
 
     async def _next_batch(self) -> list[_Coming]:
         """The next images in order whose bytes are in the store; none at the end."""
@@ -178,11 +201,16 @@ class PutStream:
             if request.WhichOneof("message") != "image":
                 raise Invalid.of("message", "an image comes before its chunks")
             image = request.image
-            spool = Spool() if image.WhichOneof("source") == "size" else None
+            has_content = image.WhichOneof("source") == "size"
+            fits = image.size <= self._on_disk.limit
+            spool = None if not has_content else Spool() if fits else Unkept()
             await self._pending.acquire()
             share = _Share(_needs(image))
             await self._take(share.size)
             if spool is not None:
+                if fits and image.size > IN_MEMORY:
+                    share.on_disk = image.size
+                    await self._occupy(share.on_disk)
                 await _receive(spool, image, requests)
             await self._slots.acquire()
             task = asyncio.create_task(self._store_one(image, spool, share))
@@ -192,6 +220,8 @@ class PutStream:
 
     async def _store_one(self, image: pb.PutImage, spool: Spool | None, share: _Share) -> _Outcome:
         try:
+            if image.object_key:
+                await self._make_room(image.object_key, share)
             if image.sha256 and len(image.annotations) <= _AT_HAND:
                 outcome = self._prepare(image, spool)
             else:
@@ -200,6 +230,7 @@ class PutStream:
             self._slots.release()
             if spool is not None:
                 spool.close()
+            self._free(share.on_disk)
         if len(image.annotations) > _LARGE:
             # What was parsed is free by now, and goes back before others take it.
             await asyncio.to_thread(trim)
@@ -208,18 +239,33 @@ class PutStream:
         share.size = left
         return outcome
 
+    async def _make_room(self, key: str, share: _Share) -> None:
+        """Takes what a stored object needs on disk while it is measured."""
+        try:
+            found = await asyncio.to_thread(self._store.stat, self._store.images_bucket, key)
+        except StorageError:
+            # Reading it fails likewise, and says why.
+            return
+        if found is not None and IN_MEMORY < found.size <= self._on_disk.limit:
+            await self._occupy(found.size)
+            share.on_disk = found.size
+
     def _prepare(self, image: pb.PutImage, spool: Spool | None) -> _Outcome:
         """Checks an image and sees to it that its bytes are in the store."""
         try:
             check_request(image)
             checked = check_image(image.path, image.status, image.split, image.annotations)
             if spool is not None:
+                if image.size > self._on_disk.limit:
+                    raise Invalid.of("size", f"is above {self._on_disk.limit} bytes, {_TOO_LARGE}")
                 if spool.size != image.size:
                     raise Invalid.of("size", f"says {image.size} bytes; {spool.size} came")
                 content = store_content(self._database, self._store, self._organization_id, spool)
                 metrics.IMPORT_BYTES.inc(spool.size)
             elif image.object_key:
-                content = stored_content(self._store, self._organization_id, image.object_key)
+                content = stored_content(
+                    self._store, self._organization_id, image.object_key, self._on_disk.limit
+                )
             elif image.sha256:
                 return _Ready(checked, image.sha256)
             else:
@@ -318,11 +364,20 @@ async def _receive(
 
     Raises:
         Invalid: too few bytes came before the next image, or a chunk or image is too large.
+        Unavailable: nothing came for too long.
     """
     if image.size > MAX_BYTES:
         raise Invalid.of("size", "images above 4 GiB are refused; use smaller images")
     while spool.size < image.size:
-        request = await anext(requests, None)
+        try:
+            async with asyncio.timeout(_SILENCE):
+                request = await anext(requests, None)
+        except TimeoutError:
+            raise Unavailable(
+                "CLIENT_SILENT",
+                f"Nothing came of {quoted(image.path)} for {_SILENCE:.0f} seconds, while others "
+                "wait; connect again, and send it again.",
+            ) from None
         if request is None or request.WhichOneof("message") != "chunk":
             raise Invalid.of(
                 "chunk", f"{quoted(image.path)}: only {spool.size} of {image.size} bytes came"

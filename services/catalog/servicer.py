@@ -24,10 +24,12 @@ from services.storage import ObjectStore
 class CatalogServicer(rpc.CatalogServiceServicer):
     """Roles: reading viewer; writing member; deleting admin."""
 
-    def __init__(self, database: Database, store: ObjectStore) -> None:
+    def __init__(self, database: Database, store: ObjectStore, import_space: int) -> None:
+        """`import_space`: bytes of disk that images on their way in take at most."""
         self._database = database
         self._store = store
         self._held = HeldBytes(STREAMS_BYTES)
+        self._on_disk = HeldBytes(import_space)
 
     def CreateDataset(
         self, request: pb.CreateDatasetRequest, context: grpc.ServicerContext
@@ -87,7 +89,14 @@ class CatalogServicer(rpc.CatalogServiceServicer):
         if first is None or first.WhichOneof("message") != "open":
             raise Invalid.of("message", "the first message of the stream is open")
         dataset_id = await asyncio.to_thread(self._open, who.organization_id, first.open)
-        stream = PutStream(self._database, self._store, who.organization_id, dataset_id, self._held)
+        stream = PutStream(
+            self._database,
+            self._store,
+            who.organization_id,
+            dataset_id,
+            self._held,
+            self._on_disk,
+        )
         async for response in stream.run(requests):
             yield response
 

@@ -54,6 +54,9 @@ def storage_config(settings: Settings) -> StorageConfig:
             images_bucket=settings.s3_images_bucket,
             exports_bucket=settings.s3_exports_bucket,
             ca_bundle=settings.s3_ca_bundle,
+            addressing_style=settings.s3_addressing_style,
+            encryption=settings.s3_server_side_encryption,
+            kms_key_id=settings.s3_kms_key_id,
         )
     except ValueError as error:
         raise SettingsError(str(error)) from None

@@ -86,7 +86,7 @@ class Server:
             self._server,
         )
         catalog_rpc.add_CatalogServiceServicer_to_server(
-            CatalogServicer(database, store), self._server
+            CatalogServicer(database, store, settings.import_space), self._server
         )
         self._health = health.Health(self._server, database, _SERVICES)
         if settings.reflection:

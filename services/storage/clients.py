@@ -68,6 +68,11 @@ class Clients:
             secure=public.scheme == "https",
             region=config.region,
         )
+        for client in (self.control, self.signer):
+            if config.addressing_style == "virtual":
+                client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+            elif config.addressing_style == "path":
+                client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
         self.pool = HttpPool(CONNECT_TIMEOUT, BODY_TIMEOUT, context=context(config))
         self.threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="storage-read")
         self._readers = {
@@ -101,13 +106,15 @@ class Clients:
         authorities: ClientConfig = {}
         if config.ca_bundle is not None:
             authorities["root_certificate"] = config.ca_bundle.read_bytes()
+        in_host = config.addressing_style == "virtual"
+        endpoint = config.bucket_endpoint(bucket) if in_host else config.endpoint
         # obstore takes whatever is missing here from AWS_* and proxy variables of the
         # environment, which must not decide where Cartouche reads.
         return S3Store(
             bucket,
-            aws_endpoint_url_s3=config.endpoint,
+            aws_endpoint_url_s3=endpoint,
             region=config.region,
-            virtual_hosted_style_request=False,
+            virtual_hosted_style_request=in_host,
             skip_signature=False,
             credential_provider=self._reader_credentials,
             client_options={
@@ -115,7 +122,7 @@ class Clients:
                 "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
                 "timeout": timedelta(seconds=CALL_TIMEOUT),
                 "proxy_url": config.endpoint,
-                "proxy_excludes": urlsplit(config.endpoint).hostname or "",
+                "proxy_excludes": urlsplit(endpoint).hostname or "",
                 **authorities,
             },
             retry_config={

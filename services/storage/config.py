@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+_ENCRYPTION = "x-amz-server-side-encryption"
+
 
 @dataclass(frozen=True)
 class StorageConfig:
@@ -25,6 +28,25 @@ class StorageConfig:
     exports_bucket: str
     #: The authorities that vouch for the store, in PEM, instead of the system's.
     ca_bundle: Path | None = None
+    #: How buckets are named: in the path, in the host, or `auto`, in the host at Amazon's stores.
+    addressing_style: str = "auto"
+    #: What the store shall encrypt objects with: `AES256` or `aws:kms`; empty: as the bucket says.
+    encryption: str = ""
+    #: The key for `aws:kms`; empty: the store's own.
+    kms_key_id: str = ""
+
+    @property
+    def encryption_headers(self) -> dict[str, str]:
+        """What every new object and upload asks for."""
+        if not self.encryption:
+            return {}
+        key = {f"{_ENCRYPTION}-aws-kms-key-id": self.kms_key_id} if self.kms_key_id else {}
+        return {_ENCRYPTION: self.encryption, **key}
+
+    def bucket_endpoint(self, bucket: str) -> str:
+        """The address that the bucket has in the host."""
+        address = urlsplit(self.endpoint)
+        return f"{address.scheme}://{bucket}.{address.netloc}"
 
     def __post_init__(self) -> None:
         """Raises ValueError for an endpoint that is not one."""

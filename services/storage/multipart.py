@@ -28,9 +28,13 @@ class UploadInfo:
 class MultipartUploads:
     """The multipart uploads to one bucket."""
 
-    def __init__(self, bucket: str, calls: PresignedCalls) -> None:
+    def __init__(
+        self, bucket: str, calls: PresignedCalls, encryption: Mapping[str, str] | None = None
+    ) -> None:
+        """`encryption`: headers that say what archives are to be encrypted with."""
         self._bucket = bucket
         self._calls = calls
+        self._encryption = encryption or {}
 
     def create(self, key: str) -> str:
         """Begins an upload of an archive; returns its id."""
@@ -39,7 +43,7 @@ class MultipartUploads:
             self._bucket,
             key,
             {"uploads": ""},
-            headers={"Content-Type": "application/zip"},
+            headers={"Content-Type": "application/zip", **self._encryption},
         )
         return text(parse(content), "UploadId")
 

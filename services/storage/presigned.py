@@ -84,6 +84,9 @@ class PresignedCalls:
         confirmations = self._confirmations.setdefault(kind, Confirmations(self._etags[bucket]))
         transfer = confirmations.watch(body, crc32)
         headers = {**transfer.headers, **({"Content-Type": content_type} if content_type else {})}
+        if not query:
+            # Parts are encrypted as their upload was begun.
+            headers |= self._config.encryption_headers
         try:
             with self.exchange(
                 "PUT", bucket, key, query, headers=headers, body=transfer.body, length=length

@@ -46,7 +46,9 @@ class ObjectStore:
         self._calls = PresignedCalls(config, self._clients)
         self._reader = ObjectReader(self._clients, self._calls)
         self._ahead = ReadAhead(self._clients, self._reader)
-        self._uploads = MultipartUploads(config.exports_bucket, self._calls)
+        self._uploads = MultipartUploads(
+            config.exports_bucket, self._calls, config.encryption_headers
+        )
 
     @property
     def images_bucket(self) -> str:

@@ -97,6 +97,8 @@ class Confirmations:
         Raises DamagedOnItsWay where it has not.
         """
         etag = answer.get("ETag", "").strip('"')
+        if answer.get("x-amz-server-side-encryption", "").startswith("aws:kms"):
+            self._etags.learn(is_md5=False)
         md5 = transfer.digest.hexdigest() if transfer.digest else None
         confirmed = answer.get(SUM_HEADER)
         if transfer.headers and confirmed is not None:

@@ -333,6 +333,17 @@ def test_a_server_with_tls_is_asked_on_its_other_port() -> None:
     assert probes("scaled") == ["/healthz", "/healthz", "/readyz"]
 
 
+def test_images_on_their_way_in_fit_into_the_volume() -> None:
+    def server(*given: str) -> tuple[int, str]:
+        spec = pods(rendered("minimal", *given))["Deployment/r-cartouche-server"]["spec"]
+        (tmp,) = [v["emptyDir"]["sizeLimit"] for v in spec["volumes"] if v["name"] == "tmp"]
+        variables = {v["name"]: v.get("value") for v in spec["containers"][0]["env"]}
+        return int(variables["CARTOUCHE_IMPORT_SPACE"]), tmp
+
+    assert server() == (1024 * 2**20, "1152Mi")
+    assert server("server.importSpace=5000") == (5000 * 2**20, "5128Mi")
+
+
 def test_it_can_be_patched() -> None:
     objects = rendered("patched")
     assert {"r-more", "r-text"} <= set(of_kind(objects, "ConfigMap"))

@@ -53,6 +53,15 @@ def test_what_works_is_taken(monkeypatch: pytest.MonkeyPatch, settings: dict[str
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"S3_KMS_KEY_ID": "key"}, "CARTOUCHE_S3_KMS_KEY_ID is of no use but with"),
+        ({"IMPORT_SPACE": 1000}, "CARTOUCHE_IMPORT_SPACE is '1000': it should be greater than"),
+        ({"WORKER_LANES": "fast"}, "CARTOUCHE_WORKER_LANES is 'fast': it should be 'all', 'short'"),
+        ({"GRPC_CERTIFICATE": "a"}, "CARTOUCHE_GRPC_CERTIFICATE and CARTOUCHE_GRPC_KEY belong"),
+        ({"GRPC_CLIENT_CA": "a"}, "is of no use without CARTOUCHE_GRPC_CERTIFICATE"),
+        (
+            {"CLIENT_CERTIFICATE": "a", "CLIENT_KEY": "b"},
+            "CARTOUCHE_CLIENT_CERTIFICATE is of no use without CARTOUCHE_SERVER_CA",
+        ),
         ({"LEASE": 0}, "CARTOUCHE_LEASE is 0 seconds: give 1 or more"),
         ({"LEASE": -5}, "CARTOUCHE_LEASE is -5 seconds: give 1 or more"),
         ({"RECONCILE_INTERVAL": 0}, "CARTOUCHE_RECONCILE_INTERVAL is 0 seconds: give 0.1 or more"),

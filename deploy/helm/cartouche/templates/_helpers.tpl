@@ -76,6 +76,9 @@ CARTOUCHE_METRICS_PORT: {{ .Values.metrics.port | quote }}
 CARTOUCHE_S3_ENDPOINT: {{ .Values.store.endpoint | quote }}
 CARTOUCHE_S3_PUBLIC_ENDPOINT: {{ .Values.store.publicEndpoint | default .Values.store.endpoint | quote }}
 CARTOUCHE_S3_REGION: {{ .Values.store.region | quote }}
+CARTOUCHE_S3_ADDRESSING_STYLE: {{ .Values.store.addressingStyle | quote }}
+CARTOUCHE_S3_SERVER_SIDE_ENCRYPTION: {{ .Values.store.serverSideEncryption | quote }}
+CARTOUCHE_S3_KMS_KEY_ID: {{ .Values.store.kmsKeyId | quote }}
 CARTOUCHE_S3_IMAGES_BUCKET: {{ .Values.store.imagesBucket | quote }}
 CARTOUCHE_S3_EXPORTS_BUCKET: {{ .Values.store.exportsBucket | quote }}
 {{- range $name, $value := .Values.settings }}
@@ -260,7 +263,7 @@ spec:
         {{- end }}
   volumes:
     - name: tmp
-      emptyDir: {sizeLimit: 256Mi}
+      emptyDir: {sizeLimit: {{ add (.part.importSpace | default 128) 128 }}Mi}
     {{- range $name, $secret := $tls }}
     - name: tls-{{ $name }}
       secret: {{ merge (dict "defaultMode" 288) $secret | toJson }}
@@ -280,6 +283,7 @@ spec:
 {{- if not .store.endpoint }}{{ $faults = append $faults "store.endpoint: give http(s)://host:port of the S3 store" }}{{ end -}}
 {{- if eq (empty .store.existingSecret) (not .store.platformCredentials) }}{{ $faults = append $faults "store.existingSecret: name the secret with the keys of the S3 store, or set store.platformCredentials, and not both" }}{{ end -}}
 {{- if and .tls.client.existingSecret (not .tls.existingSecret) }}{{ $faults = append $faults "tls.existingSecret: name the secret of the server's certificate, without which callers show none" }}{{ end -}}
+{{- if and .store.kmsKeyId (ne .store.serverSideEncryption "aws:kms") }}{{ $faults = append $faults "store.kmsKeyId: is the key of aws:kms, so set store.serverSideEncryption to that" }}{{ end -}}
 {{- if and .ingress.enabled (not .ingress.host) }}{{ $faults = append $faults "ingress.host: give the host name of the gateway" }}{{ end -}}
 {{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}{{ $faults = append $faults "httpRoute.parentRefs: name the Gateway" }}{{ end -}}
 {{- if not .workers }}{{ $faults = append $faults "workers: keep one group at least, or nothing is ever built" }}{{ end -}}
