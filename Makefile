@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults bench bench-fairness bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults bench bench-fairness bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods deploy-live clean
 
 VENV := .venv/bin
 
@@ -89,6 +89,9 @@ audit: .venv/installed ## Look up known vulnerabilities of what the image holds 
 
 deploy-pods: .venv/installed parts ## Run what the chart renders, in containers, helm test included
 	@$(VENV)/python -m tests.deploy.pods
+
+deploy-live: .venv/installed parts ## Give the chart to a real Kubernetes API server (root; builds it once, 10 minutes)
+	@$(VENV)/python -m tests.deploy.live
 
 bench-work: .venv/installed parts ## Measure what memory and time of the work grow with
 	@$(VENV)/python -m tests.bench.work

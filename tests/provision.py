@@ -28,7 +28,7 @@ def main() -> None:
         print(f"Not installed (needs root and apt): {' '.join(packages)}", flush=True)
     for program in GO_PROGRAMS.values():
         if not program.path.exists():
-            _go_install(program)
+            go_install(program)
 
 
 def apt_install(packages: list[str]) -> None:
@@ -63,7 +63,8 @@ def _servers_stay_down() -> Iterator[None]:
         POLICY.unlink()
 
 
-def _go_install(program: GoProgram) -> None:
+def go_install(program: GoProgram) -> None:
+    """Builds a program with Go into the cache folder; says what failed, and raises nothing."""
     if not shutil.which("go"):
         print(f"Not built (needs Go): {program.name} {program.version}", flush=True)
         return

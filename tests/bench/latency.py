@@ -44,11 +44,11 @@ def latencies(stack: Stack, organization: str, calls: int) -> tuple[Latency, Lat
     grpc: list[float] = []
     try:
         for _ in range(_WARM_UP + calls):
-            rest.append(_seconds(over_rest))
-            grpc.append(_seconds(over_grpc))
+            rest.append(seconds(over_rest))
+            grpc.append(seconds(over_grpc))
     finally:
         connection.close()
-    return _latency(rest[_WARM_UP:]), _latency(grpc[_WARM_UP:])
+    return latency(rest[_WARM_UP:]), latency(grpc[_WARM_UP:])
 
 
 def table(measured: dict[str, tuple[Latency, Latency]]) -> list[str]:
@@ -70,12 +70,14 @@ def _milliseconds(latency: Latency) -> str:
     return f"{latency.p50 * 1000:.1f} / {latency.p99 * 1000:.1f}"
 
 
-def _seconds(call: Callable[[], None]) -> float:
+def seconds(call: Callable[[], None]) -> float:
+    """How long a call takes."""
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
 
 
-def _latency(seconds: list[float]) -> Latency:
-    hundredths = statistics.quantiles(seconds, n=100)
+def latency(taken: list[float]) -> Latency:
+    """Of calls that took so many seconds each."""
+    hundredths = statistics.quantiles(taken, n=100)
     return Latency(hundredths[49], hundredths[98])
