@@ -53,8 +53,11 @@ class BoundedConnection(psycopg.Connection[Any]):
         """As the driver's, which would wait for ever."""
         try:
             return super().wait(_listening(gen, self.patience + _SLACK), *args, **kwargs)
-        except _Silence:
-            self.close()
+        except BaseException as error:
+            # A thread that is told to end leaves its statement in the middle. Whoever then used
+            # the connection once more, as SQLAlchemy after its ping, would raise another error.
+            if isinstance(error, _Silence) or not isinstance(error, Exception):
+                self.close()
             raise
 
 

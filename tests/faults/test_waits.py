@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from threading import Barrier
+from threading import Barrier, Thread
 from typing import Any
 
 import grpc
 import pytest
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
+from dramatiq.middleware import Shutdown
+from dramatiq.threading import raise_thread_exception
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
@@ -114,6 +116,36 @@ def test_every_wait_for_the_database_ends(
         assert {name: type(error) for name, error in raised.items()} == dict.fromkeys(
             ends, Unavailable
         )
+        database.ping()
+    finally:
+        database.close()
+
+
+def test_who_is_told_to_end_does_so_while_the_database_is_silent(
+    network: Network, postgresql: PostgreSQL
+) -> None:
+    """By an exception of its own, and by no error of the database that the interruption makes."""
+    url = network.through(postgresql.create_database())
+    database = Database(Settings(database_url=url).sqlalchemy_url)
+    raised: list[type[BaseException]] = []
+
+    def look() -> None:
+        try:
+            database.ping()
+        except BaseException as error:
+            raised.append(type(error))
+
+    try:
+        # The connection that the pool keeps is tried out before it is used again.
+        database.ping()
+        looking = Thread(target=look)
+        with network.dark():
+            looking.start()
+            time.sleep(0.5)
+            assert looking.ident is not None
+            raise_thread_exception(looking.ident, Shutdown)  # type: ignore[no-untyped-call]
+            looking.join(2)
+        assert raised == [Shutdown]
         database.ping()
     finally:
         database.close()
