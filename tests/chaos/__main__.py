@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=500, help="faults on each broker")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--broker", choices=[*BROKERS, "both"], default="both")
+    parser.add_argument("--only", default="", help="kinds of faults with this in their name")
     given = parser.parse_args()
     # What libraries say of parts that are away is what is to be.
     logging.disable()
@@ -28,7 +29,11 @@ def main() -> int:
     for name in BROKERS if given.broker == "both" else [given.broker]:
         print(f"make faults N={given.count} SEED={given.seed} BROKER={name}", flush=True)
         outcome = campaign(
-            BROKERS[name], given.seed, given.count, lambda line: print(line, flush=True)
+            BROKERS[name],
+            given.seed,
+            given.count,
+            lambda line: print(line, flush=True),
+            only=given.only,
         )
         found += len(outcome.violations)
     return 1 if found else 0

@@ -21,6 +21,7 @@ def campaign(
     seed: int,
     count: int,
     say: Callable[[str], None],
+    only: str = "",
     afterwards: Callable[[Rig, Outcome, Mapping[Variant, str]], None] = lambda *_: None,
 ) -> Outcome:
     """Makes everything that it takes, lets a run happen, and judges it.
@@ -30,6 +31,7 @@ def campaign(
         seed: of its schedule.
         count: of its faults.
         say: gets what is to be told, a line at a time.
+        only: the kinds of faults with this in their name.
         afterwards: is called while everything still runs, with the exports to which nothing
             happened too.
 
@@ -40,6 +42,7 @@ def campaign(
     with ThreadPoolExecutor(len(KINDS) + 8) as pool, rig(broker) as made:
         put_datasets(made)
         kinds, missing = kinds_of(made)
+        kinds = {name: place for name, place in kinds.items() if only in name}
         planned = schedule(seed, count, kinds, WEIGHTS)
         variants = sorted({order.variant for order in planned.orders}, key=repr)
         known = undisturbed(made, variants)

@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import httpx
+
 from tests.chaos import messages
-from tests.chaos.rig import CLOCK_WORKER, LEASE, Rig, bring_up, revive
+from tests.chaos.rig import CLOCK_WORKER, LEASE, Rig, bring_up, quietly, revive
 from tests.chaos.schedule import Fault
 from tests.disks import SmallDisk
 from tests.toxiproxy import Proxy, Toxiproxy
+
+#: Seconds that a fault waits for a worker to be at work, and until it has reached somebody.
+_CATCH = 4.0
+_REACH = 15.0
 
 Inject = Callable[[Rig, str, random.Random], None]
 
@@ -55,6 +61,19 @@ def _alive(rig: Rig, place: str) -> None:
         raise Misbehaved(f"{place} had ended by itself\n{log}")
 
 
+def _until(reached: Callable[[], bool]) -> None:
+    """Waits until a fault has reached what it is to reach.
+
+    Raises:
+        Missed: it does not.
+    """
+    until = time.monotonic() + _REACH
+    while not reached():
+        if time.monotonic() > until:
+            raise Missed
+        time.sleep(0.1)
+
+
 def _sleep(chance: random.Random, least: float, most: float) -> None:
     time.sleep(chance.uniform(least, most))
 
@@ -62,8 +81,21 @@ def _sleep(chance: random.Random, least: float, most: float) -> None:
 # Processes and servers
 
 
+def _catch(rig: Rig, place: str) -> None:
+    """Waits until a process is at work, where it is a worker, and it stands still then."""
+    until = time.monotonic() + _CATCH
+    process = rig.processes[place]
+    while place.startswith("worker-") and time.monotonic() < until:
+        process.pause()
+        if rig.holds_a_step(place):
+            return
+        process.resume()
+        time.sleep(0.05)
+
+
 def _kill(rig: Rig, place: str, chance: random.Random) -> None:
     if process := rig.processes.get(place):
+        _catch(rig, place)
         process.kill()
         _sleep(chance, 0, 1.5)
         bring_up(process)
@@ -90,6 +122,8 @@ def _restart(rig: Rig, place: str, chance: random.Random) -> None:
 
 def _pause(least: float, most: float) -> Inject:
     def inject(rig: Rig, place: str, chance: random.Random) -> None:
+        if place in rig.processes:
+            _catch(rig, place)
         paused = rig.processes.get(place) or rig.part(place)
         paused.pause()
         try:
@@ -152,14 +186,10 @@ def _storm(rig: Rig, place: str, chance: random.Random) -> None:
     before = rig.storm.answered
     rig.proxies[place].lead_to(rig.storm.port)
     try:
-        until = time.monotonic() + 10
         _sleep(chance, 1, 4)
-        while rig.storm.answered == before and time.monotonic() < until:
-            time.sleep(0.1)
+        _until(lambda: rig.storm.answered > before)
     finally:
         rig.proxies[place].lead_to(rig.minio.port)
-    if rig.storm.answered == before:
-        raise Missed
 
 
 # The rest
@@ -168,13 +198,30 @@ def _storm(rig: Rig, place: str, chance: random.Random) -> None:
 def _full_disk(rig: Rig, place: str, chance: random.Random) -> None:
     part, disk = rig.part(place), _disk(rig, place)
     assert disk
+    before = _says_full(rig, place)
+
+    def is_felt() -> bool:
+        if place == "database":
+            # What it keeps in reserve is used up at once, and not only by a day's work.
+            quietly(lambda: bool(rig.rows("SELECT pg_switch_wal()")))
+        return _says_full(rig, place) > before
+
     disk.fill()
     try:
         _sleep(chance, 1, 4)
+        _until(is_felt)
     finally:
         disk.empty()
         # A server may end of it.
         revive(part)
+
+
+def _says_full(rig: Rig, place: str) -> int:
+    """How often PostgreSQL, or who called the store, has said that there is no room."""
+    if place == "database":
+        return rig.part(place).process.err.read_bytes().count(b"No space left on device")
+    logs = (process.err.read_bytes() for process in rig.processes.values())
+    return sum(log.count(b"XMinioStorageFull") for log in logs)
 
 
 def _disk(rig: Rig, place: str) -> SmallDisk | None:
@@ -204,9 +251,12 @@ def _messages(times: int, delay: tuple[float, float]) -> Inject:
 
 def _clock(rig: Rig, place: str, chance: random.Random) -> None:
     """Of S3's quarter of an hour on either side, within and beyond."""
-    rig.move_clock(chance.choice((-86_400, -3_600, -300, 300, 3_600, 86_400)))
+    seconds = chance.choice((-86_400, -3_600, -300, 300, 3_600, 86_400))
+    rig.move_clock(seconds)
     try:
-        _sleep(chance, 2, 6)
+        _sleep(chance, 1, 4)
+        if abs(seconds) > 900:
+            _until(lambda: _is_unfit(rig, place))
     finally:
         rig.move_clock(0)
 
@@ -219,9 +269,18 @@ def _credentials(rig: Rig, place: str, chance: random.Random) -> None:
     else:
         rig.let_in(keys, secret="anotherone" + keys.secret_key)
     try:
-        _sleep(chance, 2, 6)
+        _sleep(chance, 1, 4)
+        _until(lambda: _is_unfit(rig, place))
     finally:
         rig.let_in(keys)
+
+
+def _is_unfit(rig: Rig, place: str) -> bool:
+    """Whether a worker says that it takes no steps."""
+    try:
+        return rig.look(place, "/readyz").status_code == 503
+    except httpx.TransportError:
+        return False
 
 
 def _needs_proxy(rig: Rig) -> str | None:

@@ -23,9 +23,9 @@ class Member(PostgreSQL):
 
     options = (
         "synchronous_standby_names=*",
-        "max_wal_size=96MB",
-        # The other one may be away for a while.
-        "wal_keep_size=96MB",
+        # Little is kept in reserve that could be written to once the disk is full.
+        "min_wal_size=32MB",
+        "max_wal_size=64MB",
     )
 
     def __init__(self) -> None:

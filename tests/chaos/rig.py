@@ -51,6 +51,7 @@ CREATE TABLE claim_history (
     entry SERIAL, at FLOAT8, who TEXT, export_id TEXT, number INT, kind TEXT, was_held BOOL,
     held BOOL, was_attempt INT, attempt INT, was_due_at FLOAT8, was_done BOOL, done BOOL
 );
+CREATE INDEX ON claim_history (export_id, number);
 CREATE FUNCTION note_claim() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO claim_history (
         at, who, export_id, number, kind, was_held, held, was_attempt, attempt, was_due_at,
@@ -150,6 +151,15 @@ class Rig(Production):
         """Writes down every claim from here on."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute(_HISTORY)
+
+    def holds_a_step(self, name: str) -> bool:
+        """Whether a worker is at work on something, as far as the record can be asked."""
+        query = (
+            "SELECT 1 FROM steps WHERE held AND %s = (SELECT who FROM claim_history AS h"
+            " WHERE h.export_id = steps.export_id AND h.number = steps.number AND h.held"
+            " ORDER BY entry DESC LIMIT 1)"
+        )
+        return quietly(lambda: bool(self.rows(query, name)))
 
     def let_in(self, keys: Credentials, secret: str | None = None) -> None:
         """Makes the store take the keys of a worker; or others than it has, with a `secret`."""

@@ -20,7 +20,7 @@ EXPORTS = "/api/v1/developer/exports/"
 #: Seconds that a fault waits for an export that it could disturb.
 _AN_EXPORT = 5.0
 #: Exports under way, below which another one is asked for.
-_CROWD = 4
+_CROWD = 6
 #: Of faults to exports, at most: so many are asked for, however fast the faults pass.
 _FAULTS_PER_EXPORT = 2
 #: Seconds of one call, of which there are as many as it takes.
