@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 
@@ -66,6 +67,12 @@ def main() -> None:
         bound = 2 * statistics.median(idle) + 0.5
         print(
             f"median beside the queue / (2 x idle + 0.5 s): {statistics.median(loaded) / bound:.2f}"
+        )
+        waits, steps = claims(production)
+        print(
+            f"wait for a claim beside the queue: median {statistics.median(waits):.3f} s, most "
+            f"{max(waits):.3f} s; the short step itself: median {statistics.median(steps):.3f} s, "
+            f"most {max(steps):.3f} s; longest wait / longest step: {max(waits) / max(steps):.2f}"
         )
 
 
@@ -138,6 +145,21 @@ def samples(production: Production) -> list[float]:
         assert status == pb.EXPORT_STATUS_COMPLETED
         found.append(time.perf_counter() - began_at)
     return found
+
+
+def claims(production: Production) -> tuple[list[float], list[float]]:
+    """Seconds that the last small exports waited for a claim, and that their step then took: what
+    the record has of them."""
+    query = (
+        "SELECT snapshot_at - exports.created_at, completed_at - snapshot_at FROM exports"
+        " JOIN datasets ON datasets.id = dataset_id"
+        " WHERE datasets.name = 'small' AND completed_at IS NOT NULL"
+        " ORDER BY exports.created_at DESC LIMIT %s"
+    )
+    with psycopg.connect(production.env["CARTOUCHE_DATABASE_URL"]) as connection:
+        found = connection.execute(query, [SAMPLES]).fetchall()
+    waits, steps = zip(*found, strict=True)
+    return list(waits), list(steps)
 
 
 if __name__ == "__main__":
