@@ -211,7 +211,7 @@ class PutStream:
                 if fits and image.size > IN_MEMORY:
                     share.on_disk = image.size
                     await self._occupy(share.on_disk)
-                await _receive(spool, image, requests)
+                await receive(spool, image, requests)
             await self._slots.acquire()
             task = asyncio.create_task(self._store_one(image, spool, share))
             self._begun.add(task)
@@ -357,10 +357,13 @@ def _keeps(outcome: _Outcome) -> int:
     return _IMAGE + _RECORDED * len(annotations.document) + _ANNOTATION * annotations.count
 
 
-async def _receive(
-    spool: Spool, image: pb.PutImage, requests: AsyncIterator[pb.PutImagesRequest]
+async def receive(
+    spool: Spool,
+    image: pb.PutImage,
+    requests: AsyncIterator[pb.PutImagesRequest],
+    silence: float = _SILENCE,
 ) -> None:
-    """Takes the chunks of one image.
+    """Takes the chunks of one image, each of which may be `silence` seconds late.
 
     Raises:
         Invalid: too few bytes came before the next image, or a chunk or image is too large.
@@ -370,12 +373,12 @@ async def _receive(
         raise Invalid.of("size", "images above 4 GiB are refused; use smaller images")
     while spool.size < image.size:
         try:
-            async with asyncio.timeout(_SILENCE):
+            async with asyncio.timeout(silence):
                 request = await anext(requests, None)
         except TimeoutError:
             raise Unavailable(
                 "CLIENT_SILENT",
-                f"Nothing came of {quoted(image.path)} for {_SILENCE:.0f} seconds, while others "
+                f"Nothing came of {quoted(image.path)} for {silence:.0f} seconds, while others "
                 "wait; connect again, and send it again.",
             ) from None
         if request is None or request.WhichOneof("message") != "chunk":

@@ -8,8 +8,8 @@ from services.cli.wiring import load_settings
 def doctor() -> None:
     """Check database, schema, clock, object store, broker, and what is left over or missing.
 
-    Prints a line for each, and ends with 1 where something is wrong. Changes nothing but a small
-    object, which it writes and removes again.
+    Prints a line for each, and ends with 1 where something is wrong. Changes nothing but small
+    objects, which it writes and removes again.
     """
     import logging
 

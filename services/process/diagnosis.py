@@ -12,7 +12,7 @@ from services.doorbell import connect_broker, reach
 from services.exports.inventory import take_inventory
 from services.process.configured import open_database, shared_broker, storage_config
 from services.settings import Settings
-from services.storage import ObjectStore
+from services.storage import ObjectStore, StorageRefused
 
 #: Seconds by which a clock may differ: S3 refuses signatures that are older than 15 minutes, and
 #: links say when they end.
@@ -45,6 +45,8 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
             yield _look("clock", lambda: _clock(database))
         buckets = _look("object store", lambda: _buckets(store))
         yield buckets
+        if buckets.is_well:
+            yield _look("links", lambda: _links(store, settings))
         yield _look("broker", lambda: _broker(broker_url))
         if schema.is_well and buckets.is_well:
             yield _look("inventory", lambda: _inventory(database, store))
@@ -77,8 +79,27 @@ def _clock(database: Database) -> str:
 
 
 def _buckets(store: ObjectStore) -> str:
-    store.try_out()
+    store.try_out(store.images_bucket)
     return "has both buckets, and takes, gives and removes objects"
+
+
+def _links(store: ObjectStore, settings: Settings) -> str:
+    if not settings.s3_signing_access_key:
+        return (
+            "signed with the keys of servers and workers, whose access key everybody sees who gets "
+            "one: better with a pair that reads the exports bucket alone "
+            "(CARTOUCHE_S3_SIGNING_ACCESS_KEY)"
+        )
+    try:
+        may_write = store.try_links()
+    except StorageRefused as error:
+        raise _Unwell(
+            f"the keys that sign them are refused ({error.code}): check "
+            "CARTOUCHE_S3_SIGNING_ACCESS_KEY and CARTOUCHE_S3_SIGNING_SECRET_KEY, which must be "
+            "allowed to read the exports bucket"
+        ) from error
+    more = ", and write it: take that from them, as links show their access key"
+    return f"the keys that sign them read the exports bucket{more if may_write else ' alone'}"
 
 
 def _broker(url: str) -> str:

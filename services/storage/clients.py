@@ -69,10 +69,7 @@ class Clients:
             region=config.region,
         )
         for client in (self.control, self.signer):
-            if config.addressing_style == "virtual":
-                client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
-            elif config.addressing_style == "path":
-                client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+            self._styled(client)
         self.pool = HttpPool(CONNECT_TIMEOUT, BODY_TIMEOUT, context=context(config))
         self.threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="storage-read")
         self._readers = {
@@ -83,6 +80,27 @@ class Clients:
     def reader(self, bucket: str) -> S3Store:
         """The client that reads small objects of the bucket."""
         return self._readers[bucket]
+
+    def tried_signer(self) -> Minio:
+        """A client at the store's own address that has the keys of links."""
+        endpoint = urlsplit(self._config.endpoint)
+        return self._styled(
+            Minio(
+                endpoint.netloc,
+                credentials=self.signing_credentials,
+                secure=endpoint.scheme == "https",
+                region=self._config.region,
+                http_client=self._http,
+            )
+        )
+
+    def _styled(self, client: Minio) -> Minio:
+        """The client, which names buckets as the settings say."""
+        if self._config.addressing_style == "virtual":
+            client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+        elif self._config.addressing_style == "path":
+            client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+        return client
 
     def close(self) -> None:
         """Closes idle connections and ends the threads."""

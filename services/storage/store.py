@@ -2,8 +2,10 @@
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
@@ -11,7 +13,7 @@ from minio.error import S3Error
 from services.storage.clients import READ_THREADS, ClientsAtFirstUse
 from services.storage.config import StorageConfig
 from services.storage.credentials import ends_at
-from services.storage.errors import ObjectNotFound, failure, sdk_errors
+from services.storage.errors import ObjectNotFound, StorageRefused, failure, sdk_errors
 from services.storage.links import download_link
 from services.storage.multipart import MultipartUploads, UploadInfo
 from services.storage.observed import observed
@@ -96,17 +98,44 @@ class ObjectStore:
             if not exists:
                 raise failure(404, "NoSuchBucket", "no such bucket", bucket)
 
-    def try_out(self) -> None:
-        """Stores, reads and deletes a small object, and sees to it that both buckets are there.
+    def try_out(self, *more: str) -> None:
+        """Stores, reads and deletes a small object, in the exports bucket and in `more`, and sees
+        to it that both buckets are there.
 
         Raises StorageUnavailable, or StorageRefused, which says what is wrong more exactly than
         `ready` does: the answer to a HEAD has no code.
         """
-        key = f"{PROBES}{uuid.uuid4()}"
-        self.put(self.exports_bucket, key, b"probe")
-        self.get(self.exports_bucket, key)
-        self.delete(self.exports_bucket, key)
+        for bucket in (self.exports_bucket, *more):
+            with self._probe(bucket) as key:
+                self.get(bucket, key)
         self.ready()
+
+    def try_links(self) -> bool:
+        """Reads a small object with the keys that sign links, at the store's own address; whether
+        they may write as well.
+
+        Raises StorageUnavailable, or StorageRefused where they may not read.
+        """
+        signer = self._clients().tried_signer()
+        with self._probe(self.exports_bucket) as key:
+            with sdk_errors(self.exports_bucket, key):
+                signer.get_object(self.exports_bucket, key).close()
+            try:
+                with sdk_errors(self.exports_bucket, key):
+                    signer.put_object(self.exports_bucket, key, BytesIO(b"probe"), 5)
+            except StorageRefused:
+                return False
+        return True
+
+    @contextmanager
+    def _probe(self, bucket: str) -> Iterator[str]:
+        """The key of a small object, which goes again."""
+        key = f"{PROBES}{uuid.uuid4()}"
+        self.put(bucket, key, b"probe")
+        try:
+            yield key
+        finally:
+            self.delete(bucket, key)
 
     # Whole objects
 

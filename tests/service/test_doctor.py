@@ -30,8 +30,24 @@ def test_all_is_well(production: Production) -> None:
     code, said = doctor(production)
     assert (code, list(said)) == (
         0,
-        [f"ok     {part}" for part in ("database", "clock", "object store", "broker", "inventory")],
+        [
+            f"ok     {part}"
+            for part in ("database", "clock", "object store", "links", "broker", "inventory")
+        ],
     ), said
+
+
+def test_keys_of_links_that_may_write_are_named(production: Production) -> None:
+    code, said = doctor(production)
+    assert (code, said["ok     links"].endswith(" alone")) == (0, True), said
+    keys = {
+        f"CARTOUCHE_S3_SIGNING_{name}": production.env[f"CARTOUCHE_S3_{name}"]
+        for name in ("ACCESS_KEY", "SECRET_KEY")
+    }
+    code, said = doctor(production, **keys)
+    assert (code, "write it" in said["ok     links"]) == (0, True), said
+    code, said = doctor(production, **dict.fromkeys(keys, ""))
+    assert (code, "everybody sees" in said["ok     links"]) == (0, True), said
 
 
 @pytest.mark.parametrize(
@@ -39,6 +55,7 @@ def test_all_is_well(production: Production) -> None:
     [
         ("object store", {"CARTOUCHE_S3_SECRET_KEY": "wrong"}, "CARTOUCHE_S3_SECRET_KEY"),
         ("object store", {"CARTOUCHE_S3_EXPORTS_BUCKET": "none-such"}, "create the bucket"),
+        ("links", {"CARTOUCHE_S3_SIGNING_SECRET_KEY": "wrong"}, "CARTOUCHE_S3_SIGNING_SECRET_KEY"),
         ("broker", {"CARTOUCHE_BROKER_URL": "amqp://127.0.0.1:9"}, ""),
         ("database", {"CARTOUCHE_DATABASE_URL": "postgresql://127.0.0.1:9/x"}, "does not answer"),
     ],
