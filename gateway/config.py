@@ -52,8 +52,9 @@ class GatewayConfig:
     max_strange_bytes: int = 64 * 1024
     #: How long clients are waited for.
     patience: Patience = Patience()
-    #: Seconds until a call of the server is given up with 504.
-    call_timeout: float = 15.0
+    #: Seconds until a call of the server is given up with 504: longer than the server lets calls
+    #: stand in line and then takes for one, and shorter than clients wait, which is mostly 30.
+    call_timeout: float = 25.0
     #: Seconds that running requests get to end at shutdown.
     shutdown_grace: int = 10
     #: Connections at most; None: about half as many as the process may open files.

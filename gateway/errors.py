@@ -52,6 +52,7 @@ _OURS: Mapping[grpc.StatusCode, tuple[int, str]] = {
 _OURS_BY_REASON: Mapping[str, tuple[int, str]] = {
     "RATE_LIMITED": (429, "rate_limit_exceeded"),
     "QUOTA_EXCEEDED": (429, "quota_exceeded"),
+    "OVERLOADED": (429, "overloaded"),
     "DISK_FULL": (503, "unavailable"),
 }
 

@@ -53,6 +53,10 @@ class QuotaExceeded(CartoucheError):
     """More than the organization may have; metadata `retry_after` gives whole seconds (429)."""
 
 
+class Overloaded(CartoucheError):
+    """More calls than can be answered in time; metadata `retry_after` gives whole seconds (429)."""
+
+
 class Unavailable(CartoucheError):
     """A part that the call needs is away for the moment (503)."""
 

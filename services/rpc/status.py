@@ -18,6 +18,7 @@ from services.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    Overloaded,
     QuotaExceeded,
     RateLimited,
     Unauthenticated,
@@ -56,6 +57,7 @@ _CODES: dict[type[CartoucheError], grpc.StatusCode] = {
     Conflict: grpc.StatusCode.ABORTED,
     RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
     QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Invalid: grpc.StatusCode.INVALID_ARGUMENT,
@@ -103,7 +105,7 @@ def _failure(error: CartoucheError, request_id: str, room: int) -> Failure:
                 ]
             )
         )
-    if isinstance(error, RateLimited | QuotaExceeded | Unavailable):
+    if isinstance(error, RateLimited | QuotaExceeded | Overloaded | Unavailable):
         seconds = int(error.metadata.get("retry_after", "1"))
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=seconds)))
     status = status_pb2.Status(code=code.value[0], message=message)

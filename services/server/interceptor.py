@@ -12,7 +12,7 @@ import grpc
 
 from services import logs, metrics, tracing
 from services.database.engine import Database
-from services.errors import CartoucheError, Unavailable
+from services.errors import CartoucheError, Overloaded, Unavailable
 from services.identity.keys import authenticate
 from services.identity.rate_limits import RateLimiter
 from services.identity.roles import Caller
@@ -32,6 +32,11 @@ from services.server.draining import Drain
 logger = logging.getLogger(__name__)
 
 OWN_PREFIX = "/cartouche."
+#: Seconds that a call may stand in line for a thread. One that has stood there for longer is told
+#: to come back, at next to no cost: so a line gets shorter before those in it give up.
+LINE_PATIENCE = 10.0
+#: Seconds after which they may come back.
+_COME_BACK = 5
 #: Ends of calls that callers are not to blame for.
 _OURS = frozenset(
     (
@@ -88,6 +93,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
         """Synchronous handlers run on the server's thread pool, and so does this."""
+        came_at = time.monotonic()
 
         def call(request: Any, context: grpc.ServicerContext) -> Any:
             request_id, key = _identify(context)
@@ -96,6 +102,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             failed: Failure | None = None
             with tracing.span(*_span_of(method, context)) as span:
                 try:
+                    _check_line(started - came_at)
                     said += self._admit(key)
                     message = request.read(MAX_SIZE)
                     check_request(message)
@@ -172,6 +179,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if allowance is None:
             return known, ()
         return known, rate_limit_metadata(allowance.limit, allowance.remaining, allowance.reset_at)
+
+
+def _check_line(waited: float) -> None:
+    """Raises:
+    Overloaded: a call has stood in line for too many seconds.
+    """
+    if waited > LINE_PATIENCE:
+        raise Overloaded(
+            "OVERLOADED",
+            f"Too many calls come at once: this one stood in line for {waited:.0f} s. Try again "
+            f"in {_COME_BACK} s, and send fewer at the same time.",
+            {"retry_after": str(_COME_BACK)},
+        )
 
 
 def _identify(context: Any) -> tuple[str, str]:

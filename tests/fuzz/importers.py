@@ -205,6 +205,8 @@ def look(root: Path, format: str, images: list[str]) -> None:
     }
     for noun in ("images", "annotations"):
         assert table[f"{noun} passed over"] == sum(row[noun] for row in rows), said
-    assert (code == 0) == (not any(row["images"] + row["annotations"] for row in rows)), said
+    assert table.get("annotations changed", 0) == sum(row["changed"] for row in rows), said
+    lost = [row for row in rows if row["images"] or row["annotations"] or row["changed"]]
+    assert (code == 0) == (not lost), said
     # Each image is in, or counted among those that are not.
     assert table["images to send"] + table["images passed over"] >= len(images), said

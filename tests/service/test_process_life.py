@@ -1,6 +1,7 @@
 """`cartouche run` from its first moment to its last: told to end, killed, or without its store."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -8,7 +9,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
 from cartouche.exports.v1 import export_service_pb2 as pb
@@ -149,3 +152,63 @@ def test_exports_outlive_every_end(large: tuple[Embedded, str]) -> None:
     run.start()
     run.wait_ready()
     check_completed(stack, ids)
+
+
+#: Ends of one `cartouche run` in the test below; more of them by hand.
+ROUNDS = int(os.environ.get("CARTOUCHE_TEST_ENDS", "6"))
+ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
+
+
+def asked(stack: Embedded, method: str, path: str, body: object = None) -> Any:
+    """What the gateway answers to a client that has not been there before."""
+    answer = httpx.request(
+        method,
+        f"{stack.base_url}/api/v1/developer/exports/{path}",
+        json=body,
+        headers={"X-API-Key": stack.key("member")},
+        timeout=30,
+        trust_env=False,
+    )
+    answer.raise_for_status()
+    return answer.json()
+
+
+def test_any_moment_is_a_good_one_to_end(tmp_path: Path) -> None:
+    """From the first migration to exports under way, on one state that has to bear it all.
+
+    CARTOUCHE_TEST_ENDS=200 pytest tests/service/test_process_life.py -k moment
+    """
+    chance = random.Random(20_261_129)
+    stack = Embedded("moment")
+    run = stack.spawn("run", "run")
+    made: list[str] = []
+    try:
+        for number in range(ROUNDS):
+            if not run.running:
+                run.start()
+            if number % 2:
+                run.wait_ready(120)
+                for name in (unique("moment"), unique("moment")):
+                    body = {"dataset_name": "street-scenes", "name": name, "include_images": True}
+                    made.append(asked(stack, "POST", "", body)["id"])
+                time.sleep(chance.uniform(0, 0.7))
+            else:
+                # Python itself takes the first hundredths of a second.
+                time.sleep(chance.uniform(0.15, 3))
+            end = ENDS[number % len(ENDS)]
+            process = psutil.Process(run.pid)
+            os.kill(run.pid, end)
+            assert psutil.wait_procs([process], timeout=60)[1] == [], f"{end!r}\n{run.log()}"
+            wait_for_nobody(stack.folder)
+            assert "Traceback" not in run.err.read_text(), run.log()
+        run.start()
+        run.wait_ready(120)
+        deadline = time.monotonic() + 120
+        for export_id in made:
+            while (export := asked(stack, "GET", export_id))["status"] != "completed":
+                assert export["status"] != "failed", export
+                assert time.monotonic() < deadline, export
+                time.sleep(0.2)
+        assert run.stop() == 0
+    finally:
+        stack.close()

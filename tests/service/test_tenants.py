@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from gateway import routes
 from tests.datasets import Picture, bbox, jpeg, put, put_all, read, unique
-from tests.exports import completed, details_of, download, get, stub
+from tests.exports import completed, create, details_of, download, get, stub, watch
 from tests.rpcs import METHODS, call, call_raw
 from tests.stack import ROLES, Stack
 
@@ -163,6 +163,38 @@ def test_without_a_key_every_rpc_says_one_thing(stack: Stack, mine: Names) -> No
             with pytest.raises(grpc.RpcError) as refused:
                 call_raw(stack, method, [b"\xff"], metadata)
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_what_others_make_changes_no_answer(stack: Stack) -> None:
+    """Not even a count, with things of one's own beside it."""
+    dataset = unique("own")
+    put_all(stack, dataset, [Picture("a.jpg", jpeg(), [bbox("car")])], organization=FOREIGN)
+    watch(stack, create(stack, dataset, organization=FOREIGN).id, FOREIGN)
+    own = replace(OF_NOBODY, dataset=dataset)
+
+    def answers() -> list[str]:
+        """But what changes something."""
+        metadata = stack.metadata("viewer", FOREIGN)
+        http = stack.http("viewer", FOREIGN)
+        found = [
+            said(stack, name, requests, metadata)
+            for name, calls in CALLS.items()
+            for names in (own, OF_NOBODY)
+            for requests in calls(names)
+        ]
+        return found + [
+            f"{path} {answer.status_code} {answer.text}"
+            for path in (f"{EXPORTS}/", f"{EXPORTS}/?dataset_name={dataset}", f"{EXPORTS}/?limit=1")
+            for answer in (http.get(path),)
+        ]
+
+    before = answers()
+    assert any(dataset in answer for answer in before)
+    put_all(stack, unique("tenant"), [Picture("a.jpg", jpeg(seed=7), [bbox("car")])])
+    # Of the same name, too.
+    put_all(stack, dataset, [Picture(f"{n}.jpg", jpeg(seed=n), [bbox("dog")]) for n in range(3)])
+    completed(stack, dataset)
+    assert answers() == before
 
 
 def test_bytes_of_another_organization_are_not_taken_as_ones_own(stack: Stack, mine: Names) -> None:

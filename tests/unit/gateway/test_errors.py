@@ -42,6 +42,7 @@ def ours(reason: str, **metadata: str) -> ErrorInfo:
         (Code.ABORTED, "IDEMPOTENCY_KEY_REUSED", 409, "conflict"),
         (Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", 422, "validation_error"),
         (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", 429, "rate_limit_exceeded"),
+        (Code.RESOURCE_EXHAUSTED, "OVERLOADED", 429, "overloaded"),
         (Code.UNAVAILABLE, "DATABASE_UNAVAILABLE", 503, "unavailable"),
     ],
 )
