@@ -9,7 +9,7 @@ from typing import Any
 from services.formats import manifest
 from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
-from services.storage import ObjectStore, StorageError
+from services.storage import ObjectNotFound, ObjectStore, StorageError
 from workers.archive.reader import (
     DirectoryRecord,
     End,
@@ -24,6 +24,9 @@ from workers.lines import lines_of
 
 #: Images whose bytes are read back where not all are.
 SAMPLED_IMAGES = 16
+#: Bytes of an archive that is read at once, and wholly: a call for each of its parts would take
+#: longer than its bytes.
+AT_ONCE = 6 * 1024 * 1024
 _PIECE = 2 * 1024 * 1024
 _HEADER_ROOM = 30 + 65_535
 
@@ -51,34 +54,34 @@ class ArchiveDamaged(Exception):
         super().__init__(f"the archive did not pass its check: {problem}")
 
 
-def check(store: ObjectStore, held: Held, expected: Expected, depth: str) -> str | None:
+def check(
+    store: ObjectStore, held: Held, expected: Expected, depth: str, *, at_once: int = AT_ONCE
+) -> str | None:
     """Opens the archive and checks it.
 
     Always: its size, the end record, every directory record, that no two entries share a
     name, and every entry that is no
     image: its CRC-32, and its content as the readers of the format take it, down to the
-    counts; with `depth` "full" every image too, else a sample. Returns
-    the SHA-256 of the archive where the whole of it was read.
+    counts; with `depth` "full", and in an archive of up to `at_once` bytes, every image too, else
+    a sample. Returns the SHA-256 of the archive where the whole of it was read.
 
     Raises:
         ArchiveDamaged: something is not as it was built.
         StorageError: the store does not answer.
         ClaimLost: the work is for nothing.
     """
-    reading = _Reading(store, held, expected)
+    reading = _Reading(store, held, expected, is_small=expected.size <= at_once)
     tally = _Tallies(expected.info)
     names = EntryNames()
-    stat = store.stat(store.exports_bucket, expected.key)
-    if stat is None or stat.size != expected.size:
-        raise ArchiveDamaged(
-            f"it has {stat.size if stat else 0} bytes in the store, not {expected.size}"
-        )
+    size = reading.size()
+    if size != expected.size:
+        raise ArchiveDamaged(f"it has {size} bytes in the store, not {expected.size}")
     tail = min(expected.size, 22 + 20 + 56)
     end = reading.end(tail)
     found = end.entry_count, end.offset, end.offset + end.size + end.length
     if found != (expected.entry_count, expected.directory_start, expected.size):
         raise ArchiveDamaged("its end record does not point to its directory")
-    whole = depth == "full"
+    whole = depth == "full" or reading.is_small
     records = reading.directory()
     step = max(1, expected.stored_images // SAMPLED_IMAGES)
     for index in range(expected.stored_images):
@@ -122,18 +125,39 @@ def _next(records: Iterator[DirectoryRecord]) -> DirectoryRecord:
 
 
 class _Reading:
-    """Ranges of the archive."""
+    """Ranges of the archive; of a small one from memory, where it is held since its size was
+    asked for."""
 
-    def __init__(self, store: ObjectStore, held: Held, expected: Expected) -> None:
+    def __init__(
+        self, store: ObjectStore, held: Held, expected: Expected, *, is_small: bool
+    ) -> None:
+        self.is_small = is_small
         self._store = store
         self._held = held
         self._expected = expected
+        self._whole: bytes | None = None
+
+    def size(self) -> int:
+        """Bytes that the store has of it, or more than are expected of it; 0: it has none."""
+        bucket, key = self._store.exports_bucket, self._expected.key
+        if not self.is_small:
+            stat = self._store.stat(bucket, key)
+            return stat.size if stat else 0
+        self._held.check()
+        try:
+            self._whole = self._store.read_range(bucket, key, 0, self._expected.size + 1)
+        except ObjectNotFound:
+            return 0
+        return len(self._whole)
 
     def range(self, offset: int, length: int) -> bytes:
         self._held.check()
-        data = self._store.read_range(
-            self._store.exports_bucket, self._expected.key, offset, length
-        )
+        if self._whole is not None:
+            data = self._whole[offset : offset + length]
+        else:
+            data = self._store.read_range(
+                self._store.exports_bucket, self._expected.key, offset, length
+            )
         if len(data) != length:
             raise ArchiveDamaged(f"{length} bytes at {offset} cannot be read")
         return data

@@ -20,7 +20,7 @@ from tests.memory_archives import InMemory, archive_of
 from tests.unit.formats.archives import box, image, info, keypoint, polygon
 from workers.archive.directory import DirectoryWriter
 from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.check import ArchiveDamaged, Expected, check
+from workers.check import AT_ONCE, ArchiveDamaged, Expected, check
 from workers.leases import Held
 
 #: Bytes that a small entry becomes once it is read.
@@ -111,10 +111,11 @@ def files_of(data: bytes) -> list[File]:
         return [File(name, archive.read(name)) for name in archive.namelist()]
 
 
-def checked(data: bytes, expected: Expected, depth: str) -> str | None:
+def checked(data: bytes, expected: Expected, depth: str, at_once: int = 0) -> str | None:
     """What the check of a worker says of these bytes."""
     archive: Any = InMemory(data)
-    return check(cast(ObjectStore, archive), cast(Held, archive), expected, depth)
+    store, held = cast(ObjectStore, archive), cast(Held, archive)
+    return check(store, held, expected, depth, at_once=at_once)
 
 
 def fuzz(dice: random.Random) -> bytes:
@@ -137,7 +138,7 @@ def fuzz(dice: random.Random) -> bytes:
             # As if it had been built so: what reads it gets further.
             expected = replace(expected, size=len(data))
     with suppress(ArchiveDamaged):
-        if checked(data, expected, dice.choice(("sample", "full"))):
+        if checked(data, expected, dice.choice(("sample", "full")), dice.choice((0, AT_ONCE))):
             read_by_another(data)
     return data
 

@@ -1,5 +1,6 @@
 """The check of a finished archive refuses what is not as it was built."""
 
+import hashlib
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
@@ -12,7 +13,7 @@ from services.formats.common.export import ExportInfo
 from services.storage import ObjectStore
 from tests.memory_archives import InMemory, archive_of
 from tests.unit.formats.archives import box, image, info
-from workers.check import ArchiveDamaged, Expected, Stream, check
+from workers.check import AT_ONCE, ArchiveDamaged, Expected, Stream, check
 from workers.leases import Held
 from workers.lines import lines_of
 
@@ -23,9 +24,10 @@ def built(export: ExportInfo, names: list[str], photo: bytes = b"photo") -> tupl
     return archive_of(export, images, names, photo)
 
 
-def checked(data: bytes, expected: Expected, depth: str) -> str | None:
+def checked(data: bytes, expected: Expected, depth: str, at_once: int = 0) -> str | None:
     archive: Any = InMemory(data)
-    return check(cast(ObjectStore, archive), cast(Held, archive), expected, depth)
+    store, held = cast(ObjectStore, archive), cast(Held, archive)
+    return check(store, held, expected, depth, at_once=at_once)
 
 
 @pytest.mark.parametrize("depth", ["sample", "full"])
@@ -55,11 +57,18 @@ def test_names_that_file_systems_take_for_one_are_refused(
 def test_a_flipped_bit_is_refused() -> None:
     data, expected = built(info("coco", include_images=True), ["images/a.jpg"])
     assert checked(data, expected, "sample") is None
+    assert checked(data, expected, "sample", AT_ONCE) == hashlib.sha256(data).hexdigest()
     for place in (40, expected.text_start + 60, expected.directory_start + 20):
         flipped = bytearray(data)
         flipped[place] ^= 1
         with pytest.raises(ArchiveDamaged):
             checked(bytes(flipped), expected, "sample")
+        with pytest.raises(ArchiveDamaged):
+            checked(bytes(flipped), expected, "sample", AT_ONCE)
+    for other in (data[:-1], data + b"\0", b""):
+        for at_once in (0, AT_ONCE):
+            with pytest.raises(ArchiveDamaged, match=f"{len(other)} bytes in the store"):
+                checked(other, expected, "sample", at_once)
     with pytest.raises(ArchiveDamaged):
         checked(data, replace(expected, entry_count=expected.entry_count + 1), "sample")
 
