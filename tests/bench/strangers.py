@@ -59,6 +59,8 @@ class Comparison:
         """How likely it is that pairs lean to one side as far as these, where nothing differs:
         the sign test, two-sided, by the normal approximation."""
         signs = [a > b for a, b in zip(self.foreign, self.unknown, strict=True) if a != b]
+        if not signs:
+            return 1.0
         away = abs(sum(signs) - len(signs) / 2) / math.sqrt(len(signs) / 4)
         return math.erfc(away / math.sqrt(2))
 
