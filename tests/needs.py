@@ -7,6 +7,7 @@ its absence fails the test instead.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 import pytest
@@ -42,6 +43,12 @@ def postgresql_class() -> type[PostgreSQL]:
 def object_store_class() -> type[ObjectStore]:
     """MinIO, or rclone's server where MinIO cannot be built."""
     return Rclone if _falls_back(MinIO) else MinIO
+
+
+@contextmanager
+def started(part: type[P]) -> Iterator[P]:
+    """A server for a block of a program that is no test."""
+    yield from running(part)
 
 
 def _falls_back(part: type[Part]) -> bool:
