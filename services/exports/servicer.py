@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import grpc
@@ -10,6 +11,7 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1 import export_service_pb2_grpc as rpc
 
 from services import metrics
+from services.database.changes import Changes
 from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.errors import Invalid, WrongState
@@ -54,6 +56,7 @@ class ExportServicer(rpc.ExportServiceServicer):
     def __init__(
         self,
         database: Database,
+        changes: Changes,
         doorbell: Doorbell,
         objects: ObjectStore,
         url_ttl: timedelta,
@@ -61,6 +64,7 @@ class ExportServicer(rpc.ExportServiceServicer):
         keeping: Keeping,
     ) -> None:
         self._database = database
+        self._changes = changes
         self._doorbell = doorbell
         self._objects = objects
         self._url_ttl = url_ttl
@@ -126,20 +130,23 @@ class ExportServicer(rpc.ExportServiceServicer):
         self, request: pb.WatchExportRequest, context: object
     ) -> AsyncIterator[pb.WatchExportResponse]:
         address = messages.export_address(request)
+        # A name may be given again; a watch stays with the export it began with.
+        address = ExportAddress(id=(await asyncio.to_thread(self._get, address)).id)
         seen = -1
         pause = _FIRST_LOOK
-        while True:
-            export = await asyncio.to_thread(self._get, address)
-            # A name may be given again; a watch stays with the export it began with.
-            address = ExportAddress(id=export.id)
-            if export.version != seen:
-                seen = export.version
-                pause = _FIRST_LOOK
-                yield pb.WatchExportResponse(export=messages.export_message(export))
-            if export.status in (Status.completed, Status.failed):
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, _SLOWEST_LOOK)
+        with self._changes.of(address.id) as changed:
+            while True:
+                changed.clear()
+                export = await asyncio.to_thread(self._get, address)
+                if export.version != seen:
+                    seen = export.version
+                    pause = _FIRST_LOOK
+                    yield pb.WatchExportResponse(export=messages.export_message(export))
+                if export.status in (Status.completed, Status.failed):
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), pause)
+                pause = min(pause * 1.5, _SLOWEST_LOOK)
 
     def GetDownloadUrl(
         self, request: pb.GetDownloadUrlRequest, context: grpc.ServicerContext

@@ -13,6 +13,7 @@ from cartouche.exports.v1 import export_service_pb2_grpc as exports_rpc
 from services import certificates
 from services.catalog.limits import MAX_DOCUMENT
 from services.catalog.servicer import CatalogServicer
+from services.database.changes import Changes
 from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.exports.creation import Limits
@@ -67,6 +68,7 @@ class Server:
         """
         limiter = RateLimiter(settings.rate_limit_storage, settings.rate_limit)
         self._drain = Drain()
+        self._changes = Changes(database)
         self._pool = ThreadPoolExecutor(threads.CALLS, thread_name_prefix="call")
         self._server = grpc.aio.server(
             migration_thread_pool=self._pool,
@@ -77,6 +79,7 @@ class Server:
         exports_rpc.add_ExportServiceServicer_to_server(
             ExportServicer(
                 database,
+                self._changes,
                 doorbell,
                 store,
                 settings.download_url_ttl,
@@ -109,6 +112,7 @@ class Server:
         asyncio.get_running_loop().set_default_executor(
             ThreadPoolExecutor(threads.STREAMS, thread_name_prefix="stream")
         )
+        self._changes.start()
         await self._server.start()
         await self._health.start()
 
@@ -117,4 +121,5 @@ class Server:
         await self._health.stop()
         self._drain.begin()
         await self._server.stop(_GRACE)
+        await self._changes.stop()
         self._pool.shutdown(wait=False)
