@@ -128,7 +128,11 @@ class PostgreSQL(Part):
         """Makes an empty database and gives its URL."""
         name = f"cartouche_{secrets.token_hex(4)}"
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            # In the order of a language, as most have it: punctuation, digits, then letters.
+            connection.execute(
+                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"
+                " LOCALE_PROVIDER icu ICU_LOCALE 'en-US'".encode()
+            )
         return f"postgresql://cartouche@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> Self:

@@ -6,6 +6,11 @@ from collections.abc import Iterable, Iterator
 HELD_PART = 8 * 1024 * 1024
 
 
+def held_bytes(size: int) -> int:
+    """Bytes that `tail_parts` holds at most of parts of that size."""
+    return min(size, max(HELD_PART, size // 2))
+
+
 def tail_parts(
     stream: Iterable[bytes], known: int, size: int
 ) -> Iterator[tuple[int, Iterable[bytes]]]:
@@ -20,7 +25,7 @@ def tail_parts(
     while known >= size:
         yield size, reader.take(size)
         known -= size
-    held_size = min(size, max(HELD_PART, size // 2))
+    held_size = held_bytes(size)
     while held := list(reader.take(held_size)):
         yield sum(map(len, held)), held
         # Before the next part is gathered.

@@ -11,8 +11,15 @@ import numpy as np
 
 from services.catalog.names import folded, folders_of
 
+#: Bytes of names that every step has room for.
+_FEW = 1024 * 1024
 #: Folders that are known not to be new.
 _LATEST = 1024
+
+
+def names_bytes(count: int) -> int:
+    """Memory of the names of so many entries beyond what every step has for them."""
+    return max(0, 8 * count - _FEW)
 
 
 class EntryNames:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from services.exports import progress
@@ -12,10 +13,11 @@ from services.formats.common.loss_report import LossReport
 from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
 from workers.archive_assembly import Assembly
-from workers.archive_tail import tail_parts
+from workers.archive_tail import HELD_PART, held_bytes, tail_parts
 from workers.budget import Share, needs
 from workers.check import Expected, check
 from workers.context import WorkerContext
+from workers.entry_names import names_bytes
 from workers.export_info import export_info
 from workers.image_entries import ImageEntries
 from workers.leases import ClaimLost, Held
@@ -42,7 +44,7 @@ def finish(context: WorkerContext, held: Held, share: Share, claim: ExportClaim)
     with stage("finish") as made:
         key, assembly = _assemble(context, held, share, claim)
         made.bytes = assembly.length
-    return _checked(context, held, claim, key, assembly, None)
+    return _checked(context, held, claim, _built(claim, key, assembly), None)
 
 
 def _assemble(
@@ -55,8 +57,10 @@ def _assemble(
     prefix = staging_prefix(claim.organization_id, claim.export_id)
     results = _known(progress.segment_results(context.database, claim.export_id))
     assembly = Assembly(export_info(claim), results, StoreStaging(store, prefix))
-    # What the check reads as a whole.
-    share.resize(needs(assembly.summary.largest), held.check)
+    size = max(int(claim.snapshot["part_size"]), MIN_PART)
+    # What the check reads as a whole; tails of large parts, and the names that the check proves.
+    more = max(0, held_bytes(size) - HELD_PART) + names_bytes(2 * assembly.summary.image_count)
+    share.resize(needs(assembly.summary.largest) + more, held.check)
     parts = assembly.parts
     stat = store.stat(store.exports_bucket, key) if claim.file_size is not None else None
     if stat is not None and stat.size == claim.file_size:
@@ -64,7 +68,6 @@ def _assemble(
         for _ in assembly:
             held.check()
     else:
-        size = max(int(claim.snapshot["part_size"]), MIN_PART)
         stream = _checking(assembly, held)
         for length, pieces in tail_parts(stream, assembly.known_length, size):
             number = len(parts) + 1
@@ -89,6 +92,13 @@ def build_small(
 
     Raises: as `finish`, and PermanentFailure for a missing image.
     """
+    return _checked(context, held, claim, *_stored_small(context, held, claim, blocks))
+
+
+def _stored_small(
+    context: WorkerContext, held: Held, claim: ExportClaim, blocks: list[Block]
+) -> tuple["_Built", str]:
+    """Builds it, and stores it; its SHA-256 too. Nothing of it is in memory any more."""
     info = export_info(claim)
     staging = MemoryStaging()
     with stage("text") as made:
@@ -107,17 +117,18 @@ def build_small(
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
-    return _checked(context, held, claim, key, assembly, digest.hexdigest())
+    return _built(claim, key, assembly), digest.hexdigest()
 
 
-def _checked(
-    context: WorkerContext,
-    held: Held,
-    claim: ExportClaim,
-    key: str,
-    assembly: Assembly,
-    sha256: str | None,
-) -> Completion:
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """An archive as it was built."""
+
+    expected: Expected
+    crc32: int
+
+
+def _built(claim: ExportClaim, key: str, assembly: Assembly) -> _Built:
     expected = Expected(
         key=key,
         size=assembly.length,
@@ -128,16 +139,23 @@ def _checked(
         summary=assembly.summary,
         info=export_info(claim),
     )
+    return _Built(expected, assembly.crc32)
+
+
+def _checked(
+    context: WorkerContext, held: Held, claim: ExportClaim, built: _Built, sha256: str | None
+) -> Completion:
+    expected, summary = built.expected, built.expected.summary
     with stage("verify") as made:
         read_sha256 = check(context.store, held, expected, context.settings.verify)
         made.bytes = expected.size
     return Completion(
-        file_size=assembly.length,
-        crc32=assembly.crc32,
+        file_size=expected.size,
+        crc32=built.crc32,
         sha256=sha256 or read_sha256,
-        image_count=assembly.summary.image_count,
-        annotation_count=assembly.summary.annotation_count,
-        warnings=warnings(assembly.summary.losses),
+        image_count=summary.image_count,
+        annotation_count=summary.annotation_count,
+        warnings=warnings(summary.losses),
     )
 
 

@@ -19,7 +19,7 @@ from services.formats.registry import FORMATS
 from workers.archive.segments import part_size
 from workers.budget import LARGE, Share, needs
 from workers.context import WorkerContext
-from workers.entry_names import EntryNames, clash
+from workers.entry_names import EntryNames, clash, names_bytes
 from workers.export_info import export_info
 from workers.failures import PermanentFailure
 from workers.leases import Held
@@ -99,9 +99,10 @@ def plan(
         images = _named(_images(connection, chosen, info), info, names)
         known = totals.annotation_bytes + (totals.image_bytes if info.include_images else 0)
         made.bytes = known
-        if _is_doubtful(chosen, info) and totals.annotation_bytes > LARGE:
-            # Annotations are parsed to tell what is selected.
-            share.resize(needs(MAX_DOCUMENT), held.check)
+        parsed = _is_doubtful(chosen, info) and totals.annotation_bytes > LARGE
+        # Annotations are parsed to tell what is selected.
+        needed = needs(MAX_DOCUMENT if parsed else 0) + names_bytes(2 * totals.image_count)
+        share.resize(max(share.size, needed), held.check)
         small = min(SMALL_BYTES, context.settings.part_size)
         if known <= small and totals.image_count <= SMALL_IMAGES:
             found = list(blocks(images, info.include_images))

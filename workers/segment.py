@@ -40,7 +40,7 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     result: dict[str, Any] = {"version": version}
     if not is_images_alone(version, claim.number):
         with stage("text") as made:
-            blocks = _blocks(staging, claim)
+            blocks = _blocks(staging, claim, held)
             first, *more = build_text(held, blocks, info, staging, stage_of(claim))
             made.bytes = text_bytes((first, *more))
         result |= first
@@ -50,11 +50,11 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         # That of the first text, where there is any.
         result.setdefault("stage", stage_of(claim))
         # Hundreds of images are read ahead, which must not hold their annotations.
-        blocks = _blocks(staging, claim, with_annotations=False)
+        blocks = _blocks(staging, claim, held, with_annotations=False)
         images = (planned for block in blocks for planned in block)
         entries = ImageEntries(context.store, images, info, held)
         if claim.size >= MIN_PART:
-            result["part"] = _upload_part(context.store, claim, info, staging, entries)
+            result["part"] = _upload_part(context.store, claim, held, info, staging, entries)
             _stage_records(entries, staging, result)
         else:
             # Too short for a part of its own: finish streams it.
@@ -63,15 +63,18 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
 
 
 def _blocks(
-    staging: Staging, claim: SegmentClaim, *, with_annotations: bool = True
+    staging: Staging, claim: SegmentClaim, held: Held, *, with_annotations: bool = True
 ) -> Iterator[Block]:
     for key in manifest_objects(claim.manifest_key):
-        yield from read_blocks(staging.stream(key), with_annotations=with_annotations)
+        for block in read_blocks(staging.stream(key), with_annotations=with_annotations):
+            held.check()
+            yield block
 
 
 def _upload_part(
     store: ObjectStore,
     claim: SegmentClaim,
+    held: Held,
     info: ExportInfo,
     staging: Staging,
     entries: ImageEntries,
@@ -80,7 +83,7 @@ def _upload_part(
     record must know of the part."""
     export = claim.export
     assert export.upload_id is not None
-    known = KnownSums(_blocks(staging, claim, with_annotations=False), info)
+    known = KnownSums(_blocks(staging, claim, held, with_annotations=False), info)
     with stage("images") as made:
         etag = store.upload_part(
             archive_key(export.organization_id, export.export_id),

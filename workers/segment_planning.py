@@ -5,6 +5,7 @@ into as many segments as its own bytes ask for. How they are cut changes no byte
 """
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 from services.exports.progress import PlannedSegment
 from services.formats.common.export import ExportInfo
@@ -64,7 +65,7 @@ class SegmentPlanner:
         self._cutter = PartCutter(image_bytes, size)
         self._text_limit = max(TEXT_LIMIT, -(-text_bytes // _MAX_TEXTS))
         text_numbers = MAX_PARTS + 1 if self._is_apart else 1
-        self._texts = _Series(staging, stage, version, text_numbers, is_first=self._is_apart)
+        self._texts = _Series(staging, stage, version, text_numbers)
         self._images = _Series(staging, stage, version, 1)
 
     def add(self, block: Block) -> None:
@@ -77,7 +78,7 @@ class SegmentPlanner:
         images = sum(p.image.size for p in block) if has_images else 0
         size = sum(image_entry_size(p, self._info) for p in block) if self._has_parts else 0
         text = sum(len(p.image.annotations) for p in block)
-        ends_part = has_images and self._cutter.add(images)
+        ends_part = has_images and self._cutter.add(images, len(block))
         if not self._is_apart:
             self._texts.add(block, images + text + 1, size)
             if ends_part or (not self._has_parts and self._texts.text >= self._text_limit):
@@ -92,10 +93,16 @@ class SegmentPlanner:
             self._texts.end()
 
     def segments(self) -> list[PlannedSegment]:
-        """All segments, once every block was added."""
+        """All segments, once every block was added, in the order in which they are to be taken:
+        images and text side by side, as fetching the ones and rendering the other use different
+        parts of a worker."""
         self._images.end()
         self._texts.end()
-        return [*self._images.segments, *self._texts.segments]
+        series = self._texts.segments, self._images.segments
+        shares = [
+            (index / len(found), segment) for found in series for index, segment in enumerate(found)
+        ]
+        return [segment for _, segment in sorted(shares, key=itemgetter(0))]
 
 
 @dataclass(slots=True)
@@ -114,15 +121,12 @@ class _Open:
 class _Series:
     """Segments of one kind, numbered from `number`."""
 
-    def __init__(
-        self, staging: Staging, stage: str, version: int, number: int, *, is_first: bool = False
-    ) -> None:
+    def __init__(self, staging: Staging, stage: str, version: int, number: int) -> None:
         self.segments: list[PlannedSegment] = []
         self._staging = staging
         self._stage = stage
         self._version = version
         self._number = number
-        self._is_first = is_first
         self._open = _Open(ManifestWriter(version))
 
     @property
@@ -151,9 +155,7 @@ class _Series:
         self._end_piece(f".{at_hand.pieces}" if at_hand.pieces else "")
         largest = at_hand.largest if at_hand.largest > LARGE else 0
         key = manifest_key(f"{self._stage}{self._number}", at_hand.pieces, largest)
-        self.segments.append(
-            PlannedSegment(self._number, key, at_hand.size, at_hand.work, self._is_first)
-        )
+        self.segments.append(PlannedSegment(self._number, key, at_hand.size, at_hand.work))
         self._number += 1
         self._open = _Open(ManifestWriter(self._version))
 

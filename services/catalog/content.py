@@ -7,7 +7,7 @@ so that the removal of older bytes, however late, cannot meet it.
 import hashlib
 import secrets
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from tempfile import SpooledTemporaryFile
@@ -127,6 +127,15 @@ def known_contents(
         }
 
 
+def absent_contents(database: Database, organization_id: str, hashes: Collection[str]) -> set[str]:
+    """Those of these SHA-256 that the organization has nothing under, however it was measured."""
+    query = select(contents.c.sha256).where(
+        contents.c.organization_id == organization_id, contents.c.sha256.in_(hashes)
+    )
+    with database.read() as connection:
+        return set(hashes).difference(connection.scalars(query))
+
+
 def forget_content(database: Database, organization_id: str, sha256: str) -> None:
     """Trusts no longer that these bytes are stored: the next import sends them again, to the
     same place, so that what refers to them is mended."""
@@ -139,9 +148,14 @@ def forget_content(database: Database, organization_id: str, sha256: str) -> Non
 
 
 def store_content(
-    database: Database, store: ObjectStore, organization_id: str, spool: Spool
+    database: Database,
+    store: ObjectStore,
+    organization_id: str,
+    spool: Spool,
+    absent: Container[str] = (),
 ) -> Content:
-    """Puts the bytes into the images bucket: where they were before, or under a new key.
+    """Puts the bytes into the images bucket: where they were before, or under a new key, as those
+    whose SHA-256 was `absent` a moment ago.
 
     Raises:
         Invalid: this is no image that can be read.
@@ -150,7 +164,7 @@ def store_content(
     """
     width, height = spool.image_size()
     sha256, crc32 = _sums(spool.pieces())
-    pinned = _pinned(database, organization_id, sha256)
+    pinned = None if sha256 in absent else _pinned(database, organization_id, sha256)
     key = pinned or f"{own_prefix(organization_id)}{sha256[:2]}/{sha256}-{secrets.token_hex(8)}"
     # Each try begins with the first byte.
     retried(lambda: store.put_stream(store.images_bucket, key, spool.size, spool.pieces(), crc32))

@@ -23,6 +23,7 @@ from services.catalog.content import (
     Content,
     Spool,
     Unkept,
+    absent_contents,
     known_contents,
     store_content,
     stored_content,
@@ -119,6 +120,8 @@ class PutStream:
         #: The next one, where it was looked at before its turn.
         self._first: _Coming | None = None
         self._begun: set[asyncio.Task[_Outcome]] = set()
+        #: SHA-256 that were asked for since nothing is stored under them, and have not come yet.
+        self._absent: set[str] = set()
         #: The bytes of the budget that this stream has.
         self._mine = 0
         self._mine_on_disk = 0
@@ -260,7 +263,10 @@ class PutStream:
                     raise Invalid.of("size", f"is above {self._on_disk.limit} bytes, {_TOO_LARGE}")
                 if spool.size != image.size:
                     raise Invalid.of("size", f"says {image.size} bytes; {spool.size} came")
-                content = store_content(self._database, self._store, self._organization_id, spool)
+                content = store_content(
+                    self._database, self._store, self._organization_id, spool, self._absent
+                )
+                self._absent.discard(content.sha256)
                 metrics.IMPORT_BYTES.inc(spool.size)
             elif image.object_key:
                 content = stored_content(
@@ -331,6 +337,8 @@ class PutStream:
         if not said:
             return {}
         known = known_contents(self._database, self._organization_id, said)
+        if missing := said - known.keys():
+            self._absent |= absent_contents(self._database, self._organization_id, missing)
         return known | {c.sha256: c for c in ready if isinstance(c, Content)}
 
 

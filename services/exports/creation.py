@@ -11,12 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from services import logs
 from services.catalog.datasets import Dataset, find_dataset
-from services.catalog.selection import Selection, image_totals_of
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import exports, idempotency_keys, steps
 from services.errors import AlreadyExists, Conflict
 from services.exports.claims import OWN
+from services.exports.lanes import lane_of
 from services.exports.model import Export, ExportAddress, ExportRequest, Lane, Stage, Status, Step
 from services.exports.queries import exports_of, find_export, one_export
 from services.exports.quota import check_quota
@@ -87,8 +87,16 @@ def create_export(
             if duplicate := _duplicate(connection, dataset, request):
                 return Created(duplicate.id, encode(duplicate))
             check_quota(connection, organization_id, limits.pending_quota)
-            estimated_bytes = _estimated_bytes(connection, dataset, request)
-            lane = Lane.short if estimated_bytes <= limits.short_bytes else Lane.long
+            lane, estimated_bytes = lane_of(
+                connection,
+                dataset.id,
+                dataset.classes,
+                class_filter=request.class_filter,
+                status_filter=request.status_filter,
+                include_unannotated=request.include_unannotated,
+                include_images=request.include_images,
+                short_bytes=limits.short_bytes,
+            )
             export_id = str(uuid.uuid4())
             connection.execute(
                 exports.insert().values(
@@ -154,19 +162,6 @@ def create_export(
             if duplicate := _duplicate(connection, dataset, request):
                 return Created(duplicate.id, encode(duplicate))
         raise _exists(request) from None
-
-
-def _estimated_bytes(connection: Connection, dataset: Dataset, request: ExportRequest) -> int:
-    """Bytes of the images and annotations that are selected now."""
-    chosen = Selection.of(
-        dataset.id,
-        dataset.classes,
-        class_filter=request.class_filter,
-        status=request.status_filter,
-        include_unannotated=request.include_unannotated,
-    )
-    totals = image_totals_of(connection, chosen)
-    return totals.annotation_bytes + (totals.image_bytes if request.include_images else 0)
 
 
 def _exists(request: ExportRequest) -> AlreadyExists:

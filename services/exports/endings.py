@@ -223,6 +223,8 @@ def end_work(
             # Workers of any version can remove what was left.
             version=1,
             held=False,
+            # It is swept from the beginning.
+            done=False,
             # Whoever holds it is fenced off.
             attempt=steps.c.attempt + case((steps.c.held, 1), else_=0),
             due_at=now() + after.total_seconds() if removes else None,

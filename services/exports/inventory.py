@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TypeVar
 
-from sqlalchemy import exists, select, union
+from sqlalchemy import ColumnElement, exists, select, union
 
 from services.catalog.content import forget_content, own_prefix, release_objects
 from services.database.engine import Database
@@ -123,7 +123,7 @@ class _Comparison:
             newest = page[-1].export_id
             self._look_for_archives(organization_id, (last, newest), listed)
             last = newest
-        self._look_for_archives(organization_id, (last, "~"), ())
+        self._look_for_archives(organization_id, (last, None), ())
 
     def _orphan(self, organization_id: str, stored: _Stored) -> None:
         self.found.orphans.append(stored.export_id)
@@ -135,13 +135,12 @@ class _Comparison:
             logger.warning("objects of no export were removed", extra={"prefix": prefix})
 
     def _look_for_archives(
-        self, organization_id: str, between: tuple[str, str], listed: Collection[str]
+        self, organization_id: str, between: tuple[str, str | None], listed: Collection[str]
     ) -> None:
         """Completed exports of the record, by a range of ids, whose archives were not listed."""
         query = select(exports.c.id).where(
             exports.c.organization_id == organization_id,
-            exports.c.id > between[0],
-            exports.c.id <= between[1],
+            *_within(exports.c.id, between),
             exports.c.status == Status.completed,
             ~exports.c.deleted,
             exports.c.completed_at < self.before.timestamp(),
@@ -198,10 +197,10 @@ class _Comparison:
             newest = max(keys.values())
             self._look_for_images(organization_id, (last, newest), keys.keys())
             last = max(last, newest)
-        self._look_for_images(organization_id, (last, "~"), ())
+        self._look_for_images(organization_id, (last, None), ())
 
     def _look_for_images(
-        self, organization_id: str, between: tuple[str, str], listed: Collection[str]
+        self, organization_id: str, between: tuple[str, str | None], listed: Collection[str]
     ) -> None:
         """Contents of the record, by a range of SHA-256: those whose objects were not in the list,
         which the next import is to send again, and those that no image has, as version 0.2.0 left
@@ -211,8 +210,7 @@ class _Comparison:
         )
         query = select(contents.c.sha256, contents.c.object_key, is_used.label("is_used")).where(
             contents.c.organization_id == organization_id,
-            contents.c.sha256 > between[0],
-            contents.c.sha256 <= between[1],
+            *_within(contents.c.sha256, between),
             contents.c.object_key.startswith(own_prefix(organization_id), autoescape=True),
         )
         with self.database.read() as connection:
@@ -235,6 +233,14 @@ class _Comparison:
                 logger.error("an image is missing", extra={"object_key": row.object_key})
                 if self.removes:
                     forget_content(self.database, organization_id, row.sha256)
+
+
+def _within(
+    column: ColumnElement[str], between: tuple[str, str | None]
+) -> list[ColumnElement[bool]]:
+    """Above the one, and up to the other; None: to the end, as no text comes last everywhere."""
+    first, last = between
+    return [column > first, *([column <= last] if last is not None else [])]
 
 
 def _sha256_of(key: str) -> str:

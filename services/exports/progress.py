@@ -24,8 +24,8 @@ from services.exports.claims import (
 )
 from services.exports.model import Stage, Step
 
-#: Seconds by which segments that are to be taken first are due before the others.
-_EARLIER = 0.001
+#: Seconds by which a segment is due before the next.
+_APART = 1e-6
 _STREAMED = {"stream_results": True, "yield_per": 20}
 
 
@@ -37,8 +37,6 @@ class PlannedSegment:
     manifest_key: str
     size: int
     work: int
-    #: Taken before the segments that are not: it takes longer than they do.
-    is_first: bool = False
 
 
 def export_planned(
@@ -53,7 +51,8 @@ def export_planned(
 ) -> bool:
     """Records the frozen selection and hands the export over to the builders.
 
-    Its steps are for workers who know the version of the work in the snapshot.
+    The segments are taken in their order. Its steps are for workers who know the version of the
+    work in the snapshot.
 
     False: the claim was lost meanwhile, and nothing was recorded.
     """
@@ -105,12 +104,12 @@ def export_planned(
                     "version": snapshot.get("version", 1),
                     "organization_id": claim.organization_id,
                     "lane": claim.lane,
-                    "due_at": due_at - _EARLIER if segment.is_first else due_at,
+                    "due_at": due_at - _APART * (len(segments) - position),
                     "manifest_key": segment.manifest_key,
                     "size": segment.size,
                     "work": segment.work,
                 }
-                for segment in segments
+                for position, segment in enumerate(segments)
             ],
         )
     return True

@@ -43,9 +43,16 @@ def remove_objects(
         StorageError: as the store says.
         Unavailable: the database is away.
     """
-    with database.read() as connection:
+    with database.write() as connection:
+        lock_turn(connection, claim.organization_id)
         row = connection.execute(select(exports).where(exports.c.id == claim.export_id)).one()
         was_swept = connection.scalar(select(steps.c.done).where(is_held(claim)))
+        if was_swept is None:
+            # It was taken up again, or deleted.
+            return
+        if not row.deleted:
+            # Nobody takes up again what is half removed.
+            connection.execute(exports.update().where(exports.c.id == row.id).values(snapshot=None))
     check()
     archive = archive_key(row.organization_id, row.id)
     if row.upload_id:
@@ -63,11 +70,11 @@ def remove_objects(
         store.delete_prefix(store.exports_bucket, staging_prefix(row.organization_id, row.id))
     with database.write() as connection:
         lock_turn(connection, claim.organization_id)
-        again_at = now() + TOMBSTONE.total_seconds() if row.deleted and not was_swept else None
+        # What failed may have been cancelled while the store completed its archive.
+        is_again = row.status == Status.failed or row.deleted
+        again_at = now() + TOMBSTONE.total_seconds() if is_again and not was_swept else None
         removed = connection.execute(
-            steps.update()
-            .where(is_held(claim))
-            .values(held=False, due_at=again_at, done=row.deleted)
+            steps.update().where(is_held(claim)).values(held=False, due_at=again_at, done=is_again)
         )
         if removed.rowcount == 0:
             # It was deleted meanwhile: the next removal takes the archive too.

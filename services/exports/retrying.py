@@ -6,11 +6,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, case, func, null, select
 
 from services import logs
+from services.catalog.datasets import classes_of
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import exports, steps
 from services.errors import Unavailable, WrongState
 from services.exports.claims import OWN, end_holds, lock_turn
+from services.exports.creation import Limits
+from services.exports.lanes import lane_of
 from services.exports.model import Export, ExportAddress, Lane, Stage, Status, Step
 from services.exports.queries import find_export
 from services.exports.quota import check_quota
@@ -33,7 +36,7 @@ def retry_export(
     address: ExportAddress,
     *,
     fresh: bool,
-    pending_quota: int,
+    limits: Limits,
 ) -> Retried:
     """Takes a failed export up again under its id.
 
@@ -66,8 +69,8 @@ def retry_export(
             )
         row = connection.execute(select(exports).where(exports.c.id == found.id)).one()
         if fresh or row.segment_count == 0:
-            check_quota(connection, organization_id, pending_quota)
-            _plan_again(connection, row)
+            check_quota(connection, organization_id, limits.pending_quota)
+            lane = _plan_again(connection, row, limits.short_bytes)
         elif row.snapshot is None:
             raise WrongState(
                 "SNAPSHOT_REMOVED",
@@ -76,19 +79,32 @@ def retry_export(
                 {"status": found.status},
             )
         else:
+            lane = Lane(row.lane)
             _go_on(connection, row)
-        return Retried(
-            find_export(connection, organization_id, ExportAddress(id=found.id)), Lane(row.lane)
+        return Retried(find_export(connection, organization_id, ExportAddress(id=found.id)), lane)
+
+
+def _plan_again(connection: Connection, export: Row[Any], short_bytes: int) -> Lane:
+    """From a new snapshot, which may be of another size. Leftovers of the old one go when the
+    export has ended."""
+    lane, estimated_bytes = Lane(export.lane), export.estimated_bytes
+    classes = classes_of(connection, export.dataset_id)
+    if classes is not None:
+        lane, estimated_bytes = lane_of(
+            connection,
+            export.dataset_id,
+            classes,
+            class_filter=export.class_filter,
+            status_filter=export.status_filter,
+            include_unannotated=export.include_unannotated,
+            include_images=export.include_images,
+            short_bytes=short_bytes,
         )
-
-
-def _plan_again(connection: Connection, export: Row[Any]) -> None:
-    """From a new snapshot. Leftovers of the old one go when the export has ended."""
     segments = and_(steps.c.export_id == export.id, steps.c.kind == Step.segment)
     end_holds(connection, export.organization_id, segments)
     connection.execute(steps.delete().where(segments))
     # A plan may be made by workers of any version.
-    _restart_own(connection, export, Step.plan, is_due=True, version=1)
+    _restart_own(connection, export, Step.plan, is_due=True, version=1, lane=lane)
     _revive(
         connection,
         export.id,
@@ -102,7 +118,10 @@ def _plan_again(connection: Connection, export: Row[Any]) -> None:
         work_done=0,
         image_count=None,
         annotation_count=None,
+        lane=lane,
+        estimated_bytes=estimated_bytes,
     )
+    return lane
 
 
 def _go_on(connection: Connection, export: Row[Any]) -> None:
@@ -160,8 +179,7 @@ def _restart_own(
                 export_id=export.id,
                 number=OWN,
                 organization_id=export.organization_id,
-                lane=export.lane,
-                **values,
+                **{"lane": export.lane, **values},
             )
         )
 

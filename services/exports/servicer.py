@@ -190,7 +190,7 @@ class ExportServicer(rpc.ExportServiceServicer):
             who.organization_id,
             messages.export_address(request),
             fresh=request.fresh,
-            pending_quota=self._limits.pending_quota,
+            limits=self._limits,
         )
         self._doorbell.ring(retried.lane)
         return pb.RetryExportResponse(export=messages.export_message(retried.export))

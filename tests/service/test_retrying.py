@@ -15,8 +15,9 @@ from services.database.tables import exports, steps
 from services.errors import QuotaExceeded, Unavailable, WrongState
 from services.exports import cancellation, claims, endings, progress, queries, retrying
 from services.exports.claims import ExportClaim, SegmentClaim
+from services.exports.creation import Limits
 from services.exports.endings import Failure, Keeping
-from services.exports.model import ErrorCode, Export, ExportAddress, Status, Step
+from services.exports.model import ErrorCode, Export, ExportAddress, Lane, Status, Step
 from services.exports.progress import Counted
 from services.work_version import WORK_VERSION
 from tests.datasets import Picture, noise_jpeg, put, put_all, unique
@@ -41,9 +42,13 @@ KEEPING = Keeping(retention=timedelta(days=30), retry_window=timedelta(days=1))
 CODES = [code for code in ErrorCode if code not in (ErrorCode.cancelled, ErrorCode.selection_empty)]
 
 
-def retry(tenant: Tenant, export_id: str, *, fresh: bool = False) -> Export:
+def retry(tenant: Tenant, export_id: str, *, fresh: bool = False, short_bytes: int = -1) -> Export:
     retried = retrying.retry_export(
-        tenant.database, tenant.id, ExportAddress(id=export_id), fresh=fresh, pending_quota=3
+        tenant.database,
+        tenant.id,
+        ExportAddress(id=export_id),
+        fresh=fresh,
+        limits=Limits(pending_quota=3, short_bytes=short_bytes),
     )
     return retried.export
 
@@ -113,12 +118,15 @@ def test_a_fresh_retry_takes_a_new_snapshot(empty_record: Database) -> None:
     straggler = take_segment(empty_record)
     failure = Failure(ErrorCode.internal, "A sentence.")
     assert endings.fail(empty_record, tenant.id, export_id, failure, KEEPING)
-    again = retry(tenant, export_id, fresh=True)
+    assert straggler.lane is Lane.long
+    # What is selected now is short.
+    again = retry(tenant, export_id, fresh=True, short_bytes=0)
     assert (again.status, again.progress, again.image_count) == (Status.pending, 0, None)
     assert progress.segment_done(empty_record, straggler, {}) is Counted.lost
     plan = take(empty_record)
     assert isinstance(plan, ExportClaim)
     assert (plan.step, plan.upload_id, plan.segment_count) == (Step.plan, None, 0)
+    assert plan.lane is Lane.short
     assert tenant.running == 1
 
 

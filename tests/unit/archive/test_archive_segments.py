@@ -24,7 +24,7 @@ def cut(images: list[int], size: int) -> list[list[int]]:
         if ended:
             parts.append([])
         parts[-1].append(image)
-        ended = cutter.add(image)
+        ended = cutter.add(image, 1)
     return parts
 
 
@@ -71,16 +71,25 @@ def test_the_parts_suffice(total: int, share: float, each: int) -> None:
     while left:
         step = min(each, left)
         left -= step
-        parts += cutter.add(step)
+        parts += cutter.add(step, 1)
     text_parts = -(-(total - all_images) // size)
     assert parts + text_parts <= MAX_PARTS
+
+
+@pytest.mark.parametrize(("total", "parts"), [(GIB, 204), (44 * GIB, 2_816)])
+def test_many_tiny_images_end_a_part_as_soon_as_they_may(total: int, parts: int) -> None:
+    """But where such parts would be too many."""
+    run, each = 64 * 2**10, 100
+    cutter = PartCutter(total, PART_SIZE)
+    cuts = [cutter.add(run, run // each) for _ in range(total // run)]
+    assert 1 + sum(cuts) == pytest.approx(parts, rel=0.01)
 
 
 def test_the_parts_suffice_for_five_tebibytes_of_photos() -> None:
     each = 10 * MIB
     count = 5 * TIB // each
     cutter = PartCutter(count * each, part_size(count * each))
-    parts = 1 + sum(cutter.add(each) for _ in range(count))
+    parts = 1 + sum(cutter.add(each, 1) for _ in range(count))
     assert 8_000 < parts <= MAX_PARTS
 
 
@@ -93,9 +102,9 @@ def test_part_size() -> None:
 
 def test_more_than_was_announced_is_refused() -> None:
     cutter = PartCutter(10, PART_SIZE)
-    cutter.add(10)
+    cutter.add(10, 1)
     with pytest.raises(ValueError, match="3 bytes more"):
-        cutter.add(3)
+        cutter.add(3, 1)
 
 
 def test_a_part_below_the_least_is_refused() -> None:
