@@ -69,8 +69,16 @@ class Part(ABC):
     def start(self) -> Self:
         """Starts it and returns when it answers."""
         self.process.start()
-        self.process.wait_until(self._answers)
+        self.wait()
         return self
+
+    def wait(self, timeout: float = 60) -> None:
+        """Returns when it answers.
+
+        Raises:
+            ProcessFailed: it ended, or does not within `timeout` seconds.
+        """
+        self.process.wait_until(self._answers, timeout)
 
     def stop(self) -> None:
         """Ends it in order; the data stays."""

@@ -238,7 +238,7 @@ def revive(part: Part) -> None:
         with suppress(ProcessFailed):
             if not part.process.running:
                 part.start()
-            part.process.wait_until(part._answers, 30)
+            part.wait(30)
             return
         if time.monotonic() > until:
             raise ProcessFailed(f"{part.title} does not come back\n{part.process.log()}")

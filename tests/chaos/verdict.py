@@ -22,7 +22,7 @@ from tests.chaos.work import REASONS
 from tests.exports import object_store
 
 _ENDED = ("completed", "failed")
-#: Of a log line with an error: those of parts that were disturbed while they said it.
+#: Bytes of an archive that are read at once.
 _PIECE = 1024 * 1024
 #: What processes say when an error is of their own making, whatever happens around them.
 _OURS = (
