@@ -155,7 +155,7 @@ def create_export(
             return Created(export_id, response, lane)
     except (IntegrityError, AlreadyExists):
         # The name is taken, perhaps a moment ago by a request with this very key.
-        with database.read() as connection:
+        with database.write() as connection:
             if replay := _replay(connection, organization_id, request, request_hash):
                 return replay
             dataset = find_dataset(connection, organization_id, request.dataset_name)
@@ -200,7 +200,19 @@ def _replay(
             "The export that this Idempotency-Key made is deleted; use a new key for a new export.",
             {"export_id": row.export_id},
         )
+    _make_durable(connection, row.export_id)
     return Created(row.export_id, bytes(row.response))
+
+
+def _make_durable(connection: Connection, export_id: str) -> None:
+    """Lets the commit wait for the synchronous standby, as one that writes does.
+
+    After a crash PostgreSQL shows what had been committed and not answered, before a standby has
+    it; should that take over then, an export would be lost that was answered as made before.
+    """
+    connection.execute(
+        exports.update().where(exports.c.id == export_id).values(request_id=exports.c.request_id)
+    )
 
 
 def _duplicate(connection: Connection, dataset: Dataset, request: ExportRequest) -> Export | None:
@@ -228,5 +240,6 @@ def _duplicate(connection: Connection, dataset: Dataset, request: ExportRequest)
         and recent - found.created_at < DUPLICATE_SECONDS
     )
     if request.return_recent_duplicate and same:
+        _make_durable(connection, found.id)
         return found
     raise _exists(request)
