@@ -42,6 +42,10 @@ _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 60.0
 #: An organization's own step among its steps.
 OWN = 0
+#: Of attempts whose worker vanished with a step that ran alone, every how manieth counts as the
+#: step's doing. Machines are taken away, stand still or lose their network at any step, while the
+#: process of such a step dies alone of what it does, and its worker lives to tell.
+_VANISHED = 3
 #: Looks for an organization whose turn it is, where others take its steps at the same moment.
 _TRIES = 20
 
@@ -353,9 +357,10 @@ def count_death(database: Database, claim: Claim) -> float:
     return pause
 
 
-def _deaths() -> ColumnElement[int]:
+def _deaths(counts: ColumnElement[bool] | None = None) -> ColumnElement[int]:
     """Of a step whose process died: deaths beside other steps may be of their making."""
-    return steps.c.lost + case((steps.c.alone, 1), else_=0)
+    is_its_own = steps.c.alone if counts is None else and_(steps.c.alone, counts)
+    return steps.c.lost + case((is_its_own, 1), else_=0)
 
 
 def _backoff(count: int) -> float:
@@ -414,7 +419,7 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
             .where(mine, which)
             .values(
                 held=False,
-                lost=_deaths(),
+                lost=_deaths(steps.c.attempt % _VANISHED == 0),
                 alone=True,
                 due_at=_due_again(),
             )

@@ -201,10 +201,11 @@ def test_only_deaths_of_steps_that_run_alone_are_counted(database: Database) -> 
     with database.write() as connection:
         assert connection.scalar(select(steps.c.lost)) == 0
         connection.execute(steps.update().values(due_at=0))
-    for deaths in (0, 1, 2):
+    # Workers that vanish are to be expected: of three of them one counts.
+    for attempt in range(2, 10):
         claim = claims.claim_next(database, BOTH, timedelta(seconds=-1), CAP)
         assert claim is not None
-        assert (claim.alone, claim.lost) == (claim.attempt > 1, deaths)
+        assert (claim.attempt, claim.alone, claim.lost) == (attempt, True, (attempt - 1) // 3)
         assert claims.free_expired(database) == 1
     claim = take(database)
     assert claim is not None
