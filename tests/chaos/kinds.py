@@ -237,10 +237,7 @@ def _fail_over(rig: Rig, place: str, chance: random.Random) -> None:
 
 def _messages(times: int, delay: tuple[float, float]) -> Inject:
     def inject(rig: Rig, place: str, chance: random.Random) -> None:
-        until = time.monotonic() + 4 * messages.WINDOW
         taken = messages.take(rig.broker.url)
-        while not taken and time.monotonic() < until:
-            taken = messages.take(rig.broker.url)
         if not taken:
             raise Missed
         _sleep(chance, *delay)

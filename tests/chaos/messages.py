@@ -12,20 +12,23 @@ from dramatiq.errors import BrokerConnectionError as BrokerAway
 
 from services.doorbell import QUEUE, connect_broker
 
-#: Seconds that he waits for messages.
-WINDOW = 3.0
+#: Seconds that he waits for a message, and for more of them from then on.
+_PATIENCE = 20.0
+_MORE = 1.0
 
 
-def take(url: str, seconds: float = WINDOW) -> list[dramatiq.Message[None]]:
-    """The messages that come within so many seconds, of which no worker gets one then."""
+def take(url: str) -> list[dramatiq.Message[None]]:
+    """The messages that come, of which no worker gets one; none: none came."""
     taken: list[dramatiq.Message[None]] = []
-    until = time.monotonic() + seconds
+    until = time.monotonic() + _PATIENCE
     with _broker(url) as broker:
         consumer = broker.consume(QUEUE, prefetch=1, timeout=100)
         try:
             while time.monotonic() < until:
                 message = next(consumer)
                 if message is not None:
+                    if not taken:
+                        until = time.monotonic() + _MORE
                     consumer.ack(message)
                     taken.append(message._message)
             # Acknowledgements leave with the next look.
