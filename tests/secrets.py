@@ -29,18 +29,20 @@ def leaks_in(text: str, secrets: set[str]) -> list[str]:
 
 
 def leaks_of(stack: Stack) -> list[str]:
-    """The secrets that a stack's processes have written, or show to other users of the machine."""
+    """The secrets that a stack's processes have written, count, or show to other users of the
+    machine."""
     secrets = secrets_of(stack)
     return [leak for text in _told(stack) for leak in leaks_in(text, secrets)]
 
 
 def _told(stack: Stack) -> Iterator[str]:
-    for process in stack.processes.values():
+    for name, process in stack.processes.items():
         for path in (process.out, process.err):
             yield path.read_text(errors="replace")
         if process.running:
             whole = psutil.Process(process.pid)
             for running in (whole, *whole.children(recursive=True)):
                 yield " ".join(running.cmdline())
+            yield stack.look(name, "/metrics").text
     for log in stack.folder.glob("home/*.log"):
         yield log.read_text(errors="replace")
