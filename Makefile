@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults soak bench bench-fairness bench-timing bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods deploy-live bench-metrics clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults soak bench bench-fairness bench-timing bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods deploy-live rehearse bench-metrics clean
 
 VENV := .venv/bin
 
@@ -98,6 +98,9 @@ deploy-pods: .venv/installed parts ## Run what the chart renders, in containers,
 
 deploy-live: .venv/installed parts ## Give the chart to a real Kubernetes API server (root; builds it once, 10 minutes)
 	@$(VENV)/python -m tests.deploy.live
+
+rehearse: .venv/installed parts ## Do what docs/operations.md says of backups and of a failover
+	@$(VENV)/python -m tests.rehearsal
 
 bench-metrics: .venv/installed parts ## Measure REST calls with metrics and without
 	@$(VENV)/python -m tests.bench.metrics
