@@ -12,7 +12,7 @@ from tests.parts import PostgreSQL
 from tests.processes import Process, environment
 
 #: Megabytes of the disk of each.
-DISK = 700
+DISK = 1000
 
 
 class Member(PostgreSQL):
@@ -26,6 +26,8 @@ class Member(PostgreSQL):
         # Little is kept in reserve that could be written to once the disk is full.
         "min_wal_size=32MB",
         "max_wal_size=64MB",
+        # The standby may be away for a while, and could not catch up with less.
+        "wal_keep_size=320MB",
     )
 
     def __init__(self) -> None:
