@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Final
 
 import grpc
 import httpx
@@ -39,6 +40,13 @@ _PASSING_STATUS = frozenset((429, 502, 503, 504))
 #: Seconds until everything that was asked for has ended after the last fault, and what it left is
 #: cleared away: a step that failed often waits up to a minute.
 DRAIN = 300.0
+
+
+#: Of a step: it is to be over in the end, as all but the second sweep after half an hour.
+TO_DO: Final = (
+    "(held OR due_at IS NOT NULL"
+    " AND (kind <> 'remove' OR due_at < extract(epoch FROM now()) + 600))"
+)
 
 
 @dataclass(frozen=True)
@@ -244,8 +252,7 @@ class Run:
         until = time.monotonic() + DRAIN
 
         def is_over() -> bool:
-            query = "SELECT 1 FROM steps WHERE held OR due_at IS NOT NULL LIMIT 1"
-            return not self._rig.rows(query)
+            return not self._rig.rows(f"SELECT 1 FROM steps WHERE {TO_DO} LIMIT 1")
 
         while not quietly(is_over):
             if time.monotonic() > until:

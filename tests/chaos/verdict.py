@@ -16,7 +16,7 @@ from services.exports.model import archive_key
 from services.settings import Settings
 from tests.chaos.claims import QUERY, Change, overlaps
 from tests.chaos.rig import Rig
-from tests.chaos.run import Outcome, Violation
+from tests.chaos.run import TO_DO, Outcome, Violation
 from tests.chaos.schedule import Variant
 from tests.chaos.work import REASONS
 from tests.exports import object_store
@@ -92,8 +92,7 @@ def _as_asked(outcome: Outcome, rows: Mapping[str, tuple[object, ...]]) -> Itera
 
 def _left_to_do(rig: Rig) -> Iterator[Violation]:
     for row in rig.rows(
-        "SELECT export_id, number, kind, held, failures, lost, errors FROM steps"
-        " WHERE held OR due_at IS NOT NULL"
+        f"SELECT export_id, number, kind, held, failures, lost, errors FROM steps WHERE {TO_DO}"
     ):
         yield Violation(f"a step is not over: {row[1:]}", row[0])
     for name, running in rig.rows("SELECT name, running_steps FROM organizations"):

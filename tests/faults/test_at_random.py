@@ -54,7 +54,9 @@ def plant(rig: Rig, outcome: Outcome, known: Mapping[Variant, str]) -> None:
     store.put_object(bucket, left, BytesIO(b"left"), 4)
     with psycopg.connect(rig.database_url, autocommit=True) as connection:
         connection.execute("UPDATE exports SET status = 'processing' WHERE id = %s", [stuck])
-        connection.execute("UPDATE steps SET due_at = 9e9 WHERE export_id = %s", [stuck])
+        connection.execute(
+            "UPDATE steps SET kind = 'finish', due_at = 9e9 WHERE export_id = %s", [stuck]
+        )
         connection.execute(
             "INSERT INTO claim_history (who, export_id, number, kind, was_held, held, was_attempt,"
             " attempt, was_done, done) VALUES"
