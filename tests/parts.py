@@ -122,6 +122,8 @@ class PostgreSQL(Part):
     program = "initdb"
     #: Further settings, such as `max_wal_size=64MB`.
     options: tuple[str, ...] = ()
+    #: Texts in the order of a language, as most have it: punctuation, digits, then letters.
+    _order = "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
 
     @classmethod
     def version(cls) -> str:
@@ -136,11 +138,7 @@ class PostgreSQL(Part):
         """Makes an empty database and gives its URL."""
         name = f"cartouche_{secrets.token_hex(4)}"
         with psycopg.connect(self.url, autocommit=True) as connection:
-            # In the order of a language, as most have it: punctuation, digits, then letters.
-            connection.execute(
-                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"
-                " LOCALE_PROVIDER icu ICU_LOCALE 'en-US'".encode()
-            )
+            connection.execute(f"CREATE DATABASE {name} {self._order}".encode())
         return f"postgresql://cartouche@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> Self:
@@ -216,6 +214,8 @@ class PgServerWheel(PostgreSQL):
     """PostgreSQL from its wheel, for machines without root."""
 
     title = "PostgreSQL (wheel)"
+    # It knows no languages.
+    _order = ""
 
     def __init__(self) -> None:
         super().__init__()
