@@ -103,7 +103,10 @@ def test_only_the_step_that_kills_is_blamed(on_rabbitmq: RecordedPipeline) -> No
         "CARTOUCHE_WORKER_THREADS": "8",
     }
     with on_rabbitmq.only_worker("crowded", **settings) as worker:
+        # It takes them all at once.
+        worker.pause()
         ids = {name: on_rabbitmq.create(name) for name in names}
+        worker.resume()
 
         def held() -> set[str]:
             return {name for name, found in ids.items() if on_rabbitmq.segments_held(found)}

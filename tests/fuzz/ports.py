@@ -48,7 +48,8 @@ class Memory:
             assert process.running, process.log()
             before, now, peak = self._before[name], process.memory(), process.peak_memory()
             written = process.err.read_text(errors="replace")
-            assert "Traceback" not in written, f"{name} wrote a traceback: {process.err}"
+            before_it, found, rest = written.partition("Traceback")
+            assert not found, f"{name}: {before_it[-500:]}{found}{rest[:2_000]}"
             line = f"{name:10} {_mib(before)} before, {_mib(now)} after, {_mib(peak)} at most"
             assert now - before < GROWTH, line
             assert peak - before < PEAK, line

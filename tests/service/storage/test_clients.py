@@ -1,8 +1,9 @@
 """What the clients of a process depend on, and when they are made."""
 
+import json
 import subprocess
 import sys
-from dataclasses import astuple
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -38,16 +39,16 @@ def test_a_closed_store_opens_again(store: ObjectStore) -> None:
 def test_a_first_use_after_a_fork(store: ObjectStore) -> None:
     store.put(IMAGES, "forked", b"content")
     program = (
-        "import os, sys\n"
+        "import json, os, sys\n"
         "from services.storage import ObjectStore, StorageConfig\n"
-        "store = ObjectStore(StorageConfig(*sys.argv[1:]))\n"
+        "store = ObjectStore(StorageConfig(**json.loads(sys.argv[1])))\n"
         "child = os.fork()\n"
         "found = store.get(store.images_bucket, 'forked')\n"
         "failed = os.waitpid(child, 0)[1] if child else 0\n"
         "sys.exit(failed or found != b'content')\n"
     )
     subprocess.run(
-        [sys.executable, "-c", program, *filter(None, astuple(store.config))],
+        [sys.executable, "-c", program, json.dumps(asdict(store.config))],
         cwd=Path(__file__).parents[3],
         timeout=30,
         check=True,
