@@ -35,6 +35,8 @@ class Memory:
     def __init__(self, stack: Stack) -> None:
         self._processes = stack.processes
         self._before = {name: process.memory() for name, process in self._processes.items()}
+        #: Bytes that each had written before: what it wrote for others is theirs to look at.
+        self._written = {n: process.err.stat().st_size for n, process in self._processes.items()}
         for process in self._processes.values():
             process.forget_peak()
 
@@ -47,7 +49,7 @@ class Memory:
         for name, process in self._processes.items():
             assert process.running, process.log()
             before, now, peak = self._before[name], process.memory(), process.peak_memory()
-            written = process.err.read_text(errors="replace")
+            written = process.err.read_bytes()[self._written[name] :].decode(errors="replace")
             before_it, found, rest = written.partition("Traceback")
             assert not found, f"{name}: {before_it[-500:]}{found}{rest[:2_000]}"
             line = f"{name:10} {_mib(before)} before, {_mib(now)} after, {_mib(peak)} at most"
