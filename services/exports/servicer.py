@@ -130,8 +130,9 @@ class ExportServicer(rpc.ExportServiceServicer):
         self, request: pb.WatchExportRequest, context: object
     ) -> AsyncIterator[pb.WatchExportResponse]:
         address = messages.export_address(request)
-        # A name may be given again; a watch stays with the export it began with.
-        address = ExportAddress(id=(await asyncio.to_thread(self._get, address)).id)
+        if not address.id:
+            # A name may be given again; a watch stays with the export it began with.
+            address = ExportAddress(id=(await asyncio.to_thread(self._get, address)).id)
         seen = -1
         pause = _FIRST_LOOK
         with self._changes.of(address.id) as changed:
