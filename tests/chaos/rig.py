@@ -22,7 +22,7 @@ from tests.chaos.schedule import WORKERS
 from tests.chaos.storm import Storm
 from tests.disks import SmallDisk, small_disk
 from tests.parts import REGION, Credentials, MinIO, Part, RabbitMQ, Redis
-from tests.processes import ProcessFailed
+from tests.processes import Process, ProcessFailed
 from tests.stack import CartoucheProcess, Production
 from tests.toxiproxy import Proxy, Toxiproxy
 
@@ -233,16 +233,7 @@ def revive(part: Part) -> None:
     Raises:
         ProcessFailed: it does not come back.
     """
-    until = time.monotonic() + PATIENCE
-    while True:
-        with suppress(ProcessFailed):
-            if not part.process.running:
-                part.start()
-            part.wait(30)
-            return
-        if time.monotonic() > until:
-            raise ProcessFailed(f"{part.title} does not come back\n{part.process.log()}")
-        time.sleep(0.5)
+    _bring_back(part.process, part.title, part.start, part.wait)
 
 
 def bring_up(process: CartoucheProcess) -> None:
@@ -251,15 +242,21 @@ def bring_up(process: CartoucheProcess) -> None:
     Raises:
         ProcessFailed: it does not come back.
     """
+    _bring_back(process, process.name, process.start, process.wait_ready)
+
+
+def _bring_back(
+    process: Process, name: str, start: Callable[[], object], wait: Callable[[float], object]
+) -> None:
     until = time.monotonic() + PATIENCE
     while True:
         with suppress(ProcessFailed):
             if not process.running:
-                process.start()
-            process.wait_ready(30)
+                start()
+            wait(30)
             return
         if time.monotonic() > until:
-            raise ProcessFailed(f"{process.name} does not come back\n{process.log()}")
+            raise ProcessFailed(f"{name} does not come back\n{process.log()}")
         time.sleep(0.5)
 
 

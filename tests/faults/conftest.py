@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.pipeline import SETTINGS, RecordedPipeline, draw_noise
+from tests.faults.pipeline import RecordedPipeline, draw_noise, recorded
 from tests.needs import object_store_class, postgresql_class, running
 from tests.parts import ObjectStore, PostgreSQL, RabbitMQ, Redis
-from tests.stack import Production
 
 
 @pytest.fixture(scope="package")
@@ -50,14 +49,8 @@ def on_rabbitmq(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, object_store: ObjectStore, noise: list[Path]
 ) -> Iterator[RecordedPipeline]:
     """PostgreSQL, RabbitMQ and MinIO, with two workers."""
-    with Production(
-        postgresql.create_database(),
-        rabbitmq.url,
-        object_store,
-        name="faults-rabbitmq",
-        settings=SETTINGS,
-    ) as stack:
-        yield RecordedPipeline(stack, noise)
+    with recorded(postgresql, rabbitmq, object_store, noise, "faults-rabbitmq") as pipeline:
+        yield pipeline
 
 
 @pytest.fixture(scope="package")
@@ -65,14 +58,8 @@ def on_redis(
     postgresql: PostgreSQL, redis: Redis, object_store: ObjectStore, noise: list[Path]
 ) -> Iterator[RecordedPipeline]:
     """PostgreSQL, Redis and MinIO, with two workers."""
-    with Production(
-        postgresql.create_database(),
-        redis.url,
-        object_store,
-        name="faults-redis",
-        settings=SETTINGS,
-    ) as stack:
-        yield RecordedPipeline(stack, noise)
+    with recorded(postgresql, redis, object_store, noise, "faults-redis") as pipeline:
+        yield pipeline
 
 
 @pytest.fixture(params=["on_rabbitmq", "on_redis"])

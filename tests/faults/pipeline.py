@@ -25,7 +25,8 @@ from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
 from services.importing.summary import ImportSummary
 from services.storage import ObjectStore, StorageConfig
-from tests.stack import CartoucheProcess, Production, Stack
+from tests import parts
+from tests.stack import CARTOUCHE, CartoucheProcess, Production, Stack
 
 DATASET = "noise"
 #: Two of them are one segment.
@@ -347,6 +348,27 @@ class RecordedPipeline(Pipeline):
         return psycopg.connect(
             self.stack.env["CARTOUCHE_DATABASE_URL"], autocommit=True, connect_timeout=5
         )
+
+
+@contextmanager
+def recorded(
+    postgresql: parts.PostgreSQL,
+    broker: parts.RabbitMQ | parts.Redis,
+    object_store: parts.ObjectStore,
+    noise: Sequence[Path],
+    name: str,
+    program: Path = CARTOUCHE,
+) -> Iterator[RecordedPipeline]:
+    """A stack with two workers, on a database of its own; `program`: of another version."""
+    with Production(
+        postgresql.create_database(),
+        broker.url,
+        object_store,
+        name=name,
+        settings=SETTINGS,
+        program=program,
+    ) as stack:
+        yield RecordedPipeline(stack, noise)
 
 
 def wait_until(true: Callable[[], bool], what: str, pause: float = 0.05) -> None:

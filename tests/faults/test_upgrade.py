@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.pipeline import DATASET, SETTINGS, RecordedPipeline, wait_until
+from tests.faults.pipeline import DATASET, RecordedPipeline, recorded, wait_until
 from tests.parts import ObjectStore, PostgreSQL, RabbitMQ
 from tests.previous import previous_version, program_of
 from tests.processes import free_port
@@ -20,15 +20,11 @@ def upgraded(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, object_store: ObjectStore, noise: list[Path]
 ) -> Iterator[RecordedPipeline]:
     """A stack of the previous version, with two workers."""
-    with Production(
-        postgresql.create_database(),
-        rabbitmq.url,
-        object_store,
-        name="faults-upgrade",
-        settings=SETTINGS,
-        program=program_of(previous_version()),
-    ) as stack:
-        yield RecordedPipeline(stack, noise)
+    program = program_of(previous_version())
+    with recorded(
+        postgresql, rabbitmq, object_store, noise, "faults-upgrade", program=program
+    ) as pipeline:
+        yield pipeline
 
 
 def test_an_upgrade_without_a_pause(upgraded: RecordedPipeline) -> None:

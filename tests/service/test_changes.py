@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
@@ -29,21 +31,28 @@ def change(database: Database, export_id: str, **values: object) -> None:
         )
 
 
+@asynccontextmanager
+async def hearing(database: Database, export_id: str) -> AsyncIterator[Changes]:
+    """Changes that are heard of already; PostgreSQL tells at first that any may be missed."""
+    changes = Changes(database)
+    changes.start()
+    try:
+        if not database.is_sqlite:
+            with changes.of(export_id) as changed:
+                await until(changed)
+        yield changes
+    finally:
+        await changes.stop()
+
+
 def test_a_change_is_heard_of_at_once(empty_record: Database) -> None:
     database = empty_record
     tenant = Tenant.make(database, "tenant")
     watched, other = tenant.create(Lane.short), tenant.create(Lane.short)
 
     async def scenario() -> None:
-        changes = Changes(database)
-        changes.start()
-        try:
+        async with hearing(database, watched) as changes:
             with changes.of(watched) as first, changes.of(watched) as second:
-                if not database.is_sqlite:
-                    # It listens now.
-                    await until(first)
-                first.clear()
-                second.clear()
                 change(database, watched, status=Status.processing)
                 await until(first)
                 await until(second)
@@ -63,8 +72,6 @@ def test_a_change_is_heard_of_at_once(empty_record: Database) -> None:
                 assert not first.is_set()
                 change(database, watched, updated_at=at + 0.15)
                 await until(first)
-        finally:
-            await changes.stop()
 
     asyncio.run(scenario())
 
@@ -75,20 +82,13 @@ def test_reading_is_no_change(empty_record: Database) -> None:
     watched = tenant.create(Lane.short)
 
     async def scenario() -> None:
-        changes = Changes(database)
-        changes.start()
-        try:
+        async with hearing(database, watched) as changes:
             with changes.of(watched) as changed:
-                if not database.is_sqlite:
-                    await until(changed)
-                    changed.clear()
                 for _ in range(5):
                     with database.read() as connection:
                         connection.execute(exports.select()).all()
                 await asyncio.sleep(0.3)
                 assert not changed.is_set()
-        finally:
-            await changes.stop()
 
     asyncio.run(scenario())
 
@@ -100,12 +100,8 @@ def test_a_connection_that_breaks_is_made_again(empty_record: Database) -> None:
     watched = tenant.create(Lane.short)
 
     async def scenario() -> None:
-        changes = Changes(database)
-        changes.start()
-        try:
+        async with hearing(database, watched) as changes:
             with changes.of(watched) as changed:
-                await until(changed)
-                changed.clear()
                 with database.write() as connection:
                     ended = connection.scalar(
                         text(
@@ -119,7 +115,5 @@ def test_a_connection_that_breaks_is_made_again(empty_record: Database) -> None:
                 changed.clear()
                 change(database, watched, status=Status.processing)
                 await until(changed)
-        finally:
-            await changes.stop()
 
     asyncio.run(scenario())
