@@ -15,6 +15,7 @@ SIDE = 182
 
 def draw(folder: Path, count: int) -> list[Path]:
     """Images that nothing compresses, all different."""
+    folder.mkdir(parents=True, exist_ok=True)
     source = random.Random(2)
     files = []
     for number in range(count):

@@ -26,8 +26,15 @@ def table(rows: list[Row]) -> list[str]:
     return [
         "| what | figure | goal | reached |",
         "|---|---|---|---|",
-        *(f"| {row.what} | {row.figure} | {row.goal} | {answers[row.met]} |" for row in rows),
+        *(
+            f"| {_cell(row.what)} | {_cell(row.figure)} | {_cell(row.goal)} | {answers[row.met]} |"
+            for row in rows
+        ),
     ]
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", r"\|")
 
 
 def main(name: str, about: str | None, rows: Callable[[bool], list[Row]]) -> None:

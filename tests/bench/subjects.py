@@ -165,8 +165,8 @@ class StoreAddress:
 
 
 @contextmanager
-def subjects(files: list[Path]) -> Iterator[list[Subject]]:
-    """A production-like Cartouche and an embedded one, both with the images imported."""
+def subjects(files: list[Path], *, embedded: bool = True) -> Iterator[list[Subject]]:
+    """A production-like Cartouche and, if wanted, an embedded one, with the images imported."""
     with ExitStack() as running:
         postgresql, broker, store = servers(running)
         production = running.enter_context(
@@ -174,7 +174,6 @@ def subjects(files: list[Path]) -> Iterator[list[Subject]]:
                 postgresql.create_database(), broker.url, store, name="bench-production", workers=1
             )
         )
-        embedded = running.enter_context(Embedded("bench-embedded"))
         found = [
             Subject(
                 f"{store.title} {store.version()}, {postgresql.title}, {broker.title}, one worker",
@@ -188,15 +187,19 @@ def subjects(files: list[Path]) -> Iterator[list[Subject]]:
                     production.exports_bucket,
                 ),
                 len(files),
-            ),
-            Subject(
-                f"rclone {Rclone.version()}, embedded",
-                embedded,
-                embedded.processes["run"],
-                _embedded_store(embedded),
-                len(files),
-            ),
+            )
         ]
+        if embedded:
+            alone = running.enter_context(Embedded("bench-embedded"))
+            found.append(
+                Subject(
+                    f"rclone {Rclone.version()}, embedded",
+                    alone,
+                    alone.processes["run"],
+                    _embedded_store(alone),
+                    len(files),
+                )
+            )
         for subject in found:
             subject.fill(files)
         yield found

@@ -1,4 +1,5 @@
-"""The independent readers, each with its requirements in an environment of its own.
+"""The independent readers, and the peers of the bench, each with its requirements in an environment
+of its own.
 
 They are heavy, and one is AGPL: no part of Cartouche imports them. An environment is made at
 first use in `$XDG_CACHE_HOME/cartouche/readers/` and kept; other requirements make another.
@@ -23,6 +24,9 @@ READERS = {
     "darwin": ("darwin-py==3.6.3",),
     "labelme": ("labelme==6.3.1",),
     "sdk": ("pictograph==1.69.146",),
+    # For the bench alone.
+    "label_studio": ("label-studio-sdk==2.1.2",),
+    "plots": ("matplotlib==3.11.2",),
 }
 _SCRIPTS = Path(__file__).parent / "readers"
 
@@ -31,8 +35,8 @@ class ReaderFailed(AssertionError):
     """A reader could not be installed, or ended with an error."""
 
 
-def read(reader: str, script: str, *arguments: str | Path) -> Any:
-    """Runs `readers/<script>.py` with a reader's Python; returns what it writes as JSON.
+def read(reader: str, script: str, *arguments: str | Path, scripts: Path = _SCRIPTS) -> Any:
+    """Runs `<script>.py` of a folder with a reader's Python; returns what it writes as JSON.
 
     The script writes to the file that is its last argument: readers print what they like.
 
@@ -46,7 +50,7 @@ def read(reader: str, script: str, *arguments: str | Path) -> Any:
     os.close(handle)
     answer = Path(name)
     done = subprocess.run(
-        [python, "-W", "ignore", _SCRIPTS / f"{script}.py", *arguments, answer],
+        [python, "-W", "ignore", scripts / f"{script}.py", *arguments, answer],
         env=os.environ
         | {
             "HOME": str(home),
