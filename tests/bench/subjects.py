@@ -1,8 +1,10 @@
 """What is measured: exports of a running Cartouche, and the plain script beside them."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -127,17 +129,20 @@ class Subject:
 
     def plain(self) -> Run:
         """The plain script on the same images in the same store."""
+        return self._script("plain")
+
+    def floor(self) -> Run:
+        """The same bytes from store to store, with nothing done to them."""
+        return self._script("floor")
+
+    def _script(self, name: str) -> Run:
+        """A module of this package, in a process of its own."""
         store = self._store
+        key = f"{name}.zip"
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "tests.bench.plain", urlsplit(store.endpoint).netloc),
-                *(
-                    store.region,
-                    store.images_bucket,
-                    self._prefix,
-                    store.exports_bucket,
-                    "plain.zip",
-                ),
+                *(sys.executable, "-m", f"tests.bench.{name}", urlsplit(store.endpoint).netloc),
+                *(store.region, store.images_bucket, self._prefix, store.exports_bucket, key),
             ],
             cwd=REPOSITORY,
             env=environment(
@@ -151,6 +156,33 @@ class Subject:
         result = json.loads(done.stdout)
         assert result["images"] == self._images, result
         return Run(result["seconds"], result["cpu_seconds"], result["peak_bytes"])
+
+    def rclone(self) -> Run:
+        """`rclone archive create` of the same images, from its start to its end."""
+        store = self._store
+        remote = (
+            f":s3,provider=Minio,endpoint='{store.endpoint}',region={store.region},"
+            f"access_key_id={store.credentials.access_key},"
+            f"secret_access_key={store.credentials.secret_key}:"
+        )
+        source = f"{remote}{store.images_bucket}/{self._prefix}"
+        archive = f"{remote}{store.exports_bucket}/rclone.zip"
+        program = Path(sys.executable).parent / "rclone"
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [program, "--config", "/dev/null", "archive", "create", source, archive],
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, said.decode()
+        # In KiB, on Linux.
+        peak = used.ru_maxrss * 1024
+        return Run(time.perf_counter() - started, used.ru_utime + used.ru_stime, peak)
 
 
 @dataclass(frozen=True)
