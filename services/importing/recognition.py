@@ -9,8 +9,10 @@ from pathlib import Path
 from posixpath import basename, splitext
 
 from services.formats.coco.documents import OF_OTHER_TASKS
+from services.formats.common.annotations import number_of
 from services.formats.common.plain_values import shown
 from services.formats.common.source import ImportFailed
+from services.formats.yolo.lines import is_row, split_lines
 from services.importing.walk import Surroundings, files_below, opened, regular
 
 #: Says that the format is to be recognised.
@@ -22,9 +24,9 @@ COCO, PICTOGRAPH, VOC, YOLO = "coco", "pictograph", "pascal_voc", "yolo"
 _SAMPLE = 20
 #: Bytes of a file that are looked at, from its start and from its end.
 _LOOK = 1024 * 1024
-_SUFFIXES = frozenset((".json", ".xml", ".txt", ".yaml", ".yml"))
-#: A row of a label file: a class and at least four numbers.
-_ROW = re.compile(rb"\s*\d+(?:[ \t]+[-+.\deE]+){4,}[ \t]*(?:\r?\n|$)")
+_SUFFIXES = frozenset((".json", ".xml", ".txt", ".yaml", ".yml", ".csv"))
+#: Lines of a label file that are looked at.
+_LINES = 100
 _NAMES = re.compile(rb"^\s*[\"']?names[\"']?\s*:", re.MULTILINE)
 _EMPTY_ARRAY = re.compile(rb"\s*\[\s*\]\s*")
 _ROOT = re.compile(rb"<(?:[A-Za-z][\w.-]*:)?([A-Za-z]\w*)")
@@ -32,14 +34,28 @@ _ROOT = re.compile(rb"<(?:[A-Za-z][\w.-]*:)?([A-Za-z]\w*)")
 _MARKS = b"\xef\xbb\xbf\xff\xfe"
 _ONE_FILE = {".names": YOLO, ".data": YOLO, ".txt": YOLO, ".yaml": YOLO, ".yml": YOLO}
 #: Formats that are not read, with keys of their JSON that no other has together.
-_OTHERS = {
-    "LabelMe": (b'"shapes"', b'"imagePath"'),
-    "Darwin": (b'"item"', b'"annotations"', b'"slots"'),
-    "Datumaro": (b'"items"', b'"categories"', b'"infos"'),
-    "createML": (b'"imagefilename"',),
-    "VGG Image Annotator": (b'"_via_settings"',),
-    "COCO results, which list no images": (b'"image_id"', b'"category_id"', b'"score"'),
-}
+_OTHERS = (
+    ("LabelMe", (b'"shapes"', b'"imagePath"')),
+    ("Darwin", (b'"item"', b'"annotations"', b'"slots"')),
+    ("Datumaro", (b'"items"', b'"categories"', b'"infos"')),
+    ("CreateML", (b'"imagefilename"',)),
+    ("CreateML", (b'"image"', b'"annotations"', b'"coordinates"')),
+    ("VGG Image Annotator", (b'"_via_settings"',)),
+    ("VGG Image Annotator", (b'"regions"', b'"shape_attributes"')),
+    ("Label Studio JSON", (b'"data"', b'"annotations"', b'"result"')),
+    ("Label Studio JSON", (b'"data"', b'"annotations"', b'"file_upload"')),
+    ("Label Studio JSON", (b'"annotator"', b'"annotation_id"')),
+    ("Supervisely", (b'"objects"', b'"classTitle"')),
+    ("Supervisely", (b'"objects"', b'"tags"', b'"size"')),
+    ("Scalabel or BDD100K", (b'"labels"', b'"box2d"')),
+    ("COCO results, which list no images", (b'"image_id"', b'"category_id"', b'"score"')),
+)
+#: Formats that are not read, with a line of their text files.
+_OTHER_LINES = (
+    ("DOTA", re.compile(rb"(?:[-+.\d]+[ \t]+){8}[^\s\d]\S*[ \t]+\d")),
+    ("KITTI", re.compile(rb"[A-Za-z]\S*(?:[ \t]+[-+.\de]+){14}")),
+    ("VisDrone or MOTChallenge", re.compile(rb"\d+(?:,-?[.\d]+){7,9},?[ \t]*\r?$", re.MULTILINE)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +129,8 @@ def _of_files(files: list[tuple[Path, str]]) -> dict[str, str]:
             found.setdefault(name, where)
     if COCO in found or (PICTOGRAPH in found and basename(found[PICTOGRAPH]) == "dataset.json"):
         # JSON files of other tools beside the document of all images.
-        found = {name: why for name, why in found.items() if name not in _OTHERS}
+        others = {name for name, _ in _OTHERS}
+        found = {name: why for name, why in found.items() if name not in others}
     if COCO in found and PICTOGRAPH in found and basename(found[PICTOGRAPH]) != "dataset.json":
         del found[PICTOGRAPH]
     return found
@@ -182,11 +199,13 @@ def _format_of(suffix: str, where: str, content: bytes) -> str | None:
         return _of_json(where, content)
     if suffix == ".xml":
         root = _root(content)
-        if root == b"annotation":
+        if root.lower() == b"annotation":
             return VOC
         return "CVAT for images" if root == b"annotations" else None
     if suffix == ".txt":
-        return YOLO if _ROW.match(content) else None
+        return _of_text(content)
+    if suffix == ".csv":
+        return "CSV"
     return YOLO if _NAMES.search(content) else None
 
 
@@ -201,7 +220,7 @@ def _of_json(where: str, content: bytes) -> str | None:
     # Of a large document only the start and the end are seen.
     if has(b'"images"') and any(map(has, (b'"categories"', b'"annotations"', b'"file_name"'))):
         return COCO
-    for name, keys in _OTHERS.items():
+    for name, keys in _OTHERS:
         if has(*keys):
             return name
     if has(b'"categories"', b'"annotations"'):
@@ -212,7 +231,17 @@ def _of_json(where: str, content: bytes) -> str | None:
     return None
 
 
-def _root(content: bytes) -> bytes | None:
-    """The name of the first element of XML, without its namespace."""
+def _of_text(content: bytes) -> str | None:
+    """What the first lines of a text are: an object of YOLO says that it is a label file."""
+    begin = b"".join(content.splitlines(keepends=True)[:_LINES])
+    for name, line in _OTHER_LINES:
+        if line.match(begin) or (name == "DOTA" and begin.startswith(b"imagesource:")):
+            return name
+    rows = split_lines(begin.decode(errors="replace"))
+    return YOLO if any(is_row(row) and number_of(row[0]).is_integer() for row in rows) else None
+
+
+def _root(content: bytes) -> bytes:
+    """The name of the first element of XML, without its namespace; empty: there is none."""
     found = _ROOT.search(content)
-    return found[1] if found else None
+    return found[1] if found else b""

@@ -5,6 +5,7 @@ orientation counts once, in every container: EXIF in JPEG, PNG and WebP, the tag
 turn of a HEIF. What another name than that of its container has is known by its content.
 """
 
+import codecs
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -162,6 +163,15 @@ def _what_it_is(head: bytes) -> str:
         return "is HTML, perhaps the error page of a download"
     if start.startswith(b"<"):
         return "is XML or HTML"
-    if not any(byte < 9 for byte in head):
-        return "is text"
-    return "is no picture that is known"
+    return "is text" if _is_text(head) else "is no picture that is known"
+
+
+def _is_text(head: bytes) -> bool:
+    if any(byte < 9 for byte in head):
+        return False
+    try:
+        # The last character may go on.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True

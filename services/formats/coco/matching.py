@@ -4,19 +4,23 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from services.formats.coco.categories import Id
 from services.formats.coco.document import CocoDocument
 from services.formats.coco.listed_names import contested, paths_of
 from services.formats.coco.values import identifier, kind
 from services.formats.common.declared_size import declared, no_size
-from services.formats.common.finder import ImageFinder
+from services.formats.common.finder import ImageFinder, SourceFolder
+from services.formats.common.name_finder import parts_of
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue
 
 #: Where documents about panoptic segments keep their pictures.
 _PANOPTIC = re.compile(r"(^|/)annotations/panoptic_[^/]*/")
+#: Fields of an image that name its file, and those that say where it lies: LVIS has no other
+#: than the address, and coco-annotator names the file alone beside it.
+_NAMES, _PLACES = ("file_name", "filename"), ("path", "coco_url")
 #: Images of one id that a message lists.
 _FEW = 3
 
@@ -96,12 +100,24 @@ class _Matching:
         named: _Rows = {}
         for row in document.images:
             key, name = _id_and_name(row)
+            if name and isinstance(row, dict):
+                name = self._with_folder(name, row, document.file.folder)
             if key is None or not name:
                 self.unreadable[document.file.where, _image_problem(row)] += 1
             else:
                 # The same image once more says nothing new.
                 named.setdefault(key, {}).setdefault(name, row)
         return named
+
+    def _with_folder(self, name: str, row: dict[str, Any], beside: SourceFolder) -> str:
+        """The name, or what else the row calls the image by where the name alone fits no one
+        image, as one that several folders have."""
+        others = [other for other in map(row.get, _PLACES) if _is_name(other) and other != name]
+        if not others or self._images.find(name, beside):
+            return name
+        last = parts_of(name)[-1:]
+        fitting = (o for o in others if parts_of(o)[-1:] == last and self._images.find(o, beside))
+        return next(fitting, name)
 
     def _take(
         self, position: int, document: CocoDocument, named: _Rows, paths: dict[str, str | None]
@@ -247,9 +263,20 @@ def match(
 def _id_and_name(row: Any) -> tuple[Id | None, str]:
     if not isinstance(row, dict):
         return None, ""
-    key, name = row.get("id"), row.get("file_name", row.get("filename"))
+    key = row.get("id")
     key = key if type(key) is int else identifier(key)
-    return key, name if isinstance(name, str) and is_storable(name) else ""
+    name = _given_name(row)
+    return key, name if _is_name(name) else ""
+
+
+def _given_name(row: dict[str, Any]) -> Any:
+    """What the row calls its image; where it has no name at all, its place."""
+    given = (row[field] for field in (*_NAMES, *_PLACES) if row.get(field) is not None)
+    return next(given, None)
+
+
+def _is_name(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and value != "" and is_storable(value)
 
 
 def _image_problem(row: Any) -> str:
@@ -257,7 +284,7 @@ def _image_problem(row: Any) -> str:
         return f"an image is {kind(row)}, and must be an object"
     if identifier(row.get("id")) is None:
         return f"the id of an image is {kind(row.get('id'))}, and must be a whole number"
-    name = row.get("file_name", row.get("filename"))
+    name = _given_name(row)
     if not isinstance(name, str):
         return f"the file_name of an image is {kind(name)}, and must be text"
     if not name:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
-from posixpath import basename, join, normpath
+from posixpath import basename, join, normpath, splitext
 
 from services.catalog.names import folded
 
@@ -127,11 +127,14 @@ class NameFinder:
         return []
 
     def nearest(self, name: str) -> str | None:
-        """The path whose last part looks most like the name's; None: none does, or there are
-        too many to keep them in the order of the alphabet for it."""
+        """The path whose last part looks most like the name's: it differs in its extension
+        alone, or else in few letters. None: none does, or there are too many to keep them in the
+        order of the alphabet for it."""
         if len(self._paths) > _MANY:
             return None
         last = folded((parts_of(name) or [""])[-1])
+        if same := self._by_last_stem.of(splitext(last)[0]):
+            return same[0]
         near: set[str] = set()
         for words, word in ((self._forward, last), (self._backward, last[::-1])):
             place = bisect_left(words, (word, ""))
@@ -201,6 +204,11 @@ class NameFinder:
                 if len(parts := self._called(path).split("/")) >= count
             )
         return self._endings[count]
+
+    @cached_property
+    def _by_last_stem(self) -> _Groups:
+        """Paths by their last part without its extension."""
+        return _Groups((splitext(folded(basename(path)))[0], path) for path in self._paths)
 
     @cached_property
     def _forward(self) -> list[tuple[str, str]]:

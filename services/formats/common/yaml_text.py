@@ -16,6 +16,10 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 MAX_DEPTH = 32
 
 
+#: What to do about a path of Windows in double quotes.
+_ESCAPES = "; between double quotes write / or \\\\ for each backslash, or take single quotes"
+
+
 class YamlUnreadable(Exception):
     """Text that is no YAML document of text; the message says why and where."""
 
@@ -33,7 +37,8 @@ def read_yaml(text: str) -> YamlText:
             reader.take(event)
     except yaml.MarkedYAMLError as error:
         problem = " ".join(filter(None, (error.context, error.problem)))
-        raise YamlUnreadable(f"{problem}{_line(error.problem_mark)}") from None
+        advice = _ESCAPES if _is_in_quotes(error) else ""
+        raise YamlUnreadable(f"{problem}{_line(error.problem_mark)}{advice}") from None
     except yaml.YAMLError:
         raise YamlUnreadable("a character that YAML does not allow") from None
     if reader.document is None:
@@ -101,6 +106,11 @@ class _Reader:
         anchor = getattr(event, "anchor", None)
         if anchor and not isinstance(event, yaml.AliasEvent):
             self._anchors[anchor] = value
+
+
+def _is_in_quotes(error: yaml.MarkedYAMLError) -> bool:
+    """Whether a backslash is no escape that YAML knows."""
+    return "quoted scalar" in (error.context or "") and "end" not in (error.problem or "")
 
 
 def _line(mark: Any) -> str:

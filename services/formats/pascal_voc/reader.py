@@ -212,7 +212,8 @@ def _parse(file: SourceFile) -> ElementTree.Element:
         root = read_xml(file.read())
     except OSError as error:
         raise XmlUnreadable(f"cannot be read: {error.strerror}") from None
-    if root.tag != "annotation":
+    # Some tools write it with a capital.
+    if root.tag.lower() != "annotation":
         raise _NoAnnotation(f"is no VOC annotation: its root is <{root.tag[:60]}>")
     return root
 

@@ -17,7 +17,11 @@ def lines_of(file: SourceFile) -> list[list[str]]:
     Raises:
         ImportFailed: the file cannot be read.
     """
-    text = text_of(file, "is no label file: it is not text. Remove it.")
+    return split_lines(text_of(file, "is no label file: it is not text. Remove it."))
+
+
+def split_lines(text: str) -> list[list[str]]:
+    """The words of each line, between blanks, commas or semicolons."""
     return [_split(line) for line in text.splitlines()]
 
 

@@ -394,6 +394,7 @@ LAYOUTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"a.xml": '<v:annotation xmlns:v="urn:voc"></v:annotation>'},
     ),
     "VOC beside a list": ("pascal_voc", {"a.xml": XML, "names.json": [{"file": "a.jpg"}]}),
+    "VOC with a capital": ("pascal_voc", {"a.xml": "<Annotation><object/></Annotation>"}),
     "VOC": ("pascal_voc", {"Annotations/a.xml": XML, "ImageSets/Main/train.txt": "a\n"}),
     "UTF-16 VOC": ("pascal_voc", {"a.xml": XML.encode("utf-16")}),
     "data.yaml": ("yolo", {"data.yaml": "train: x\nnames: [a]\n", "labels/a.txt": ""}),
@@ -439,6 +440,73 @@ def test_what_is_not_recognised_says_so(tmp_path: Path, files: dict[str, Any], s
         recognised(_laid_out(tmp_path, files))
     with pytest.raises(ImportFailed, match="does not exist"):
         recognised(tmp_path / "gone")
+
+
+#: What other tools write, each as far as it tells who wrote it.
+OTHER_TOOLS: dict[str, dict[str, Any]] = {
+    "CreateML": {
+        "_annotations.createml.json": [
+            {
+                "image": "a.jpg",
+                "annotations": [
+                    {"label": "car", "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}}
+                ],
+            }
+        ]
+    },
+    "Label Studio JSON": {
+        "project.json": [
+            {
+                "id": 1,
+                "annotations": [{"id": 1, "result": [{"type": "rectanglelabels", "value": {}}]}],
+                "data": {"image": "/data/upload/1/a.jpg"},
+            }
+        ]
+    },
+    "VGG Image Annotator": {
+        "via.json": {
+            "a.jpg9": {
+                "filename": "a.jpg",
+                "regions": [{"shape_attributes": {"name": "rect"}, "region_attributes": {}}],
+            }
+        }
+    },
+    "Supervisely": {
+        "ann/a.jpg.json": {"tags": [], "size": {"height": 8, "width": 9}, "objects": []}
+    },
+    "Scalabel or BDD100K": {"a.json": [{"name": "a.jpg", "labels": [{"box2d": {"x1": 1}}]}]},
+    "DOTA": {"labelTxt/a.txt": "1.0 1.0 20.0 1.0 20.0 20.0 1.0 20.0 plane 0\n"},
+    "DOTA (labelTxt": {"labelTxt/a.txt": "imagesource:GoogleEarth\ngsd:0.1\n"},
+    "KITTI": {
+        "label_2/a.txt": "Truck 0.00 0 -1.57 59.4 15.4 62.7 18.2 2.8 2.6 12.3 0.4 1.4 69.4 -1.56\n"
+    },
+    "VisDrone or MOTChallenge": {"annotations/a.txt": "684,8,273,116,0,0,0,0\n"},
+    "CSV": {"_annotations.csv": "filename,width,height,class,xmin,ymin,xmax,ymax\n"},
+}
+
+
+@pytest.mark.parametrize("tool", OTHER_TOOLS)
+def test_what_other_tools_write_is_called_by_their_name(tmp_path: Path, tool: str) -> None:
+    """And never taken for a format that is read, which would leave all of it out."""
+    laid_out = _laid_out(tmp_path, OTHER_TOOLS[tool])
+    with pytest.raises(ImportFailed, match=re.escape(f"looks like {tool}")):
+        recognised(laid_out)
+
+
+@pytest.mark.parametrize("tool", OTHER_TOOLS)
+def test_what_other_tools_write_beside_a_dataset_is_passed_over(tmp_path: Path, tool: str) -> None:
+    files = OTHER_TOOLS[tool] | {"annotations/instances_train.json": COCO}
+    assert recognised(_laid_out(tmp_path, files)).format == "coco"
+
+
+@pytest.mark.parametrize("mark", [" ", "\t", ", ", ",", ";"])
+@pytest.mark.parametrize("class_id", ["0", "12", "0.0", "3.000000"])
+@pytest.mark.parametrize("before", ["", "\n", "# made by hand\n", "0 nan 0.5 0.1 0.1\n"])
+def test_a_label_file_is_recognised_however_it_is_written(
+    tmp_path: Path, mark: str, class_id: str, before: str
+) -> None:
+    row = mark.join((class_id, ".5", "0.5", "1e-1", "0.25"))
+    assert recognised(_laid_out(tmp_path, {"a.txt": f"{before}{row}\r\n"})).format == "yolo"
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,15 @@ def test_the_nearest_name_of_one_that_fits_nothing() -> None:
     assert finder.nearest("zzzzzzzzzzzzzzz") is None
 
 
+@pytest.mark.parametrize("extension", ["png", "JPEG", "tif", "jpg.png"])
+def test_a_name_of_another_extension_is_nearest(extension: str) -> None:
+    """Whatever others look like it in their letters."""
+    stem = "frame_0001" if extension.count(".") == 0 else "frame_0001.jpg"
+    near = [f"x/frame_000{number}.{extension[-3:]}" for number in range(2, 9)]
+    finder = NameFinder([*near, f"z/{stem}.{extension.rpartition('.')[2]}"])
+    assert finder.nearest(f"a/{stem}.webp") == f"z/{stem}.{extension.rpartition('.')[2]}"
+
+
 def test_many_equal_names_are_no_more_work() -> None:
     paths = [f"{number}/image.jpg" for number in range(30_000)]
     finder = NameFinder(paths, ROOT)

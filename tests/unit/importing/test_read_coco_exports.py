@@ -319,3 +319,43 @@ def test_the_folder_of_a_whole_datumaro_export(tmp_path: Path) -> None:
     # Notes: the list of images repeats them, and the pictures of segments are no images.
     assert reasons(source, [item]) == {"DOCUMENT_LEFT_OUT": 1, "MASKS_LEFT_OUT": 1}
     assert not any(issue.images or issue.annotations for issue in source.issues)
+
+
+@pytest.mark.parametrize("field", ["path", "coco_url"])
+@pytest.mark.parametrize("begin", ["/datasets/x/", "http://images.cocodataset.org/", "C:\\x\\"])
+def test_an_image_is_found_by_its_place_where_its_name_says_too_little(
+    tmp_path: Path, field: str, begin: str
+) -> None:
+    """coco-annotator names files alone beside their place; LVIS has nothing but the address."""
+    slash = "\\" if "\\" in begin else "/"
+    paths = ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
+    for path in paths:
+        write_image(tmp_path / "images" / path)
+    places = [f"{begin}{path.replace('/', slash)}" for path in paths]
+    for names in (["1.jpg", "1.jpg", "2.jpg"], [None, None, None]):
+        rows = [
+            {"id": number, "file_name": name, field: place}
+            for number, (name, place) in enumerate(zip(names, places, strict=True))
+        ]
+        annotations = [
+            {"id": number, "image_id": number, "category_id": 1, "bbox": [number, 2, 3, 4]}
+            for number in range(3)
+        ]
+        document = _document("") | {"images": rows, "annotations": annotations}
+        file = write_json(tmp_path / "c.json", document)
+        items = read_all(read_dataset("coco", tmp_path / "images", file))
+        assert {item.path: box(item.annotations[0])[0] for item in items} == {
+            path: number for number, path in enumerate(paths)
+        }
+
+
+def test_a_place_never_stands_against_a_name(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "b.jpg")
+    document = _document("a.jpg", {})
+    document["images"][0]["path"] = "/elsewhere/b.jpg"
+    _, (item,) = _read(tmp_path, document)
+    assert (item.path, len(item.annotations)) == ("a.jpg", 1)
+    document = _document("gone.jpg", {})
+    document["images"][0]["path"] = "/elsewhere/b.jpg"
+    with pytest.raises(ImportFailed, match="None of the images"):
+        _read(tmp_path, document)

@@ -106,6 +106,17 @@ def test_one_bad_file_is_named_and_the_others_come_in(
     assert len(issue.message) < 200
 
 
+@pytest.mark.parametrize("tag", ["Annotation", "ANNOTATION", "annotation"])
+def test_the_root_is_known_in_any_case(tmp_path: Path, tag: str) -> None:
+    text = BODY.format(stem="a", name="car")
+    for part in ("<annotation", "</annotation"):
+        text = text.replace(f"{part}>", f"{part[: -len('annotation')]}{tag}>")
+    _write(tmp_path, "a", text.encode())
+    source, (item,) = _read(tmp_path)
+    assert len(item.annotations) == 1
+    assert not reasons(source, [item])
+
+
 def test_depth_costs_nothing(tmp_path: Path) -> None:
     deep = "<a>" * 200_000 + "</a>" * 200_000
     body = BODY.format(stem="a", name="car").replace("<object>", f"<object>{deep}")

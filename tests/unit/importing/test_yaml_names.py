@@ -74,6 +74,8 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("- a", "needs `names`"),
         ("", "empty"),
         ("{", "line 2"),
+        ('train: "C:\\Users\\me"\nnames: [a]', "between double quotes write /"),
+        ('names: [a]\nval: "..\\images"', "between double quotes write /"),
     ],
 )
 def test_a_hostile_data_yaml_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
