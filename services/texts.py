@@ -29,6 +29,12 @@ def control_error(text: str) -> str | None:
     return f"has the control character U+{ord(found[0]):04X}; leave it out"
 
 
+def printable(text: str) -> str:
+    """A text as a terminal may have it: what does not print, or turns the direction of writing, is
+    escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def quoted(value: str) -> str:
     """A value of the caller's as an error repeats it: what is long, by its beginning."""
     return repr(value if len(value) <= _ECHO else f"{value[:_ECHO]}…")

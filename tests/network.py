@@ -1,4 +1,4 @@
-"""A network between two processes that can go dark, or slow, or flip a bit."""
+"""A network between two processes that can go dark, or slow, cut connections, or flip a bit."""
 
 import socket
 import threading
@@ -24,6 +24,8 @@ class Network:
         self._is_dark = threading.Event()
         self._marker: bytes | None = None
         self._flips_answers = False
+        #: After so many bytes of answers each of the next connections ends.
+        self.cuts: list[int] = []
         #: Bytes a second that each connection gets from the server; None: as many as there are.
         self.bytes_per_second: float | None = None
         self._lock = threading.Lock()
@@ -96,10 +98,16 @@ class Network:
     def _forward(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with suppress(OSError):
             tail = b""
+            with self._lock:
+                left = self.cuts.pop(0) if is_answer and self.cuts else None
             while data := source.recv(64 * 1024):
                 data, tail = self._flipped(data, tail, is_answer)
+                if left is not None:
+                    data, left = data[:left], left - len(data)
                 if not self._is_dark.is_set():
                     target.sendall(data)
+                if left is not None and left <= 0:
+                    break
                 if is_answer and self.bytes_per_second:
                     time.sleep(len(data) / self.bytes_per_second)
         # That one side has gone is no news that passes the dark.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import datasets, demo, doctor, health, importing, keys, serve, setup
+from services.cli import datasets, demo, doctor, exports, health, importing, keys, serve, setup
 
 app = typer.Typer(
     name="cartouche",
@@ -14,7 +14,6 @@ app = typer.Typer(
     "part each. Settings come from the environment (CARTOUCHE_…); the README lists them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode="markdown",
 )
 app.command()(serve.run)
@@ -28,6 +27,7 @@ app.command("rate-limit")(keys.rate_limit)
 app.command("work-limits")(keys.work_limits)
 app.command("import")(importing.import_dataset)
 app.command()(demo.demo)
+app.add_typer(exports.app, name="exports")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(datasets.images, name="images")
 app.add_typer(keys.app, name="keys")

@@ -5,43 +5,84 @@ from typing import Annotated
 
 import typer
 
-from services.cli.wiring import load_endpoint
+from services.cli.options import ApiKey, Json, ProfileName, Server
+from services.cli.wiring import load_connection
 
-app = typer.Typer(help="Datasets: list and delete them.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: list, show and delete them.", no_args_is_help=True)
 images = typer.Typer(help="Images of datasets: delete them.", no_args_is_help=True)
 
-_Server = Annotated[
-    str, typer.Option(envvar="CARTOUCHE_SERVER", help="gRPC address of the server.")
-]
-_ApiKey = Annotated[str, typer.Option(envvar="CARTOUCHE_API_KEY", help="API key.")]
 _AdminKey = Annotated[
-    str, typer.Option(envvar="CARTOUCHE_API_KEY", help="API key of role admin or above.")
+    str,
+    typer.Option(
+        envvar="CARTOUCHE_API_KEY",
+        help="API key of role admin or above.",
+        show_default="the profile's",
+    ),
 ]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-_DEFAULT_SERVER = "127.0.0.1:50051"
 
 
 @app.command("list")
-def list_datasets(server: _Server = _DEFAULT_SERVER, api_key: _ApiKey = "") -> None:
+def list_datasets(
+    json: Json = False,
+    server: Server = "",
+    api_key: ApiKey = "",
+    profile: ProfileName = "default",
+) -> None:
     """List the datasets of the organization: images, annotations, name."""
+    import orjson
+
+    from services.exporting.shown import as_json
     from services.importing.catalog import open_catalog
 
-    with open_catalog(load_endpoint(server), api_key) as catalog:
-        for found in catalog.datasets():
-            print(f"{found.image_count:>10}  {found.annotation_count:>12}  {found.name}")
+    called = load_connection(server, api_key, profile)
+    with open_catalog(called.server, called.api_key) as catalog:
+        found = list(catalog.datasets())
+    if json:
+        print(orjson.dumps({"datasets": [as_json(dataset) for dataset in found]}).decode())
+        return
+    for dataset in found:
+        print(f"{dataset.image_count:>10}  {dataset.annotation_count:>12}  {dataset.name}")
+
+
+@app.command("get")
+def get_dataset(
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    json: Json = False,
+    server: Server = "",
+    api_key: ApiKey = "",
+    profile: ProfileName = "default",
+) -> None:
+    """Show one dataset with its classes."""
+    from services.exporting.shown import json_line
+    from services.importing.catalog import open_catalog
+    from services.texts import printable
+
+    called = load_connection(server, api_key, profile)
+    with open_catalog(called.server, called.api_key) as catalog:
+        found = catalog.dataset(dataset)
+    if json:
+        print(json_line(found))
+        return
+    print(printable(f"{found.name} ({found.slug}), made {found.created_at.ToDatetime():%Y-%m-%d}"))
+    print(f"{found.image_count:,} images, {found.annotation_count:,} annotations")
+    for number, kind in enumerate(found.classes):
+        print(printable(f"{number:>5}  {kind.name}  {kind.type}"))
 
 
 @app.command("delete")
 def delete_dataset(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
     yes: _Yes = False,
-    server: _Server = _DEFAULT_SERVER,
+    server: Server = "",
     api_key: _AdminKey = "",
+    profile: ProfileName = "default",
 ) -> None:
     """Delete a dataset with all its images, for ever. Finished exports of it stay."""
     from services.importing.catalog import open_catalog
 
-    with open_catalog(load_endpoint(server), api_key) as catalog:
+    called = load_connection(server, api_key, profile)
+    with open_catalog(called.server, called.api_key) as catalog:
         found = catalog.dataset(dataset)
         what = (
             f"dataset {found.name!r} with {found.image_count} images and "
@@ -60,8 +101,9 @@ def delete_images(
         list[str], typer.Argument(help="Paths of images in it; -: read them, line by line.")
     ],
     yes: _Yes = False,
-    server: _Server = _DEFAULT_SERVER,
+    server: Server = "",
     api_key: _AdminKey = "",
+    profile: ProfileName = "default",
 ) -> None:
     """Delete images with their annotations, for ever. Ends with 3 where some were not found."""
     from services.errors import Invalid
@@ -73,7 +115,8 @@ def delete_images(
         paths = sys.stdin.read().splitlines()
     if not yes:
         typer.confirm(f"Delete {len(paths)} images of dataset {dataset!r}, for ever?", abort=True)
-    with open_catalog(load_endpoint(server), api_key) as catalog:
+    called = load_connection(server, api_key, profile)
+    with open_catalog(called.server, called.api_key) as catalog:
         deleted, not_found = catalog.delete_images(dataset, paths)
     print(f"deleted {deleted} images of dataset {dataset!r}")
     for path in not_found:

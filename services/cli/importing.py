@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from services.cli.wiring import load_endpoint
+from services.cli.options import ProfileName, Server
+from services.cli.wiring import load_connection
 from services.formats.registry import IMPORTED_FORMATS
 
 
@@ -60,12 +61,16 @@ def import_dataset(
     strict: Annotated[
         bool, typer.Option("--strict", help="Send nothing where anything would be left out.")
     ] = False,
-    server: Annotated[
-        str, typer.Option(envvar="CARTOUCHE_SERVER", help="gRPC address of the server.")
-    ] = "127.0.0.1:50051",
+    server: Server = "",
     api_key: Annotated[
-        str, typer.Option(envvar="CARTOUCHE_API_KEY", help="API key of role member or above.")
+        str,
+        typer.Option(
+            envvar="CARTOUCHE_API_KEY",
+            help="API key of role member or above.",
+            show_default="the profile's",
+        ),
     ] = "",
+    profile: ProfileName = "default",
 ) -> None:
     """Import images and annotations into a dataset. Running it again changes nothing.
 
@@ -75,6 +80,7 @@ def import_dataset(
     from services.importing.command import ImportCall, run_import
     from services.importing.dataset import ImportOptions
 
+    called = load_connection(server, api_key, profile, needs_key=not dry_run)
     raise typer.Exit(
         run_import(
             ImportCall(
@@ -89,8 +95,8 @@ def import_dataset(
                     prefix=prefix,
                     takes_broken=on_broken is OnBroken.take,
                 ),
-                server=load_endpoint(server),
-                api_key=api_key,
+                server=called.server,
+                api_key=called.api_key,
                 report=report,
                 is_dry=dry_run,
                 is_strict=strict,

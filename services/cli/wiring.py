@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from gateway.tracing import RequestSpan
@@ -83,16 +86,34 @@ def make_gateway(settings: "Settings") -> "ServeGateway":
     return serving
 
 
-def load_endpoint(address: str) -> "Endpoint":
-    """The gRPC server at this address, as the settings say how to trust it.
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A server, and who calls it."""
+
+    server: "Endpoint"
+    api_key: str
+
+
+def load_connection(
+    server: str, api_key: str, profile: str, *, needs_key: bool = True
+) -> Connection:
+    """The server and the key that options, environment or a profile name, in this order.
 
     Raises:
-        SettingsError: a setting is malformed, or a certificate cannot be read.
+        SettingsError: a setting is malformed, a certificate cannot be read, or the profile.
+        typer.BadParameter: there is no key, and one is needed.
     """
     from services import settings
     from services.importing.endpoint import endpoint
+    from services.importing.profiles import config_file, read_profile, with_profile
 
-    return endpoint(settings.load(), address)
+    found = with_profile(settings.load(), read_profile(profile, config_file()))
+    key = api_key or found.api_key
+    if needs_key and not key:
+        raise typer.BadParameter(
+            f"give an API key: with --api-key, CARTOUCHE_API_KEY, or api_key in {config_file()}"
+        )
+    return Connection(endpoint(found, server), key)
 
 
 @contextmanager

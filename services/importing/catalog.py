@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import grpc
@@ -21,15 +20,6 @@ _PATHS = 1_000
 Response = TypeVar("Response")
 
 
-@dataclass(frozen=True, slots=True)
-class ListedDataset:
-    """A dataset as a list shows it."""
-
-    name: str
-    image_count: int
-    annotation_count: int
-
-
 class Catalog:
     """The datasets of an organization, over gRPC. Every call raises CartoucheError as the server
     says, and Unavailable where there is no answer."""
@@ -38,26 +28,26 @@ class Catalog:
         self._stub = CatalogServiceStub(channel)
         self._api_key = api_key
 
-    def datasets(self) -> Iterator[ListedDataset]:
+    def datasets(self) -> Iterator[pb.Dataset]:
         """All datasets, by name."""
         offset = 0
         while True:
             request = pb.ListDatasetsRequest(limit=_PAGE, offset=offset)
             answer = self._call(self._stub.ListDatasets, request)
-            yield from map(_listed, answer.datasets)
+            yield from answer.datasets
             offset += len(answer.datasets)
             if not answer.datasets or offset >= answer.total:
                 return
 
-    def dataset(self, name: str) -> ListedDataset:
+    def dataset(self, name: str) -> pb.Dataset:
         """One dataset, by name or slug."""
-        answer = self._call(self._stub.GetDataset, pb.GetDatasetRequest(dataset_name=name))
-        return _listed(answer.dataset)
+        request = pb.GetDatasetRequest(dataset_name=name)
+        return self._call(self._stub.GetDataset, request).dataset
 
-    def delete_dataset(self, name: str) -> ListedDataset:
+    def delete_dataset(self, name: str) -> pb.Dataset:
         """Deletes a dataset, by name or slug; as it was."""
-        answer = self._call(self._stub.DeleteDataset, pb.DeleteDatasetRequest(dataset_name=name))
-        return _listed(answer.dataset)
+        request = pb.DeleteDatasetRequest(dataset_name=name)
+        return self._call(self._stub.DeleteDataset, request).dataset
 
     def delete_images(self, dataset: str, paths: Sequence[str]) -> tuple[int, list[str]]:
         """Deletes images: how many there were, and the paths that are not in the dataset."""
@@ -90,7 +80,3 @@ def open_catalog(server: Endpoint, api_key: str) -> Iterator[Catalog]:
         raise WrongUsage(NO_KEY)
     with server.channel() as channel:
         yield Catalog(channel, api_key)
-
-
-def _listed(dataset: pb.Dataset) -> ListedDataset:
-    return ListedDataset(dataset.name, dataset.image_count, dataset.annotation_count)

@@ -39,6 +39,7 @@ from services.importing.issues import IssueLog
 from services.importing.recognition import AUTO, recognised
 from services.importing.summary import ImportSummary
 from services.importing.upload import too_large
+from services.texts import printable
 
 #: Exit codes: every image and annotation that is meant for import is in; none is; wrong usage;
 #: some were left out, or come in with less of their shape.
@@ -244,7 +245,7 @@ def _opened(report: Path) -> IO[bytes]:
 
 
 def _table(dataset: str, summary: ImportSummary) -> Table:
-    table = Table(title=Text(f"Dataset {_shown(dataset)}"), show_header=False)
+    table = Table(title=Text(f"Dataset {printable(dataset)}"), show_header=False)
     table.add_column()
     table.add_column(justify="right")
     rows = {
@@ -269,9 +270,4 @@ def _table(dataset: str, summary: ImportSummary) -> Table:
 
 def _print(console: Console, text: str) -> None:
     # As plain text: names may look like markup, or move the cursor.
-    console.print(Text(_shown(text)))
-
-
-def _shown(text: str) -> str:
-    """The text with what does not print, or turns the direction of writing, escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    console.print(Text(printable(text)))
