@@ -32,7 +32,7 @@ _EMPTY_ARRAY = re.compile(rb"\s*\[\s*\]\s*")
 _ROOT = re.compile(rb"<(?:[A-Za-z][\w.-]*:)?([A-Za-z]\w*)")
 #: Bytes of byte order marks.
 _MARKS = b"\xef\xbb\xbf\xff\xfe"
-_ONE_FILE = {".names": YOLO, ".data": YOLO, ".txt": YOLO, ".yaml": YOLO, ".yml": YOLO}
+_ONE_FILE = dict.fromkeys((".names", ".labels", ".data", ".txt", ".yaml", ".yml"), YOLO)
 #: Formats that are not read, with keys of their JSON that no other has together.
 _OTHERS = (
     ("LabelMe", (b'"shapes"', b'"imagePath"')),

@@ -1,5 +1,6 @@
 """The class list of a YOLO dataset, and what its data.yaml says about splits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from posixpath import basename, splitext
 
@@ -9,16 +10,24 @@ from services.formats.common.finder import Annotations, ImageFinder, SourceFile,
 from services.formats.common.source import ImportFailed
 from services.formats.common.source_files import text_of
 from services.formats.common.yaml_text import YamlText, YamlUnreadable, read_yaml
-from services.formats.yolo.lines import is_row
+from services.formats.yolo.lines import is_row, lines_of
 from services.formats.yolo.splits import ImageSplits
 
 _YAML = (".yaml", ".yml")
 _YAML_FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "names.txt")
+#: Suffixes of files that hold nothing but names, whatever they are called: those of Darknet, and
+#: `_darknet.labels`, which Roboflow puts beside the labels of each split.
+_OF_NAMES = (".names", ".labels")
+#: Lists of make-sense, PaddleX, labelImg and others, where they are no label file of an image.
+OTHER_LISTS = (
+    *("labels.txt", "label.txt", "class.txt", "class_names.txt", "classnames.txt"),
+    *("label_names.txt", "label_list.txt", "predefined_classes.txt"),
+)
 #: Darknet's: lines of `key = value`, with the file of the names and a list of images a split.
 _DARKNET = "obj.data"
 _ID_DIGITS = 9
-#: Text files that lie beside labels and are none.
+#: Text files that lie beside labels and are none; those of `OTHER_LISTS` may be.
 NO_LABELS = frozenset((*_LISTS, *(f"{word}.txt" for word in (*SPLITS, "valid"))))
 
 
@@ -44,7 +53,7 @@ class YoloNames:
 def read_names(annotations: Annotations, images: SourceFolder) -> YoloNames:
     """Finds and reads the class list: `annotations` itself where it is a file, else a
     data.yaml, an obj.data or a classes.txt (or another of their usual names) in or above its
-    folder, or in or above that of the images.
+    folder, or in or above that of the images; else a list that other tools name otherwise.
 
     Raises:
         ImportFailed: there is none, or it cannot be read.
@@ -69,8 +78,12 @@ def read_names(annotations: Annotations, images: SourceFolder) -> YoloNames:
         others = [file for suffix in _YAML for file in place.files(suffix) if _has_names(file)]
         if found := _only_one(others):
             return found
-    if found := _only_one(_lists_below(folder)):
-        return found
+    for place in around:
+        if found := _only_one(_other_lists(place.files)):
+            return found
+    for lists in (_lists_below(folder), _other_lists(folder.files_below)):
+        if found := _only_one(lists):
+            return found
     raise ImportFailed(
         f"No class list was found around {annotations}; put a classes.txt there, with one "
         "name a line, or a data.yaml with `names`."
@@ -92,6 +105,23 @@ def _lists_below(folder: SourceFolder) -> list[SourceFile]:
     known = frozenset((*_YAML_FILES, *_LISTS))
     files = [file for suffix in suffixes for file in folder.files_below(suffix)]
     return [file for file in files if basename(file.where).lower() in known]
+
+
+def _other_lists(files: Callable[[str], list[SourceFile]]) -> list[SourceFile]:
+    """The class lists that other tools write, of what `files` has of a suffix."""
+    found = [file for suffix in _OF_NAMES for file in files(suffix)]
+    return found or [file for file in files(".txt") if is_other_list(file)]
+
+
+def is_other_list(file: SourceFile) -> bool:
+    """Whether a text that is called like a class list holds names, and no row of a label."""
+    if basename(file.where).lower() not in OTHER_LISTS:
+        return False
+    try:
+        lines = [words for words in lines_of(file) if words]
+    except ImportFailed:
+        return False
+    return bool(lines) and not any(map(is_row, lines))
 
 
 def _only_one(files: list[SourceFile]) -> YoloNames | None:

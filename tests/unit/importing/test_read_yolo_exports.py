@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from services.formats.common.source import ImportFailed
+from services.formats.yolo.names import OTHER_LISTS
 from services.importing.dataset import read_dataset
+from services.importing.recognition import recognised
 from tests.unit.importing.dataset_files import read_all, reasons, write_image, write_text
 
 LABEL = "1 .5 .5 .5 .5\n"
@@ -45,6 +47,12 @@ EXPORTS: dict[str, tuple[dict[str, str], list[str], bool]] = {
         False,
     ),
     "labelImg": ({"obj/classes.txt": "cat\ndog\n"}, ["obj/a.txt", "obj/b.txt"], False),
+    "Roboflow, Darknet": (
+        {"train/_darknet.labels": "cat\ndog\n", "valid/_darknet.labels": "cat\ndog"},
+        ["train/a.txt", "valid/b.txt"],
+        True,
+    ),
+    "make-sense": ({"labels.txt": "cat\ndog\n"}, ["obj/a.txt", "obj/b.txt"], False),
     "names in a file": (
         {"data.yaml": "names: cfg/pets.names\ntrain: images\n", "cfg/pets.names": "cat\ndog\n"},
         ["labels/a.txt", "labels/b.txt"],
@@ -69,8 +77,35 @@ def test_ordinary_exports_come_in_at_once(tmp_path: Path, tool: str) -> None:
     if has_splits:
         assert [item.split for item in items] == ["train", "val"]
     # Texts that are no labels are named, and nothing is left out.
-    assert reasons(source, items).keys() <= {"NO_LABELS"}
+    assert reasons(source, items).keys() <= {"NO_LABELS", "SPLITS_BY_FOLDER"}
+    assert recognised(given).format == "yolo"
     assert not any(issue.images or issue.annotations for issue in source.issues)
+
+
+@pytest.mark.parametrize("place", ["", "labels/", "images/"])
+@pytest.mark.parametrize("name", ["coco.names", "Classes.NAMES", *OTHER_LISTS])
+def test_class_lists_of_other_names(tmp_path: Path, name: str, place: str) -> None:
+    write_text(tmp_path / place / name, "cat\ndog\n")
+    for stem in ("a", "label", "class"):
+        write_image(tmp_path / "images" / f"{stem}.jpg")
+        write_text(tmp_path / "labels" / f"{stem}.txt", LABEL)
+    if place == "labels/" and name in ("label.txt", "class.txt"):
+        # The file of an image is no list.
+        write_text(tmp_path / "classes.txt", "cat\ndog\n")
+    source = read_dataset("yolo", tmp_path, tmp_path)
+    items = read_all(source)
+    assert [item.name for item in source.classes] == ["cat", "dog"]
+    assert [len(item.annotations) for item in items] == [1, 1, 1]
+    assert not reasons(source, items)
+
+
+def test_lists_that_differ_are_refused(tmp_path: Path) -> None:
+    write_image(tmp_path / "train" / "a.jpg")
+    write_text(tmp_path / "train" / "a.txt", LABEL)
+    write_text(tmp_path / "train" / "_darknet.labels", "cat\ndog\n")
+    write_text(tmp_path / "valid" / "_darknet.labels", "dog\ncat\n")
+    with pytest.raises(ImportFailed, match="Several class lists differ"):
+        read_dataset("yolo", tmp_path, tmp_path)
 
 
 def test_the_file_of_darknet_itself(tmp_path: Path) -> None:
