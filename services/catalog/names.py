@@ -24,6 +24,13 @@ _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # Letters and marks without a glyph, which the categories do not tell.
 _HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 _JSON = ".json"
+#: Most names by far: of letters, digits, `_` and `-`, with one short extension, in folders without
+#: a dot. They are safe as they are, and have no number at the end of their stem.
+_PLAIN = re.compile(
+    rf"(?!{_RESERVED.pattern})([a-z0-9_-]{{1,160}}/(?!{_RESERVED.pattern}))*"
+    r"[a-z0-9_-]{1,160}(\.(?!json\Z)[a-z0-9_-]{1,31})?",
+    re.IGNORECASE | re.ASCII,
+)
 _NUMBERED = re.compile(r"~[0-9]+$")
 _BLANK_OR_DOT = re.compile(r"[\s.]+$")
 
@@ -38,6 +45,12 @@ def safe_name(path: str) -> str:
     so that no file of an archive takes its place; so does an image that is named like a JSON
     file, as some formats put those beside the images. Safe names stay as they are.
     """
+    if _PLAIN.fullmatch(path):
+        return path
+    return _made_safe(path)
+
+
+def _made_safe(path: str) -> str:
     *folders, name = [part for part in path.split("/") if part not in ("", ".")] or ["_"]
     return "/".join([*(_safe_folder(folder) for folder in folders), _safe_file(name)])
 
@@ -93,6 +106,8 @@ def archive_name(path: str, number: int, collides: bool) -> str:
     been numbered: then a number at the end of a stem always is the image's own, so that no
     two images of a dataset share a `name_key`.
     """
+    if not collides and _PLAIN.fullmatch(path):
+        return path
     name = safe_name(path)
     stem, extension = split_extension(name)
     if not collides and not _NUMBERED.search(stem):

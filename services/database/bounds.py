@@ -43,11 +43,23 @@ class _Silence(psycopg.OperationalError):
     """The server sent nothing for too long."""
 
 
+class _BinaryCursor(psycopg.ServerCursor[Any]):
+    """What streams a result takes it in binary: as text, annotations have twice the bytes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.format = psycopg.pq.Format.BINARY
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that closes itself where the server falls silent."""
 
     #: Seconds that a statement may take.
     patience: float = STATEMENT
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.server_cursor_factory = _BinaryCursor
 
     def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
         """As the driver's, which would wait for ever."""

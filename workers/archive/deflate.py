@@ -23,7 +23,6 @@ __all__ = [
     "crc32",
     "crc32_combine",
     "deflate",
-    "deflate_pieces",
     "deflated_file",
     "join",
 ]
@@ -54,14 +53,6 @@ def deflate(data: bytes) -> tuple[bytes, Fragment]:
     if len(data) <= _SHORT:
         return _deflate_short(data)
     return _deflate(data)
-
-
-def deflate_pieces(pieces: Iterable[bytes]) -> bytes:
-    """The bytes of a fragment of large data, which is not joined for it."""
-    stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
-    found = [stream.compress(piece) for piece in pieces]
-    found.append(stream.flush(zlib.Z_FULL_FLUSH))
-    return b"".join(found)
 
 
 def join(fragments: Iterable[Fragment]) -> Fragment:

@@ -82,7 +82,8 @@ class ExportInfo:
         return tuple(SPLIT_FOLDERS.values()) if self.organize_by_split else ("",)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: two are made for each image, and that would take twice the time.
+@dataclass(slots=True)
 class ExportImage:
     """One image of a snapshot."""
 

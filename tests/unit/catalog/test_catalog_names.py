@@ -7,7 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.catalog.names import MAX_COMPONENT, archive_name, name_key, safe_name
+from services.catalog.names import (
+    MAX_COMPONENT,
+    _made_safe,
+    archive_name,
+    name_key,
+    safe_name,
+)
 
 # Characters that provoke: what Windows forbids, case pairs, marks, invisible ones, blanks.
 ALPHABET = st.one_of(
@@ -83,6 +89,19 @@ def test_safe_names_are_safe_and_stay(path: str) -> None:
         assert not component.startswith(".")
         assert not component.endswith(".")
     assert not any(splitext(folder)[1].lower() in (".jpg", ".png", ".json") for folder in folders)
+
+
+@given(st.text("acnorux/.~-_ 1JPGjsonp", max_size=24))
+@example("a/CON")
+@example("con.a/b")
+@example("a.png/b")
+@example("a.JSON")
+@example("a.json\n")
+@example("a." + "b" * 32)
+def test_plain_names_are_those_that_the_long_way_leaves_alone(path: str) -> None:
+    assert safe_name(path) == _made_safe(path)
+    if safe_name(path) == path and "~" not in path:
+        assert archive_name(path, 7, False) == path
 
 
 @given(st.lists(PATHS, unique=True, max_size=30), st.randoms(use_true_random=False))
