@@ -20,7 +20,7 @@ def table(kinds: Sequence[str], missing: Mapping[str, str], outcome: Outcome) ->
     exports = set().union(*(s.exports for s in happened))
     yield f"{'all':{width}}  {len(happened):5}  {len(exports):17}  {len(outcome.violations):8}"
     if missed := len(outcome.struck) - len(happened):
-        yield f"{missed} more met nothing that they could have struck"
+        yield f"{missed} times a fault met nothing that it could have struck, and was tried again"
 
 
 #: What processes say of faults that reached them.

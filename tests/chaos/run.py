@@ -24,6 +24,9 @@ _AN_EXPORT = 5.0
 _CROWD = 6
 #: Of faults to exports, at most: so many are asked for, however fast the faults pass.
 _FAULTS_PER_EXPORT = 2
+#: How often a fault is tried again that met nothing: as long as there are faults to come, there
+#: are exports that it could disturb.
+_TRIES = 20
 #: Seconds of one call, of which there are as many as it takes.
 _CALL = 20.0
 _PASSING = frozenset(
@@ -132,26 +135,34 @@ class Run:
 
     def _lane(self, faults: list[Fault]) -> None:
         for fault in faults:
-            if self._failed.wait(fault.pause):
-                return
-            self._wait(lambda: bool(self._open), _AN_EXPORT)
-            began, missed = time.time(), False
-            try:
-                strike(self._rig, fault)
-            except Missed:
-                missed = True
-            except Misbehaved as error:
-                self._complain(f"{fault.kind}: {error}")
-            except BaseException:
-                self._failed.set()
-                raise
+            for _ in range(_TRIES):
+                if self._failed.wait(fault.pause):
+                    return
+                if self._strike(fault):
+                    break
             with self._changed:
-                exports = frozenset(i for i, at in self._seen.items() if at >= began - 0.5)
-                self.outcome.struck.append(Struck(fault, began, time.time(), exports, missed))
                 self._passed += 1
                 self._changed.notify_all()
             if self._passed % 50 == 0:
                 self._say(f"{self._passed} of {self._schedule.count} faults have passed")
+
+    def _strike(self, fault: Fault) -> bool:
+        """Lets a fault happen and pass; whether it met something."""
+        self._wait(lambda: bool(self._open), _AN_EXPORT)
+        began, missed = time.time(), False
+        try:
+            strike(self._rig, fault)
+        except Missed:
+            missed = True
+        except Misbehaved as error:
+            self._complain(f"{fault.kind}: {error}")
+        except BaseException:
+            self._failed.set()
+            raise
+        with self._changed:
+            exports = frozenset(i for i, at in self._seen.items() if at >= began - 0.5)
+            self.outcome.struck.append(Struck(fault, began, time.time(), exports, missed))
+        return not missed
 
     def _watch(self) -> None:
         """Looks which exports are under way, past everything that is disturbed."""
