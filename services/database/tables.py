@@ -324,6 +324,9 @@ steps = Table(
     Column("alone", Boolean, nullable=False, server_default=false()),
     # Whoever claims it must know at least this version of the work (WORK_VERSION).
     Column("version", Integer, nullable=False, server_default="1"),
+    # Workers that vanished with it one after the other while it ran alone, and are not yet counted
+    # as a death.
+    Column("vanished", Integer, nullable=False, server_default="0"),
     Index(
         "ix_steps_waiting",
         "organization_id",

@@ -42,9 +42,9 @@ _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 60.0
 #: An organization's own step among its steps.
 OWN = 0
-#: Of attempts whose worker vanished with a step that ran alone, every how manieth counts as the
-#: step's doing. Machines are taken away, stand still or lose their network at any step, while the
-#: process of such a step dies alone of what it does, and its worker lives to tell.
+#: Workers that vanish one after the other with a step that runs alone, until that counts as one
+#: death of its making. Machines are taken away, stand still or lose their network at any step,
+#: while the process of such a step dies alone of what it does, and its worker lives to tell.
 _VANISHED = 3
 #: Looks for an organization whose turn it is, where others take its steps at the same moment.
 _TRIES = 20
@@ -353,14 +353,10 @@ def count_death(database: Database, claim: Claim) -> float:
     It runs alone from now on, and counts where it did so already.
     """
     pause = _backoff(claim.lost)
-    _give_back(database, claim, due_at=now() + pause, alone=True, lost=_deaths())
+    # Deaths beside other steps may be of their making.
+    counted = steps.c.lost + case((steps.c.alone, 1), else_=0)
+    _give_back(database, claim, due_at=now() + pause, alone=True, lost=counted)
     return pause
-
-
-def _deaths(counts: ColumnElement[bool] | None = None) -> ColumnElement[int]:
-    """Of a step whose process died: deaths beside other steps may be of their making."""
-    is_its_own = steps.c.alone if counts is None else and_(steps.c.alone, counts)
-    return steps.c.lost + case((is_its_own, 1), else_=0)
 
 
 def _backoff(count: int) -> float:
@@ -372,7 +368,8 @@ def _give_back(database: Database, claim: Claim, **values: Any) -> None:
     with database.write() as connection:
         lock_turn(connection, claim.organization_id)
         ended = connection.execute(
-            steps.update().where(is_held(claim)).values(held=False, **values)
+            # Its worker lives, and tells.
+            steps.update().where(is_held(claim)).values(held=False, vanished=0, **values)
         )
         count_ended(connection, claim.organization_id, ended.rowcount)
 
@@ -412,6 +409,8 @@ def orphan_all(database: Database) -> None:
 def _free(database: Database, organization_id: str, which: ColumnElement[bool]) -> int:
     """Frees an organization's steps, and counts anew what it has running."""
     mine = steps.c.organization_id == organization_id
+    vanished = steps.c.vanished + case((steps.c.alone, 1), else_=0)
+    counts = vanished >= _VANISHED
     with database.write() as connection:
         lock_turn(connection, organization_id)
         freed = connection.execute(
@@ -419,7 +418,8 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
             .where(mine, which)
             .values(
                 held=False,
-                lost=_deaths(steps.c.attempt % _VANISHED == 0),
+                vanished=case((counts, 0), else_=vanished),
+                lost=steps.c.lost + case((counts, 1), else_=0),
                 alone=True,
                 due_at=_due_again(),
             )

@@ -88,6 +88,7 @@ def export_planned(
                 due_at=None,
                 alone=False,
                 lost=0,
+                vanished=0,
                 failures=0,
                 errors=0,
             )

@@ -136,6 +136,7 @@ def _go_on(connection: Connection, export: Row[Any]) -> None:
             held=False,
             attempt=steps.c.attempt + case((steps.c.held, 1), else_=0),
             lost=0,
+            vanished=0,
             failures=0,
             errors=0,
             due_at=now(),
@@ -164,6 +165,7 @@ def _restart_own(
         "kind": kind,
         "due_at": now() if is_due else null(),
         "lost": 0,
+        "vanished": 0,
         "failures": 0,
         "errors": 0,
     }
