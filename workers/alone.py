@@ -33,7 +33,7 @@ from workers.context import WorkerContext
 from workers.fitness import Fitness
 from workers.leases import ClaimLost, LeaseKeeper
 from workers.memory import limit_to, room_beside_us
-from workers.running import about, count, insist, run_step, traced
+from workers.running import about, count, given_back, insist, run_step, traced
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ logger = logging.getLogger(__name__)
 _COMMAND = (sys.executable, "-c", "from workers.alone import main; main()")
 #: Seconds between looks at the process, in which this thread can be interrupted.
 _LOOK = 0.2
-#: Seconds that a process has to give its claim back.
-_GRACE = 15.0
+#: Seconds that a process has to give its claim back, before its worker does.
+_GRACE = 5.0
 #: How a process ends whose step stands still.
 _STALLED = 70
 #: Connections of such a process: the step's, and that of its lease.
@@ -69,7 +69,7 @@ def run_alone(context: WorkerContext, claim: Claim) -> None:
     is left.
     """
     room = context.budget.room
-    with ExitStack() as stack:
+    with given_back(context, claim), ExitStack() as stack:
         try:
             # A lease may be shorter than the wait, and than the start of a process.
             with context.leases.hold(claim) as held:
@@ -77,9 +77,6 @@ def run_alone(context: WorkerContext, claim: Claim) -> None:
         except ClaimLost:
             insist(partial(claims.abandon, context.database, claim))
             return
-        except Interrupt:
-            insist(partial(claims.release, context.database, claim))
-            raise
         _run(context, claim)
 
 
@@ -113,7 +110,6 @@ def _run(context: WorkerContext, claim: Claim) -> None:
             process.terminate()
             if not _wait(process, _GRACE):
                 process.kill()
-            insist(partial(claims.release, context.database, claim))
             raise
     if process.returncode:
         pause = insist(partial(claims.count_death, context.database, claim))

@@ -104,7 +104,7 @@ class LeaseKeeper:
     def close(self) -> None:
         """Ends the thread; leases then run out by themselves."""
         self._stopped.set()
-        self._thread.join(5)
+        self._thread.join(2)
 
     def _run(self) -> None:
         pause = self._lease.total_seconds() / 3

@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 _MAX_ERRORS = 3
 #: A step that killed so many processes of its own ends the export.
 MAX_LOST = 3
-#: How long the record is asked again for a claim, or to take down how a step ended.
+#: Seconds that the record is asked again to take down how a step ended, and to take a claim back
+#: from a worker that shuts down.
 _INSIST = 30.0
+_FAREWELL = 3.0
 #: Seconds before a removal looks again whether everybody has left.
 _REMOVAL_PAUSE = 1.0
 
@@ -57,12 +59,12 @@ def run_step(context: WorkerContext, claim: Claim) -> None:
         _remove(context, claim)
 
 
-def insist(record: Callable[[], T]) -> T | None:
+def insist(record: Callable[[], T], seconds: float = _INSIST) -> T | None:
     """Asks the record or takes something down in it, for a while even if the database is away.
 
     None: it stayed away; the lease runs out and another worker takes over.
     """
-    until = time.monotonic() + _INSIST
+    until = time.monotonic() + seconds
     while True:
         try:
             return record()
@@ -70,6 +72,18 @@ def insist(record: Callable[[], T]) -> T | None:
             if time.monotonic() > until:
                 return None
             time.sleep(0.5)
+
+
+@contextmanager
+def given_back(context: WorkerContext, claim: Claim) -> Iterator[None]:
+    """Gives a claim back where the block is interrupted, wherever it is: the worker shuts down, or
+    the time limit is over."""
+    try:
+        yield
+    except Interrupt:
+        count(claim, "released")
+        insist(partial(claims.release, context.database, claim), _FAREWELL)
+        raise
 
 
 @contextmanager
@@ -157,7 +171,7 @@ def _complete(context: WorkerContext, claim: ExportClaim, completion: endings.Co
 
 def _remove(context: WorkerContext, claim: ExportClaim) -> None:
     """Clears the store after an export that was deleted or has ended."""
-    with context.leases.hold(claim) as held:
+    with context.leases.hold(claim) as held, given_back(context, claim):
         try:
             if removal.is_busy(context.database, claim):
                 insist(partial(claims.wait, context.database, claim, _REMOVAL_PAUSE))
@@ -168,10 +182,6 @@ def _remove(context: WorkerContext, claim: ExportClaim) -> None:
         except ClaimLost:
             count(claim, "lost")
             logger.info("claim lost", extra=about(claim))
-        except Interrupt:
-            count(claim, "released")
-            insist(partial(claims.release, context.database, claim))
-            raise
         except Exception as error:
             # Nothing but time is lost, so it is tried until it succeeds.
             to_blame = blame(error)
@@ -188,7 +198,7 @@ def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held, Share],
         count(claim, "given_up")
         _fail(context, claim, _killed(claim))
         return
-    with context.leases.hold(claim) as held:
+    with context.leases.hold(claim) as held, given_back(context, claim):
         try:
             with context.budget.share(STEP, held.check) as share:
                 try:
@@ -206,11 +216,6 @@ def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held, Share],
         except UploadNotFound:
             count(claim, "upload_lost")
             _restart(context, claim)
-        except Interrupt:
-            count(claim, "released")
-            # The worker shuts down, or the time limit is over.
-            insist(partial(claims.release, context.database, claim))
-            raise
         except Exception as error:
             _take_down(context, claim, error)
 

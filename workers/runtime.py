@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -28,8 +29,9 @@ logger = logging.getLogger(__name__)
 
 #: What CARTOUCHE_WORKER_LANES takes.
 _LANES = {"all": tuple(Lane), "short": (Lane.short,), "long": (Lane.long,)}
-#: Seconds that a shutdown waits for steps that were interrupted to give back their claims.
-_SHUTDOWN = 20.0
+#: Seconds that a shutdown waits for steps that were interrupted to give back their claims: all of
+#: them together. A lease that is not given back runs out.
+_SHUTDOWN = 15.0
 #: Seconds that it then waits for the broker, which takes back by itself what it handed out.
 _FAREWELL = 5.0
 
@@ -116,12 +118,14 @@ class WorkerRuntime:
 
     def stop(self) -> None:
         """Interrupts what runs, which gives its claims back, and ends."""
+        until = time.monotonic() + _SHUTDOWN
         self._fitness.stop()
         ending = threading.Thread(target=self._end, name="end", daemon=True)
         ending.start()
         if self._looks is not None:
             self._looks.stop(_SHUTDOWN)
-        join_all(self._worker.workers, int(_SHUTDOWN * 1000))  # type: ignore[no-untyped-call]
+        left = max(0.0, until - time.monotonic())
+        join_all(self._worker.workers, int(left * 1000))  # type: ignore[no-untyped-call]
         ending.join(_FAREWELL)
         self._leases.close()
 

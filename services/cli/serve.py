@@ -61,6 +61,7 @@ def serve() -> None:
                 say_ready()
                 await stopped.wait()
                 phase.end()
+                parts.reconciler.end()
                 await server.stop()
 
         run_until_stopped(serving)
@@ -142,5 +143,6 @@ def worker() -> None:
             readiness={"worker": phase.fault, **runtime.readiness},
         ):
             run_until_stopped(serving)
-            parts.reconciler.stop()
+            parts.reconciler.end()
             runtime.stop()
+            parts.reconciler.stop()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import psycopg
 from sqlalchemy import Connection, event
 
-from services.database.bounds import network_options
+from services.database.bounds import BoundedConnection, network_options
 from services.database.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ CHANNEL = "cartouche_export_changed"
 #: Seconds between looks whether the connection still is one, and whether to stop.
 _PING = 5.0
 _LOOK = 0.5
+#: Seconds that a stop waits for the look under way: a silent server keeps nobody.
+_FAREWELL = 2.0
 #: Seconds until it is tried again to connect.
 _PAUSE = 2.0
 #: Seconds for which changes on SQLite are gathered: it does not say of which export they are.
@@ -54,7 +56,7 @@ class Changes:
         """Hears no more."""
         self._stopped.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, _FAREWELL)
         elif self._loop is not None:
             event.remove(self._database.engine, "commit", self._committed)
 
@@ -88,7 +90,7 @@ class Changes:
         url = self._database.engine.url
         arguments, options = self._database.engine.dialect.create_connect_args(url)
         options = {**network_options(url), **options, "autocommit": True}
-        with psycopg.connect(*arguments, **options) as connection:
+        with BoundedConnection.connect(*arguments, **options) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             # What changed while nobody listened.
             self._tell(None)

@@ -61,10 +61,14 @@ class Reconciler:
         endings.show_ends()
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends the timer; waits for a sweep under way."""
+    def end(self) -> None:
+        """Ends the timer after the sweep under way."""
         self._stopped.set()
-        self._thread.join(10)
+
+    def stop(self) -> None:
+        """Ends the timer; waits for a sweep under way, at most a few seconds."""
+        self.end()
+        self._thread.join(5)
 
     def _run(self) -> None:
         interval = self._settings.reconcile_interval.total_seconds()

@@ -21,8 +21,9 @@ from services.doorbell import QUEUE, Doorbell, connect_broker
 from services.errors import Unavailable
 from services.identity.rate_limits import RateLimiter
 from services.identity.roles import Caller, Role
+from services.process.signals import GRACE
 from services.settings import Settings
-from tests.datasets import Picture, jpeg, put_all, unique
+from tests.datasets import Picture, jpeg, noise_jpeg, put_all, unique
 from tests.exports import create, watch
 from tests.faults.pipeline import wait_until
 from tests.needs import running
@@ -298,3 +299,58 @@ def test_a_worker_outlives_the_dark_and_ends_in_it(
         with network.dark():
             assert stack.workers[0].stop() == 0
             assert stack.server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "is_alone"), [("database", False), ("database", True), ("store", False)]
+)
+def test_who_is_told_to_end_does_so_whatever_is_dark(
+    part: str, is_alone: bool, postgresql: PostgreSQL, redis: Redis, object_store: ObjectStore
+) -> None:
+    """In the middle of a step, within the grace that supervisors give."""
+    with (
+        Network(postgresql.port) as to_database,
+        Network(object_store.port) as to_store,
+        Production(
+            to_database.through(postgresql.create_database()),
+            redis.url,
+            object_store,
+            name=f"faults-dark-{part}",
+            workers=1,
+            settings={
+                "CARTOUCHE_S3_ENDPOINT": to_store.through(object_store.endpoint),
+                "CARTOUCHE_LEASE": "2",
+                "CARTOUCHE_RECONCILE_INTERVAL": "0.5",
+            },
+        ) as stack,
+    ):
+        (worker,) = stack.workers
+        dataset = unique("dark")
+        put_all(stack, dataset, [Picture(f"{n}.jpg", noise_jpeg(n, 1500)) for n in range(4)])
+        # So slow that the step goes on for as long as it takes here.
+        to_store.bytes_per_second = 100_000
+        create(stack, dataset, format="coco", include_images=True)
+        if is_alone:
+            wait_until(lambda: is_held(stack), "it is at work")
+            worker.kill()
+            worker.start()
+            worker.wait_ready()
+            wait_until(lambda: b"runs alone" in worker.err.read_bytes(), "it runs alone")
+        wait_until(lambda: is_held(stack), "it is at work")
+        with (to_database if part == "database" else to_store).dark():
+            # Whoever calls a part waits for it by then.
+            time.sleep(2)
+            with ThreadPoolExecutor(2) as pool:
+                codes = pool.map(lambda process: process.stop(GRACE + 5), (worker, stack.server))
+                assert [*codes] == [0, 0]
+
+
+def is_held(stack: Production) -> bool:
+    """Whether somebody is at work."""
+    database = Database(Settings(database_url=stack.env["CARTOUCHE_DATABASE_URL"]).sqlalchemy_url)
+    try:
+        with database.read() as connection:
+            held = connection.exec_driver_sql("SELECT count(*) FROM steps WHERE held")
+            return bool(held.scalar())
+    finally:
+        database.close()

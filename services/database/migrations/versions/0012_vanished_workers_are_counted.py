@@ -12,9 +12,7 @@ WORKS_WITH = "0009"
 
 
 def upgrade() -> None:
-    op.add_column(
-        "steps", sa.Column("vanished", sa.Integer(), nullable=False, server_default="0")
-    )
+    op.add_column("steps", sa.Column("vanished", sa.Integer(), nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
