@@ -1,5 +1,6 @@
 """Assembles the gateway."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
@@ -15,8 +16,10 @@ from gateway.answers import json_response, problem_response
 from gateway.config import GatewayConfig
 from gateway.edge import Edge
 from gateway.errors import Problem
-from gateway.exchange import exchange_of
+from gateway.exchange import Exchange, exchange_of
 from gateway.server import Server
+
+logger = logging.getLogger(__name__)
 
 _DESCRIPTION = """\
 Exports are downloadable ZIP archives of a dataset's images and annotations. They are built
@@ -106,7 +109,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
         except Problem as problem:
             error = problem
         except grpc.aio.AioRpcError as rpc_error:
-            error = errors.from_rpc(rpc_error, exchange.request_id)
+            error = _problem_of(rpc_error, exchange)
     return problem_response(error, exchange)
 
 
@@ -132,4 +135,19 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 async def _on_rpc_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, grpc.aio.AioRpcError)
     exchange = exchange_of(request)
-    return problem_response(errors.from_rpc(error, exchange.request_id), exchange)
+    return problem_response(_problem_of(error, exchange), exchange)
+
+
+def _problem_of(error: grpc.aio.AioRpcError, exchange: Exchange) -> Problem:
+    problem = errors.from_rpc(error, exchange.request_id)
+    if problem.status >= 500:
+        # Clients are told nothing of what lies behind the gateway.
+        logger.warning(
+            "the server did not answer a call",
+            extra={
+                "code": error.code().name,
+                "error": error.details(),
+                "request_id": exchange.request_id,
+            },
+        )
+    return problem

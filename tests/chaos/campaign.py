@@ -60,8 +60,8 @@ def campaign(
             if violation.export_id:
                 for line in around(outcome, violation):
                     say(line)
-                for line in [*lines_of(made, [violation.export_id])][-_LINES:]:
-                    say(line)
+            for line in [*lines_of(made, violation)][-_LINES:]:
+                say(line)
         afterwards(made, outcome, known)
         # A process that ended by itself at the end is a violation too, and tells so here.
         for process in made.processes.values():

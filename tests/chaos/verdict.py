@@ -3,8 +3,9 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 
@@ -24,6 +25,8 @@ from tests.exports import object_store
 _ENDED = ("completed", "failed")
 #: Bytes of an archive that are read at once.
 _PIECE = 1024 * 1024
+#: As answers quote it.
+_REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
 #: What processes say when an error is of their own making, whatever happens around them.
 _OURS = (
     "a step failed",
@@ -32,6 +35,9 @@ _OURS = (
     "a thread ended with an error",
     "the reconciler failed; it will try again",
     "this worker was not examined",
+    "a call failed",
+    "the database could not be looked at",
+    "request failed",
 )
 
 
@@ -147,13 +153,14 @@ def log_lines(rig: Rig) -> Iterator[tuple[str, dict[str, object]]]:
                     yield name, {"message": line.rstrip()}
 
 
-def lines_of(rig: Rig, export_ids: Iterable[str]) -> Iterator[str]:
-    """What the logs say of these exports, in the order of time."""
-    wanted = set(export_ids)
+def lines_of(rig: Rig, violation: Violation) -> Iterator[str]:
+    """What the logs say of its export, or of the request that it quotes, in the order of time."""
+    quoted = set(_REQUEST_ID.findall(violation.text))
     found = [
         (str(line.get("time", "")), name, line)
         for name, line in log_lines(rig)
-        if line.get("export_id") in wanted
+        if (violation.export_id and line.get("export_id") == violation.export_id)
+        or line.get("request_id") in quoted
     ]
     for _, name, line in sorted(found, key=lambda item: item[0]):
         yield f"{name}: {json.dumps(line)}"
