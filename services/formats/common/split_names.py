@@ -13,6 +13,7 @@ SPLIT_WORDS = {
     "training": "train",
     "valid": "val",
     "validation": "val",
+    "testing": "test",
 }
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from posixpath import basename, splitext
 
-from services.catalog.model import SPLITS
 from services.formats.common.class_list import checked_names
 from services.formats.common.finder import Annotations, ImageFinder, SourceFile, SourceFolder
 from services.formats.common.source import ImportFailed
 from services.formats.common.source_files import text_of
+from services.formats.common.split_names import SPLIT_WORDS
 from services.formats.common.yaml_text import YamlText, YamlUnreadable, read_yaml
 from services.formats.yolo.lines import is_row, lines_of
 from services.formats.yolo.splits import ImageSplits
@@ -27,8 +27,8 @@ OTHER_LISTS = (
 #: Darknet's: lines of `key = value`, with the file of the names and a list of images a split.
 _DARKNET = "obj.data"
 _ID_DIGITS = 9
-#: Text files that lie beside labels and are none; those of `OTHER_LISTS` may be.
-NO_LABELS = frozenset((*_LISTS, *(f"{word}.txt" for word in (*SPLITS, "valid"))))
+#: Text files that lie beside labels, and are hardly ever some.
+_NO_LABELS = frozenset((*_LISTS, *(f"{word}.txt" for word in SPLIT_WORDS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +110,21 @@ def _lists_below(folder: SourceFolder) -> list[SourceFile]:
 def _other_lists(files: Callable[[str], list[SourceFile]]) -> list[SourceFile]:
     """The class lists that other tools write, of what `files` has of a suffix."""
     found = [file for suffix in _OF_NAMES for file in files(suffix)]
-    return found or [file for file in files(".txt") if is_other_list(file)]
+    texts = [file for file in files(".txt") if basename(file.where).lower() in OTHER_LISTS]
+    return found or [file for file in texts if is_list(file)]
 
 
-def is_other_list(file: SourceFile) -> bool:
-    """Whether a text that is called like a class list holds names, and no row of a label."""
-    if basename(file.where).lower() not in OTHER_LISTS:
+def is_list(file: SourceFile) -> bool:
+    """Whether a text lists names or images, as it is called, and has no row of a label: an image
+    may be called `test.jpg`, too."""
+    name = basename(file.where).lower()
+    if name not in _NO_LABELS and name not in OTHER_LISTS:
         return False
     try:
         lines = [words for words in lines_of(file) if words]
     except ImportFailed:
-        return False
-    return bool(lines) and not any(map(is_row, lines))
+        return name in _NO_LABELS
+    return not any(map(is_row, lines)) and (bool(lines) or name in _NO_LABELS)
 
 
 def _only_one(files: list[SourceFile]) -> YoloNames | None:
@@ -153,8 +156,6 @@ def _from_darknet(file: SourceFile, text: str) -> YoloNames:
     listing = _named_list(file.folder, names) if isinstance(names, str) else None
     if listing is None:
         raise ImportFailed(f"{file} needs `names = ` and a file of names, one a line.")
-    if "valid" in values:
-        values.setdefault("val", values["valid"])
     return YoloNames(_listed_names(listing), values, file)
 
 

@@ -12,7 +12,7 @@ from services.formats.common.finder import ImageFinder, SourceFile, SourceFolder
 from services.formats.common.source import ImportFailed
 from services.formats.common.source_files import in_folders_named
 from services.formats.yolo.lines import FARTHEST, is_row, lines_of
-from services.formats.yolo.names import NO_LABELS, is_other_list
+from services.formats.yolo.names import is_list
 
 #: Words of folders that say of what kind files are, and not which.
 _OF_KINDS = frozenset(
@@ -32,11 +32,7 @@ def pair(images: ImageFinder, root: SourceFolder) -> tuple[dict[str, SourceFile]
         images: all images.
         root: the folder of the annotations.
     """
-    texts = [
-        file
-        for file in root.files_below(".txt")
-        if basename(file.where).lower() not in NO_LABELS and not is_other_list(file)
-    ]
+    texts = [file for file in root.files_below(".txt") if not is_list(file)]
     files = {file.where: file for file in in_folders_named("labels", texts)}
     for file in list(files.values()):
         # Such as `.TXT`, where there is no `.txt`.

@@ -1,7 +1,8 @@
 """Which split the data.yaml of a YOLO dataset gives to an image.
 
-`train`, `val` and `test` each name folders of images, or lists of them, below `path` or beside
-the file. Of paths from another machine the longest end that fits a folder of images counts.
+`train`, `val` and `test`, or other words for them, each name folders of images, or lists of
+them, below `path` or beside the file. Of paths from another machine the longest end that fits a
+folder of images counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from services.formats.common.finder import ImageFinder, SourceFile, SourceFolder
 from services.formats.common.name_finder import NameFinder, common_parts, parts_of
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.formats.common.source_files import text_of
+from services.formats.common.split_names import SPLIT_WORDS
 from services.formats.common.yaml_text import YamlText
 
 #: What stands for no value.
@@ -177,13 +179,13 @@ def _and_above(places: Iterable[str]) -> set[str]:
 
 
 def _entries(value: Mapping[str, YamlText]) -> Iterator[tuple[str, YamlText]]:
-    """What is given for each split; what is no text, too. Keys may be in any case."""
+    """What is given for each split, by any word for it in any case; what is no text, too."""
     by_key = {key.lower(): given for key, given in value.items()} | dict(value)
-    for split in SPLITS:
-        given = by_key.get(split)
+    for word in sorted(SPLIT_WORDS, key=lambda word: SPLITS.index(SPLIT_WORDS[word])):
+        given = by_key.get(word)
         for entry in given if isinstance(given, list) else [given]:
             if entry and entry not in _NOTHING:
-                yield split, entry
+                yield SPLIT_WORDS[word], entry
 
 
 def _text(value: YamlText | None) -> str | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.formats.common.source import ImportFailed
+from services.formats.common.split_names import SPLIT_WORDS
+from services.formats.yolo.names import OTHER_LISTS
 from services.importing.dataset import read_dataset
 from tests.unit.importing.dataset_files import (
     box,
@@ -18,6 +20,7 @@ from tests.unit.importing.dataset_files import (
     write_text,
 )
 
+OTHER_STEMS = [name.removesuffix(".txt") for name in OTHER_LISTS]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems show no such files")
 
 
@@ -160,6 +163,35 @@ def test_split_lists_in_data_yaml(tmp_path: Path) -> None:
     write_text(root / "lists" / "test.txt", "../images/x.jpg\n")
     (item,) = read_all(read_dataset("yolo", root / "images", root))
     assert item.split == "test"
+
+
+@pytest.mark.parametrize("key", [*SPLIT_WORDS, "Val", "TRAIN", "Validation"])
+@pytest.mark.parametrize("entry", ["images", "/somebody/set/own/images", "list.txt", "[images]"])
+def test_data_yaml_may_call_a_split_by_any_word_for_it(
+    tmp_path: Path, key: str, entry: str
+) -> None:
+    root = tmp_path / "own"
+    write_image(root / "images" / "x.jpg")
+    write_text(root / "labels" / "x.txt", "0 .5 .5 .5 .5")
+    write_text(root / "list.txt", "./images/x.jpg\n")
+    write_text(root / "data.yaml", f"{key}: {entry}\nnames: [a]\n")
+    source = read_dataset("yolo", root, root)
+    assert [item.split for item in read_all(source)] == [SPLIT_WORDS[key.lower()]]
+    assert not source.issues
+
+
+@pytest.mark.parametrize("stem", [*SPLIT_WORDS, "classes", "names", *OTHER_STEMS])
+def test_an_image_may_be_called_like_a_list(tmp_path: Path, stem: str) -> None:
+    """Its label file is no list then, in any layout."""
+    for images, labels in (("images/", "labels/"), ("", "")):
+        root = tmp_path / (images or "beside")
+        write_image(root / images / f"{stem}.jpg")
+        write_text(root / labels / f"{stem}.txt", "1 .5 .5 .5 .5\n")
+        write_text(root / "data.yaml", "names: [a, b]\n")
+        source = read_dataset("yolo", root, root)
+        (item,) = read_all(source)
+        assert [annotation["name"] for annotation in item.annotations] == ["b"]
+        assert not source.issues
 
 
 def test_an_image_may_be_named_in_data_yaml_itself(tmp_path: Path) -> None:
