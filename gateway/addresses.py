@@ -23,6 +23,8 @@ from enum import Enum, auto
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 EXPORTS = "/api/v1/developer/exports"
+DATASETS = "/api/v1/developer/datasets"
+FORMATS = "/api/v1/developer/formats"
 
 #: What a POST below an export does to it.
 ACTIONS = frozenset({"retry", "cancel"})
@@ -37,6 +39,8 @@ class Form(Enum):
 
     #: Not a path of the Exports API.
     OUTSIDE = auto()
+    #: Something that is only read: datasets, formats.
+    READ_ONLY = auto()
     #: A path with dot segments: normalised, it may be anything, even the collection.
     DOTS = auto()
     COLLECTION = auto()
@@ -93,7 +97,7 @@ class Target:
         match self.form:
             case Form.OUTSIDE:
                 return ()
-            case Form.DOTS:
+            case Form.DOTS | Form.READ_ONLY:
                 return ("GET", "HEAD", "OPTIONS")
             case Form.COLLECTION:
                 return ("GET", "HEAD", "POST", "OPTIONS")
@@ -118,6 +122,8 @@ def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Tar
     `download` first; else as the download of export `a` of a dataset called `by-name`.
     """
     if raw_path != _PREFIX and not raw_path.startswith(_PREFIX + b"/"):
+        if any(raw_path.startswith(place.encode()) for place in (DATASETS, FORMATS)):
+            return Target(Form.READ_ONLY)
         return Target(Form.OUTSIDE)
     segments = [_decode(segment) for segment in raw_path[len(_PREFIX) + 1 :].split(b"/")]
     if len(segments) > 1 and segments[-1] == "":
@@ -143,6 +149,15 @@ def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Tar
         action=action,
         acted=tuple(reading for reading in acted if _possible(reading.address)),
     )
+
+
+def dataset_name(path: str) -> str | None:
+    """The name at the end of a dataset's path, as the router has it: raw, in Latin-1. None: there
+    can be no dataset of that name."""
+    name = _decode(path.rstrip("/").encode("latin-1"))
+    if name is None or name in (".", "..") or not _possible(ByName(name, name)):
+        return None
+    return name
 
 
 def _readings(

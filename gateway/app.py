@@ -11,11 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from gateway import errors, routes, schemas
+from gateway import console_files, errors, routes, schemas
 from gateway.answers import json_response, problem_response
 from gateway.config import GatewayConfig
 from gateway.edge import Edge
 from gateway.errors import Problem
+from gateway.events import Streams
 from gateway.exchange import Exchange, exchange_of
 from gateway.server import Server
 
@@ -39,17 +40,19 @@ _AFTER_THE_KEY = (400, 404, 422)
 class _State(TypedDict):
     server: Server
     config: GatewayConfig
+    streams: Streams
 
 
 def create_app(config: GatewayConfig) -> FastAPI:
     """The gateway as an ASGI application. It starts, and answers 503, where the gRPC server
-    is away."""
+    is away. `state.streams` of it must end before it does."""
+    streams = Streams()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[_State]:
         server = Server(config)
         try:
-            yield {"server": server, "config": config}
+            yield {"server": server, "config": config, "streams": streams}
         finally:
             await server.close()
 
@@ -61,7 +64,10 @@ def create_app(config: GatewayConfig) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.state.streams = streams
     app.include_router(routes.router())
+    if config.console:
+        app.include_router(console_files.router(config.store_origins))
     app.add_middleware(Edge, trace=config.trace)
     app.add_api_route(
         "/healthz", _healthz, response_model=schemas.Health, summary="Is it alive?", tags=["Health"]

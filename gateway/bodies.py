@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.exports.v1 import export_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -53,11 +54,44 @@ def export(message: pb.Export) -> dict[str, Any]:
         "crc32": f"{message.crc32:08x}" if message.HasField("crc32") else None,
         "sha256": message.sha256 or None,
         "warnings": _warnings(message.warnings) if message.HasField("warnings") else None,
+        # An older server tells none.
+        "stage": message.stage or None,
+        "segment_count": message.segment_count,
+        "segments_done": message.segments_done,
+        "bytes_total": message.bytes_total,
+        "bytes_done": message.bytes_done,
+        "queued_at": _time(message.queued_at) if message.HasField("queued_at") else None,
+        "snapshot_at": _time(message.snapshot_at) if message.HasField("snapshot_at") else None,
     }
     if message.status == pb.EXPORT_STATUS_FAILED:
         body["error_message"] = message.error_message
         body["error_code"] = message.error_code
     return body
+
+
+def dataset(message: catalog_pb.Dataset) -> dict[str, Any]:
+    """One dataset, with its classes."""
+    return {
+        "id": message.id,
+        "name": message.name,
+        "slug": message.slug,
+        "organization_id": message.organization_id,
+        "image_count": message.image_count,
+        "annotation_count": message.annotation_count,
+        "created_at": _time(message.created_at),
+        "classes": [
+            {"name": kind.name, "type": kind.type, "color": kind.color} for kind in message.classes
+        ],
+    }
+
+
+def export_format(message: pb.ExportFormat) -> dict[str, str]:
+    """A format, and what it is for."""
+    return {
+        "name": message.name,
+        "description": message.description,
+        "cannot_hold": message.cannot_hold,
+    }
 
 
 def download(message: pb.GetDownloadUrlResponse) -> dict[str, Any]:

@@ -44,6 +44,10 @@ class GatewayConfig:
     credentials: Credentials = no_credentials
     #: The name in the server's certificate; empty: the host of its address.
     server_name: str = ""
+    #: Whether the console is served at `/`.
+    console: bool = True
+    #: Scheme, host and port of the store's links, for the console.
+    store_origins: tuple[str, ...] = ()
     #: Addresses or networks whose X-Forwarded-* headers are believed; `*`: everyone's.
     trusted_proxies: tuple[str, ...] = ()
     #: Bytes of a request body; larger ones are answered with 413.

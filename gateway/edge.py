@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import addresses, dialects, errors
 from gateway.answers import problem_response
+from gateway.events import accepts_events
 from gateway.exchange import Exchange
 from gateway.metrics import count_request
 from gateway.tracing import RequestSpan, Trace, read_traceparent, trace_of
@@ -56,11 +57,15 @@ class Edge:
             "state": {**scope.get("state", {}), "exchange": exchange},
         }
         status = 0
+        took: float | None = None
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, took
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if exchange.wants_events:
+                    # A stream is as long as its reader wants: what it took to begin counts.
+                    took = time.monotonic() - started
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = exchange.request_id
                 headers.update(exchange.headers)
@@ -88,7 +93,9 @@ class Edge:
             problem = errors.internal(exchange.request_id)
             await problem_response(problem, exchange)(inner, receive, answer)
         finally:
-            _log(inner, exchange, status, time.monotonic() - started, span)
+            if took is None:
+                took = time.monotonic() - started
+            _log(inner, exchange, status, took, span)
 
 
 def _open(scope: Scope) -> tuple[Exchange, str]:
@@ -107,6 +114,7 @@ def _open(scope: Scope) -> tuple[Exchange, str]:
         api_key=headers.get("x-api-key", "").strip(),
         target=target,
         dialect=dialects.choose(version, target.form),
+        wants_events=scope["method"] == "GET" and accepts_events(headers.get("accept", "")),
     )
     return exchange, raw_path.decode("latin-1")
 

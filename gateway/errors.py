@@ -189,6 +189,11 @@ def unaddressable() -> Problem:
     )
 
 
+def no_such_dataset() -> Problem:
+    """There can be no dataset of this name."""
+    return Problem(404, "not_found", "No dataset of this name was found. List the datasets.")
+
+
 def no_such_path() -> Problem:
     """A path that the API does not have."""
     return Problem(404, "not_found", "The API has no such path. /docs lists those it has.")

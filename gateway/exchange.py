@@ -19,6 +19,8 @@ class Exchange:
     dialect: Dialect
     #: The trace that calls of the server belong to; empty: none.
     traceparent: str = ""
+    #: Whether the client asks for a stream of events instead of one answer.
+    wants_events: bool = False
     #: Headers that the answer gets, whatever it will be.
     headers: dict[str, str] = field(default_factory=dict)
     #: Whether the server has seen the API key.

@@ -2,19 +2,22 @@
 server's answer into the client's dialect."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import grpc
+from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.exports.v1 import export_service_pb2 as pb
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from gateway import bodies, dialects, errors, schemas
 from gateway.addresses import ById, Reading
+from gateway.addresses import dataset_name as read_name
 from gateway.answers import json_response
 from gateway.config import GatewayConfig
+from gateway.events import Event, Streams, event_stream
 from gateway.exchange import exchange_of
 from gateway.server import Server
 
@@ -95,20 +98,47 @@ async def list_exports(
     offset: Annotated[
         int, Query(ge=0, le=_MAX_OFFSET, description="How many to leave out before them.")
     ] = 0,
-) -> Response:
-    """List the organization's exports, newest first."""
-    exchange, server = exchange_of(request), _server(request)
-    answer = await server.call(
-        server.exports.ListExports,
-        pb.ListExportsRequest(
-            dataset_name=dataset_name or "",
-            status=_STATUS_FILTERS[status] if status else pb.EXPORT_STATUS_UNSPECIFIED,
-            limit=limit,
-            offset=offset,
-            formats=exchange.dialect.formats,
+    format: Annotated[
+        list[str] | None,
+        Query(max_length=100, description="Only exports in this format; may be given again."),
+    ] = None,
+    search: Annotated[
+        str,
+        Query(
+            max_length=100,
+            description="Only exports with this in their name, whatever the case.",
+            json_schema_extra={"pattern": schemas.NAME_PATTERN},
         ),
-        exchange,
+    ] = "",
+) -> Response:
+    """List the organization's exports, newest first; `X-Total-Count` counts all pages.
+
+    With `Accept: text/event-stream` the answer is a stream of Server-Sent Events: `page` with
+    `exports` and `total`, then `changes` with the `exports` that are new or have changed, the ids
+    that are `gone` from the page, and `total`; `end` with a `reason` is the last one.
+    """
+    exchange, server = exchange_of(request), _server(request)
+    wanted = pb.ListExportsRequest(
+        dataset_name=dataset_name or "",
+        status=_STATUS_FILTERS[status] if status else pb.EXPORT_STATUS_UNSPECIFIED,
+        limit=limit,
+        offset=offset,
+        formats=format or exchange.dialect.formats,
+        search=search,
     )
+    if exchange.wants_events:
+        return await event_stream(
+            server.stream(
+                server.exports.WatchExports, pb.WatchExportsRequest(page=wanted), exchange
+            ),
+            _page_events,
+            lambda: "shutdown",
+            exchange,
+            _streams(request),
+            request.headers.get("last-event-id", ""),
+        )
+    answer = await server.call(server.exports.ListExports, wanted, exchange)
+    exchange.headers["X-Total-Count"] = str(answer.total)
     rows = [bodies.export(row) for row in answer.exports]
     return json_response(
         dialects.many_exports(
@@ -118,7 +148,12 @@ async def list_exports(
 
 
 async def read_export(request: Request) -> Response:
-    """An export, or the link to its archive, as the path says."""
+    """An export, or the link to its archive, as the path says.
+
+    With `Accept: text/event-stream` an export is told as a stream of Server-Sent Events: `export`
+    now and after every change, and at last `end` with a `reason`: `completed`, `failed`,
+    `deleted`, or `shutdown`: come back.
+    """
     target = exchange_of(request).target
     if not target.answers("GET"):
         raise errors.method_not_allowed(target.methods)
@@ -220,8 +255,82 @@ async def bulk_delete_exports(request: Request) -> Response:
     return json_response(dialects.other_answer(exchange.dialect, bodies.bulk_deleted(answer)))
 
 
+async def list_datasets(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many to answer with.")] = 100,
+    offset: Annotated[
+        int, Query(ge=0, le=_MAX_OFFSET, description="How many to leave out before them.")
+    ] = 0,
+) -> Response:
+    """List the organization's datasets, by name."""
+    server = _server(request)
+    answer = await server.call(
+        server.catalog.ListDatasets,
+        catalog_pb.ListDatasetsRequest(limit=limit, offset=offset),
+        exchange_of(request),
+    )
+    return json_response(
+        {"datasets": [bodies.dataset(row) for row in answer.datasets], "total": answer.total}
+    )
+
+
+async def read_dataset(request: Request) -> Response:
+    """A dataset, by name or slug."""
+    name = read_name(request.path_params["dataset_name"])
+    if name is None:
+        raise errors.no_such_dataset()
+    server = _server(request)
+    answer = await server.call(
+        server.catalog.GetDataset,
+        catalog_pb.GetDatasetRequest(dataset_name=name),
+        exchange_of(request),
+    )
+    return json_response(bodies.dataset(answer.dataset))
+
+
+async def list_formats(request: Request) -> Response:
+    """List the formats, the default first: what each is for, and what it cannot hold."""
+    server = _server(request)
+    answer = await server.call(
+        server.exports.ListFormats, pb.ListFormatsRequest(), exchange_of(request)
+    )
+    return json_response({"formats": [bodies.export_format(row) for row in answer.formats]})
+
+
+async def _watch(request: Request, reading: Reading) -> Response:
+    exchange, server = exchange_of(request), _server(request)
+    last = ""
+
+    def events(answer: pb.WatchExportResponse) -> Iterator[Event]:
+        nonlocal last
+        body = bodies.export(answer.export)
+        last = body["status"]
+        yield Event("export", body)
+
+    return await event_stream(
+        server.stream(
+            server.exports.WatchExport, pb.WatchExportRequest(**_address(reading)), exchange
+        ),
+        events,
+        lambda: last,
+        exchange,
+        _streams(request),
+        request.headers.get("last-event-id", ""),
+    )
+
+
+def _page_events(answer: pb.WatchExportsResponse) -> Iterator[Event]:
+    told = {"exports": [bodies.export(row) for row in answer.exports], "total": answer.total}
+    if answer.is_page:
+        yield Event("page", told)
+    else:
+        yield Event("changes", told | {"gone": list(answer.gone)})
+
+
 async def _get(request: Request, reading: Reading) -> Response:
     exchange, server = exchange_of(request), _server(request)
+    if exchange.wants_events:
+        return await _watch(request, reading)
     answer = await server.call(
         server.exports.GetExport, pb.GetExportRequest(**_address(reading)), exchange
     )
@@ -244,6 +353,12 @@ def _address(reading: Reading) -> dict[str, Any]:
     if isinstance(address, ById):
         return {"id": address.id}
     return {"by_name": pb.ExportName(dataset_name=address.dataset_name, name=address.name)}
+
+
+def _streams(request: Request) -> Streams:
+    streams = request.state.streams
+    assert isinstance(streams, Streams)
+    return streams
 
 
 def _server(request: Request) -> Server:

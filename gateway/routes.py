@@ -14,7 +14,7 @@ from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 
 from gateway import handlers, schemas
-from gateway.addresses import EXPORTS
+from gateway.addresses import DATASETS, EXPORTS, FORMATS
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -28,6 +28,10 @@ _ExportName = Annotated[str, Path(description="The export's name, percent-encode
 
 def _named(dataset_name: _DatasetName, export_name: _ExportName) -> None:
     """The parameters of a path that gives both names."""
+
+
+def _of_dataset(dataset_name: _DatasetName) -> None:
+    """The parameter of a dataset's path."""
 
 
 def _identified(
@@ -156,11 +160,33 @@ def router() -> APIRouter:
             responses=_answers(form.deleted, 403, 404, error=form.error),
             **shown,
         )(handlers.delete_export)
+    routes.get(
+        f"{DATASETS}/",
+        summary="List datasets",
+        tags=["Datasets"],
+        responses=_answers(schemas.Datasets),
+    )(handlers.list_datasets)
+    routes.get(
+        f"{DATASETS}/{{dataset_name}}",
+        summary="Get dataset",
+        tags=["Datasets"],
+        responses=_answers(schemas.Dataset, 404),
+        dependencies=[Depends(_of_dataset)],
+    )(handlers.read_dataset)
+    routes.get(
+        f"{FORMATS}/",
+        summary="List formats",
+        tags=["Exports"],
+        responses=_answers(schemas.Formats),
+    )(handlers.list_formats)
     hidden: dict[str, Any] = {"include_in_schema": False}
     routes.post(EXPORTS, status_code=201, **hidden)(handlers.create_export)
     routes.get(EXPORTS, **hidden)(handlers.list_exports)
     routes.post(f"{EXPORTS}/bulk-delete/", **hidden)(handlers.bulk_delete_exports)
     routes.post(f"{EXPORTS}/preview/", **hidden)(handlers.preview_export)
+    routes.get(DATASETS, **hidden)(handlers.list_datasets)
+    routes.get(FORMATS, **hidden)(handlers.list_formats)
+    routes.get(f"{DATASETS}/{{dataset_name:path}}", **hidden)(handlers.read_dataset)
     # Trailing slashes, and names with unquoted slashes in them.
     anything = EXPORTS + "/{address:path}"
     routes.get(anything, **hidden)(handlers.read_export)

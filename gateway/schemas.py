@@ -177,6 +177,13 @@ class Export(BaseModel):
                         "renamed": 0,
                         "unannotated": 12,
                     },
+                    "stage": "done",
+                    "segment_count": 4,
+                    "segments_done": 4,
+                    "bytes_total": 52428800,
+                    "bytes_done": 52428800,
+                    "queued_at": "2024-01-15T10:30:00Z",
+                    "snapshot_at": "2024-01-15T10:30:01Z",
                 }
             ]
         }
@@ -211,6 +218,22 @@ class Export(BaseModel):
     crc32: str | None = Field(description="CRC-32 of the archive, 8 hexadecimal digits.")
     sha256: str | None = Field(description="SHA-256 of the archive, where it is known.")
     warnings: Warnings | None = Field(description="Null until completed.")
+    stage: Literal["plan", "build", "finish", "done"] | None = Field(
+        description="What comes next, or is under way; `done`: the export has ended; null: not "
+        "known."
+    )
+    segment_count: int = Field(description="Parts of the archive; 0 until it is planned.")
+    segments_done: int = Field(description="Parts that are built.")
+    bytes_total: int = Field(description="The work in bytes; 0 until it is planned.")
+    bytes_done: int = Field(description="How much of it is done.")
+    queued_at: str | None = Field(
+        description="When it was created, or taken up again last.",
+        json_schema_extra={"format": "date-time"},
+    )
+    snapshot_at: str | None = Field(
+        description="When its selection was frozen; null: it has not been.",
+        json_schema_extra={"format": "date-time"},
+    )
     error_message: str = Field("", description="Only on failed exports: why, and what to do.")
     error_code: str = Field(
         "",
@@ -218,6 +241,48 @@ class Export(BaseModel):
         "`dataset_deleted`, `image_unusable`, `names_clash`, `deadline_exceeded`, `worker_lost`, "
         "`cancelled` and `internal`; others may come.",
     )
+
+
+class DatasetClass(BaseModel):
+    """A class of a dataset."""
+
+    name: str
+    type: str = Field(description="`bbox`, `polygon`, `polyline` or `keypoint`.")
+    color: str = Field(description="`#rrggbb`, or the name of a colour.")
+
+
+class Dataset(BaseModel):
+    """A dataset."""
+
+    id: str
+    name: str
+    slug: str
+    organization_id: str
+    image_count: int
+    annotation_count: int
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    classes: list[DatasetClass]
+
+
+class Datasets(BaseModel):
+    """A page of datasets, by name."""
+
+    datasets: list[Dataset]
+    total: int = Field(description="Over all pages.")
+
+
+class ExportFormat(BaseModel):
+    """A way to write annotations."""
+
+    name: str
+    description: str = Field(description="What is in the archive, and who reads it.")
+    cannot_hold: str = Field(description="What is lost, and how; empty: nothing.")
+
+
+class Formats(BaseModel):
+    """The formats, the default first."""
+
+    formats: list[ExportFormat]
 
 
 class Download(BaseModel):

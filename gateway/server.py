@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
+from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -17,6 +18,7 @@ from gateway.seen_keys import SeenKeys
 
 if TYPE_CHECKING:
     # Of the types alone.
+    from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
     from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceAsyncStub
 
 Sent = TypeVar("Sent")
@@ -28,6 +30,10 @@ _READINESS_TIMEOUT = 2.0
 _MAX_KEY = 256
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
+_READS = {
+    _SERVICE: ("GetExport", "ListExports", "GetDownloadUrl", "ListFormats", "PreviewExport"),
+    "cartouche.catalog.v1.CatalogService": ("GetDataset", "ListDatasets"),
+}
 #: Reads are tried again where the server is away; writes are left to the client, which
 #: knows whether it sent a key with them.
 _SERVICE_CONFIG = {
@@ -35,8 +41,9 @@ _SERVICE_CONFIG = {
     "methodConfig": [
         {
             "name": [
-                {"service": _SERVICE, "method": method}
-                for method in ("GetExport", "ListExports", "GetDownloadUrl")
+                {"service": service, "method": method}
+                for service, methods in _READS.items()
+                for method in methods
             ],
             "retryPolicy": {
                 "maxAttempts": 3,
@@ -62,6 +69,7 @@ _TAKEN = frozenset(
     )
 )
 
+_KEY_ROLE = "x-api-key-role"
 _RATE_LIMIT_HEADERS = {
     "x-ratelimit-limit": "X-RateLimit-Limit",
     "x-ratelimit-remaining": "X-RateLimit-Remaining",
@@ -76,6 +84,21 @@ def rate_limit_headers(trailers: Iterable[tuple[str, str | bytes]]) -> dict[str,
         for name, value in trailers
         if name in _RATE_LIMIT_HEADERS and isinstance(value, str)
     }
+
+
+def role_header(trailers: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """The role of the key, as the server's trailing metadata has it, as an HTTP header."""
+    role = dict(trailers).get(_KEY_ROLE)
+    return {"X-API-Key-Role": role} if isinstance(role, str) else {}
+
+
+def _key(exchange: Exchange) -> str:
+    key = exchange.api_key
+    if not key:
+        raise errors.no_api_key()
+    if not (key.isascii() and key.isprintable() and len(key) <= _MAX_KEY):
+        raise errors.malformed_api_key()
+    return key
 
 
 def _metadata(exchange: Exchange) -> tuple[tuple[str, str], ...]:
@@ -104,6 +127,7 @@ class _Channel:
             channel = grpc.aio.secure_channel(config.server, credentials, options)
         self.close = channel.close
         self.exports = ExportServiceStub(channel)
+        self.catalog = CatalogServiceStub(channel)
         self.check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
             channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
@@ -127,6 +151,11 @@ class Server:
     def exports(self) -> "ExportServiceAsyncStub":
         """The calls of ExportService, each of them for one use at once."""
         return self._current().exports
+
+    @property
+    def catalog(self) -> "CatalogServiceAsyncStub":
+        """The calls of CatalogService, each of them for one use at once."""
+        return self._current().catalog
 
     def _current(self) -> _Channel:
         credentials = self._config.credentials()
@@ -153,11 +182,7 @@ class Server:
             Problem: the client sent no key, or one that cannot be one.
             grpc.aio.AioRpcError: the server's error.
         """
-        key = exchange.api_key
-        if not key:
-            raise errors.no_api_key()
-        if not (key.isascii() and key.isprintable() and len(key) <= _MAX_KEY):
-            raise errors.malformed_api_key()
+        key = _key(exchange)
         call = method(
             request,
             timeout=self._config.call_timeout,
@@ -167,14 +192,31 @@ class Server:
         try:
             return await call
         finally:
-            limits = rate_limit_headers(await call.trailing_metadata() or ())
-            exchange.headers |= limits
+            trailers = await call.trailing_metadata() or ()
+            limits = rate_limit_headers(trailers)
+            exchange.headers |= limits | role_header(trailers)
             code = await call.code()
             # A limited key is shown each time, for each request counts.
             if code is grpc.StatusCode.UNAUTHENTICATED or limits:
                 self._seen_keys.forget(key)
             elif code in _TAKEN:
                 self._seen_keys.add(key)
+
+    def stream(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Sent, Received],
+        request: Sent,
+        exchange: Exchange,
+    ) -> "grpc.aio.UnaryStreamCall[Sent, Received]":
+        """Begins a stream on behalf of a client; it has no deadline.
+
+        Raises:
+            Problem: the client sent no key, or one that cannot be one.
+        """
+        _key(exchange)
+        call = method(request, metadata=_metadata(exchange))
+        exchange.authenticated = True
+        return call
 
     async def authenticate(self, exchange: Exchange) -> None:
         """Shows the server the key of a request that the gateway refuses by itself, so that a

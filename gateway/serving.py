@@ -65,10 +65,11 @@ async def serve(
     most = connections.room()
     if config.max_connections is not None:
         most = min(most, config.max_connections)
+    app = create_app(config)
     with listening_socket(host, port) as listener:
         server = _Uvicorn(
             uvicorn.Config(
-                create_app(config),
+                app,
                 http=connections.protocol(most, config.max_body_bytes, config.patience),
                 timeout_keep_alive=math.ceil(config.patience.idle),
                 # asyncio listens with what it accepts at once.
@@ -94,6 +95,7 @@ async def serve(
             await asyncio.shield(serving)
             raise RuntimeError("the gateway did not start; its log says why")
         except asyncio.CancelledError:
+            app.state.streams.end()
             server.should_exit = True
             with suppress(asyncio.CancelledError):
                 await serving

@@ -196,6 +196,7 @@ class Settings(BaseSettings):
         ge=1024 * 1024,
         description="Bytes on a server's disk (TMPDIR) of images on their way in",
     )
+    console: bool = Field(True, description="The console at / of the gateway")
     reflection: bool = Field(True, description="gRPC server reflection")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -15,6 +15,8 @@ SERVICES = (
     pb.DESCRIPTOR.services_by_name["ExportService"],
     catalog_pb.DESCRIPTOR.services_by_name["CatalogService"],
 )
+#: Streams that go on until the caller ends them.
+ENDLESS = frozenset(("WatchExports",))
 METHODS = {method.name: method for service in SERVICES for method in service.methods}
 
 
@@ -25,7 +27,7 @@ def call_raw(
     metadata: tuple[tuple[str, str], ...] = (),
     timeout: float = 60,
 ) -> list[Any]:
-    """The answers of one call, whose requests are sent as they are.
+    """The answers of one call, whose requests are sent as they are; of an endless one the first.
 
     Raises:
         grpc.RpcError: the call failed.
@@ -38,6 +40,10 @@ def call_raw(
     )
     sent = iter(requests) if method.client_streaming else next(iter(requests))
     answer = caller(sent, metadata=metadata, timeout=timeout)
+    if method.name in ENDLESS:
+        first = next(answer)
+        answer.cancel()
+        return [first]
     return list(answer) if method.server_streaming else [answer]
 
 

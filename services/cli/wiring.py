@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import typer
 
@@ -72,6 +73,8 @@ def make_gateway(settings: "Settings") -> "ServeGateway":
             server,
             credentials=credentials,
             server_name=settings.server_name,
+            console=settings.console,
+            store_origins=_store_origins(settings),
             trusted_proxies=proxies,
             trace=trace,
         )
@@ -134,6 +137,16 @@ def _request_span(traceparent: str) -> "Iterator[RequestSpan]":
 
     with tracing.span("HTTP", "server", traceparent) as span:
         yield _RequestSpan(span, logs.traceparent.get())
+
+
+def _store_origins(settings: "Settings") -> tuple[str, ...]:
+    """Where links to archives may lead, with the bucket in the path or in the host."""
+    if settings.embedded_store:
+        # Any port: it is found when the store starts.
+        return ("http://127.0.0.1:*",)
+    place = urlsplit(settings.s3_public_endpoint or settings.s3_endpoint)
+    path_style = f"{place.scheme}://{place.netloc}"
+    return (path_style, f"{place.scheme}://{settings.s3_exports_bucket}.{place.netloc}")
 
 
 class _RequestSpan:

@@ -8,7 +8,7 @@ breaks, and a pooler between passes nothing on, so whoever waits looks by himsel
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -19,7 +19,7 @@ from services.database.engine import Database
 
 logger = logging.getLogger(__name__)
 
-#: What the trigger notifies; the payload is an export's id.
+#: What the triggers notify; the payload is the ids of the export and of its organization.
 CHANNEL = "cartouche_export_changed"
 #: Seconds between looks whether the connection still is one, and whether to stop.
 _PING = 5.0
@@ -61,17 +61,18 @@ class Changes:
             event.remove(self._database.engine, "commit", self._committed)
 
     @contextmanager
-    def of(self, export_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the export may have changed; to be cleared before a look."""
+    def of(self, whose: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the export of this id, or one of the organization of this id,
+        may have changed; to be cleared before a look."""
         changed = asyncio.Event()
-        self._waiting.setdefault(export_id, set()).add(changed)
+        self._waiting.setdefault(whose, set()).add(changed)
         try:
             yield changed
         finally:
-            left = self._waiting[export_id]
+            left = self._waiting[whose]
             left.discard(changed)
             if not left:
-                del self._waiting[export_id]
+                del self._waiting[whose]
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
@@ -97,8 +98,8 @@ class Changes:
             silent = 0.0
             while not self._stopped.is_set():
                 heard = [told.payload for told in connection.notifies(timeout=_LOOK, stop_after=1)]
-                for export_id in heard:
-                    self._tell(export_id)
+                for ids in heard:
+                    self._tell(ids)
                 silent = 0.0 if heard else silent + _LOOK
                 if silent >= _PING:
                     connection.execute("SELECT 1")
@@ -117,9 +118,9 @@ class Changes:
         self._is_gathering = False
         self._set(None)
 
-    def _tell(self, export_id: str | None) -> None:
+    def _tell(self, ids: str | None) -> None:
         if self._waiting:
-            self._call(self._set, export_id)
+            self._call(self._set, ids)
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         assert self._loop is not None
@@ -129,9 +130,12 @@ class Changes:
             # The loop is closed: nobody waits any more.
             self._stopped.set()
 
-    def _set(self, export_id: str | None) -> None:
-        """Wakes those who wait for an export, or for any."""
-        found = self._waiting.values() if export_id is None else [self._waiting.get(export_id, ())]
+    def _set(self, ids: str | None) -> None:
+        """Wakes those who wait for an export or its organization, or everybody."""
+        if ids is None:
+            found: Iterable[Iterable[asyncio.Event]] = self._waiting.values()
+        else:
+            found = [self._waiting.get(whose, ()) for whose in ids.split()]
         for events in found:
             for changed in events:
                 changed.set()

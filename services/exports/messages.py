@@ -5,6 +5,7 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 from services.errors import Invalid
 from services.exports.model import Export, ExportAddress, ExportRequest, Status
 from services.exports.preview import Preview
+from services.formats.common.export_format import ExportFormat
 from services.formats.common.losses import Kind
 from services.formats.registry import DEFAULT_FORMAT
 from services.rpc.timestamps import timestamp
@@ -58,7 +59,16 @@ def export_message(export: Export) -> pb.Export:
         created_at=timestamp(export.created_at),
         crc32=export.crc32,
         sha256=export.sha256 or "",
+        stage=export.stage,
+        segment_count=export.segment_count,
+        segments_done=export.segments_done,
+        bytes_total=export.bytes_total,
+        bytes_done=export.bytes_done,
     )
+    if export.queued_at is not None:
+        message.queued_at.CopyFrom(timestamp(export.queued_at))
+    if export.snapshot_at is not None:
+        message.snapshot_at.CopyFrom(timestamp(export.snapshot_at))
     if export.completed_at is not None:
         message.completed_at.CopyFrom(timestamp(export.completed_at))
     if export.expires_at is not None:
@@ -132,6 +142,13 @@ def preview_message(preview: Preview) -> pb.PreviewExportResponse:
         ],
         warnings=pb.ExportWarnings(**preview.warnings),
         notes=preview.notes,
+    )
+
+
+def format_message(found: ExportFormat) -> pb.ExportFormat:
+    """A format as callers see it."""
+    return pb.ExportFormat(
+        name=found.name, description=found.description, cannot_hold=found.cannot_hold
     )
 
 

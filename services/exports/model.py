@@ -104,6 +104,16 @@ class Export:
     created_at: float
     completed_at: float | None
     expires_at: float | None
+    stage: Stage
+    segment_count: int
+    segments_done: int
+    #: The work in bytes, and how much of it is done.
+    bytes_total: int
+    bytes_done: int
+    #: When it was created, or taken up again last.
+    queued_at: float | None
+    #: When its selection was frozen.
+    snapshot_at: float | None
     version: int
 
 

@@ -57,6 +57,7 @@ def list_exports(
     dataset_name: str = "",
     status: Status | None = None,
     formats: Sequence[str] = (),
+    search: str = "",
     limit: int = 100,
     offset: int = 0,
 ) -> ExportPage:
@@ -74,6 +75,8 @@ def list_exports(
             query = query.where(exports.c.status == status)
         if formats:
             query = query.where(exports.c.format.in_(formats))
+        if search:
+            query = query.where(exports.c.name.icontains(search, autoescape=True))
         total = connection.scalar(query.with_only_columns(func.count(), maintain_column_froms=True))
         rows = connection.execute(
             query.order_by(exports.c.created_at.desc(), exports.c.id).limit(limit).offset(offset)
@@ -169,5 +172,12 @@ def _export(row: Row[tuple[object, ...]]) -> Export:
         created_at=row.created_at,
         completed_at=row.completed_at,
         expires_at=row.expires_at,
+        stage=Stage(row.stage),
+        segment_count=row.segment_count,
+        segments_done=row.segments_done,
+        bytes_total=row.work_total,
+        bytes_done=row.work_done,
+        queued_at=row.queued_at,
+        snapshot_at=row.snapshot_at,
         version=row.version,
     )

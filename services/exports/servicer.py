@@ -18,7 +18,16 @@ from services.errors import Invalid, WrongState
 from services.exports import cancellation, creation, messages, preview, queries, retrying
 from services.exports.creation import Limits
 from services.exports.endings import Keeping
-from services.exports.model import Export, ExportAddress, Lane, Status, archive_key
+from services.exports.model import (
+    Export,
+    ExportAddress,
+    ExportPage,
+    Lane,
+    Status,
+    archive_key,
+)
+from services.exports.seen_page import SeenPage
+from services.formats.registry import FORMATS
 from services.identity.roles import Role
 from services.rpc.caller import caller
 from services.rpc.paging import page
@@ -31,6 +40,9 @@ MAX_FORMATS = 100
 LINK_MARGIN = timedelta(minutes=1)
 _FIRST_LOOK = 0.1
 _SLOWEST_LOOK = 1.0
+#: Seconds between looks at a list that nobody tells of, and at least between two.
+_SLOWEST_LIST = 2.0
+_BETWEEN_LISTS = 0.2
 
 
 def link_lifetime(
@@ -100,6 +112,11 @@ class ExportServicer(rpc.ExportServiceServicer):
             )
         )
 
+    def ListFormats(
+        self, request: pb.ListFormatsRequest, context: grpc.ServicerContext
+    ) -> pb.ListFormatsResponse:
+        return pb.ListFormatsResponse(formats=map(messages.format_message, FORMATS.values()))
+
     def GetExport(
         self, request: pb.GetExportRequest, context: grpc.ServicerContext
     ) -> pb.GetExportResponse:
@@ -110,18 +127,7 @@ class ExportServicer(rpc.ExportServiceServicer):
     def ListExports(
         self, request: pb.ListExportsRequest, context: grpc.ServicerContext
     ) -> pb.ListExportsResponse:
-        limit, offset = page(request.limit, request.offset)
-        if len(request.formats) > MAX_FORMATS:
-            raise Invalid.of("formats", f"give at most {MAX_FORMATS} formats")
-        found = queries.list_exports(
-            self._database,
-            caller().organization_id,
-            dataset_name=request.dataset_name,
-            status=messages.status_filter(request.status),
-            formats=request.formats,
-            limit=limit,
-            offset=offset,
-        )
+        found = self._page(request)
         return pb.ListExportsResponse(
             exports=map(messages.export_message, found.exports), total=found.total
         )
@@ -148,6 +154,32 @@ class ExportServicer(rpc.ExportServiceServicer):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), pause)
                 pause = min(pause * 1.5, _SLOWEST_LOOK)
+
+    async def WatchExports(
+        self, request: pb.WatchExportsRequest, context: object
+    ) -> AsyncIterator[pb.WatchExportsResponse]:
+        seen: SeenPage | None = None
+        with self._changes.of(caller().organization_id) as changed:
+            while True:
+                changed.clear()
+                found = await asyncio.to_thread(self._page, request.page)
+                if seen is None:
+                    seen = SeenPage(found)
+                    yield pb.WatchExportsResponse(
+                        exports=map(messages.export_message, found.exports),
+                        total=found.total,
+                        is_page=True,
+                    )
+                elif difference := seen.replace(found):
+                    yield pb.WatchExportsResponse(
+                        exports=map(messages.export_message, difference.exports),
+                        gone=difference.gone,
+                        total=found.total,
+                    )
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _SLOWEST_LIST)
+                # An organization that exports much changes all the time.
+                await asyncio.sleep(_BETWEEN_LISTS)
 
     def GetDownloadUrl(
         self, request: pb.GetDownloadUrlRequest, context: grpc.ServicerContext
@@ -238,6 +270,21 @@ class ExportServicer(rpc.ExportServiceServicer):
     def _ring(self) -> None:
         for lane in Lane:
             self._doorbell.ring(lane)
+
+    def _page(self, request: pb.ListExportsRequest) -> ExportPage:
+        limit, offset = page(request.limit, request.offset)
+        if len(request.formats) > MAX_FORMATS:
+            raise Invalid.of("formats", f"give at most {MAX_FORMATS} formats")
+        return queries.list_exports(
+            self._database,
+            caller().organization_id,
+            dataset_name=request.dataset_name,
+            status=messages.status_filter(request.status),
+            formats=request.formats,
+            search=request.search,
+            limit=limit,
+            offset=offset,
+        )
 
     def _get(self, address: ExportAddress) -> Export:
         return queries.get_export(self._database, caller().organization_id, address)

@@ -29,6 +29,7 @@ from services.errors import (
 API_KEY = "x-api-key"
 REQUEST_ID = "x-request-id"
 STATUS_DETAILS = "grpc-status-details-bin"
+KEY_ROLE = "x-api-key-role"
 RATE_LIMIT = "x-ratelimit-limit"
 RATE_LIMIT_REMAINING = "x-ratelimit-remaining"
 RATE_LIMIT_RESET = "x-ratelimit-reset"

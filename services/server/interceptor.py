@@ -20,6 +20,7 @@ from services.rpc.caller import set_caller
 from services.rpc.requests import MAX_SIZE, all_read, check_request, reader
 from services.rpc.status import (
     API_KEY,
+    KEY_ROLE,
     REQUEST_ID,
     Failure,
     Metadata,
@@ -168,7 +169,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return call
 
     def _admit(self, key: str) -> Metadata:
-        """Sets who calls; what the caller may still do is for the answer."""
+        """Sets who calls; his role, and what he may still do, are for the answer."""
         known, allowance = self._known(key)
         set_caller(known)
         return allowance
@@ -176,9 +177,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _known(self, key: str) -> tuple[Caller, Metadata]:
         known = authenticate(self._database, key)
         allowance = self._limiter.count(known)
+        role: Metadata = ((KEY_ROLE, known.role.name),)
         if allowance is None:
-            return known, ()
-        return known, rate_limit_metadata(allowance.limit, allowance.remaining, allowance.reset_at)
+            return known, role
+        limits = rate_limit_metadata(allowance.limit, allowance.remaining, allowance.reset_at)
+        return known, role + limits
 
 
 def _check_line(waited: float) -> None:

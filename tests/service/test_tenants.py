@@ -98,6 +98,11 @@ CALLS: dict[str, Callable[[Names], list[list[Message]]]] = {
         [pb.ListExportsRequest()],
     ],
     "WatchExport": addressed(pb.WatchExportRequest),
+    "WatchExports": lambda names: [
+        [pb.WatchExportsRequest()],
+        [pb.WatchExportsRequest(page=pb.ListExportsRequest(dataset_name=names.dataset))],
+    ],
+    "ListFormats": lambda names: [[pb.ListFormatsRequest()]],
     "GetDownloadUrl": addressed(pb.GetDownloadUrlRequest),
     "RetryExport": addressed(pb.RetryExportRequest),
     "CancelExport": addressed(pb.CancelExportRequest),
@@ -223,6 +228,7 @@ def paths(names: Names) -> Iterator[tuple[str, str, Any]]:
     """Every route of the gateway on these names: method, path and body."""
     filled = {
         "{dataset_name}": names.dataset,
+        "{dataset_name:path}": f"{names.dataset}/",
         "{export_name}": names.export,
         "{address:path}": f"{names.dataset}/{names.export}/",
     }

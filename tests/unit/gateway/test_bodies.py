@@ -17,6 +17,7 @@ NEW = pb.Export(
     name="Training Export v1",
     format="pictograph",
     status=pb.EXPORT_STATUS_PENDING,
+    stage="plan",
     created_at=Timestamp(seconds=1705314600, nanos=987_654_321),
 )
 
@@ -46,6 +47,8 @@ def test_a_new_export_has_every_key_and_no_error() -> None:
         "crc32",
         "sha256",
         "warnings",
+        "queued_at",
+        "snapshot_at",
     }
 
 

@@ -127,6 +127,13 @@ class Export(_message.Message):
     ORGANIZE_BY_SPLIT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     ERROR_CODE_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    SEGMENT_COUNT_FIELD_NUMBER: _builtins.int
+    SEGMENTS_DONE_FIELD_NUMBER: _builtins.int
+    BYTES_TOTAL_FIELD_NUMBER: _builtins.int
+    BYTES_DONE_FIELD_NUMBER: _builtins.int
+    QUEUED_AT_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     organization_id: _builtins.str
     dataset_id: _builtins.str
@@ -164,6 +171,20 @@ class Export(_message.Message):
     deadline_exceeded, worker_lost, cancelled and internal; others may come.
     Empty: it has not failed.
     """
+    stage: _builtins.str
+    """What comes next, or is under way: plan, build or finish; done: it has
+    ended.
+    """
+    segment_count: _builtins.int
+    """Parts that the archive is built of, and how many are built; 0 until the
+    selection is frozen.
+    """
+    segments_done: _builtins.int
+    bytes_total: _builtins.int
+    """The work in bytes, that progress is the share of; 0 until the selection is
+    frozen.
+    """
+    bytes_done: _builtins.int
     @_builtins.property
     def class_filter(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only annotations of these classes; empty: all."""
@@ -179,6 +200,14 @@ class Export(_message.Message):
     @_builtins.property
     def warnings(self) -> Global___ExportWarnings:
         """What the format could not hold; known once completed."""
+
+    @_builtins.property
+    def queued_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created, or taken up again last."""
+
+    @_builtins.property
+    def snapshot_at(self) -> _timestamp_pb2.Timestamp:
+        """When its selection was frozen; absent: it has not been."""
 
     def __init__(
         self,
@@ -207,10 +236,17 @@ class Export(_message.Message):
         organize_by_split: _builtins.bool = ...,
         warnings: Global___ExportWarnings | None = ...,
         error_code: _builtins.str = ...,
+        stage: _builtins.str = ...,
+        segment_count: _builtins.int = ...,
+        segments_done: _builtins.int = ...,
+        bytes_total: _builtins.int = ...,
+        bytes_done: _builtins.int = ...,
+        queued_at: _timestamp_pb2.Timestamp | None = ...,
+        snapshot_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "image_count", b"image_count", "warnings", b"warnings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "image_count", b"image_count", "queued_at", b"queued_at", "snapshot_at", b"snapshot_at", "warnings", b"warnings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_code", b"error_code", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "sha256", b"sha256", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_code", b"error_code", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "queued_at", b"queued_at", "segment_count", b"segment_count", "segments_done", b"segments_done", "sha256", b"sha256", "snapshot_at", b"snapshot_at", "stage", b"stage", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__annotation_count: _TypeAlias = _typing.Literal["annotation_count"]  # noqa: Y015
     _WhichOneofArgType__annotation_count: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count"]  # noqa: Y015
@@ -569,6 +605,73 @@ class ExpectedLoss(_message.Message):
 Global___ExpectedLoss: _TypeAlias = ExpectedLoss  # noqa: Y015
 
 @_typing.final
+class ListFormatsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFormatsRequest: _TypeAlias = ListFormatsRequest  # noqa: Y015
+
+@_typing.final
+class ListFormatsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMATS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def formats(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportFormat]:
+        """The default first."""
+
+    def __init__(
+        self,
+        *,
+        formats: _abc.Iterable[Global___ExportFormat] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["formats", b"formats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFormatsResponse: _TypeAlias = ListFormatsResponse  # noqa: Y015
+
+@_typing.final
+class ExportFormat(_message.Message):
+    """A way to write annotations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CANNOT_HOLD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """As requests name it."""
+    description: _builtins.str
+    """What is in the archive, and who reads it."""
+    cannot_hold: _builtins.str
+    """What is lost, and how; empty: nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        cannot_hold: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cannot_hold", b"cannot_hold", "description", b"description", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
+
+@_typing.final
 class GetExportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -622,12 +725,15 @@ class ListExportsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     FORMATS_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     dataset_name: _builtins.str
     """Empty: exports of every dataset."""
     status: Global___ExportStatus.ValueType
     limit: _builtins.int
     """1 to 1,000; 0: 100."""
     offset: _builtins.int
+    search: _builtins.str
+    """Only exports with this in their name, whatever the case; empty: all."""
     @_builtins.property
     def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only exports in these formats, at most 100, for callers that cannot read
@@ -642,10 +748,11 @@ class ListExportsRequest(_message.Message):
         limit: _builtins.int = ...,
         offset: _builtins.int = ...,
         formats: _abc.Iterable[_builtins.str] | None = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_name", b"dataset_name", "formats", b"formats", "limit", b"limit", "offset", b"offset", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_name", b"dataset_name", "formats", b"formats", "limit", b"limit", "offset", b"offset", "search", b"search", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -719,6 +826,65 @@ class WatchExportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchExportResponse: _TypeAlias = WatchExportResponse  # noqa: Y015
+
+@_typing.final
+class WatchExportsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def page(self) -> Global___ListExportsRequest:
+        """The page: every field as in ListExports."""
+
+    def __init__(
+        self,
+        *,
+        page: Global___ListExportsRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchExportsRequest: _TypeAlias = WatchExportsRequest  # noqa: Y015
+
+@_typing.final
+class WatchExportsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPORTS_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    IS_PAGE_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Rows that match, over all pages."""
+    is_page: _builtins.bool
+    @_builtins.property
+    def exports(self) -> _containers.RepeatedCompositeFieldContainer[Global___Export]:
+        """The whole page, newest first, in the first response and where is_page says
+        so; else what has changed on it, and what has come to it.
+        """
+
+    @_builtins.property
+    def gone(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of exports that are no longer on the page."""
+
+    def __init__(
+        self,
+        *,
+        exports: _abc.Iterable[Global___Export] | None = ...,
+        gone: _abc.Iterable[_builtins.str] | None = ...,
+        total: _builtins.int = ...,
+        is_page: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exports", b"exports", "gone", b"gone", "is_page", b"is_page", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchExportsResponse: _TypeAlias = WatchExportsResponse  # noqa: Y015
 
 @_typing.final
 class GetDownloadUrlRequest(_message.Message):

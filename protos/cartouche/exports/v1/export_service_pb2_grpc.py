@@ -45,6 +45,11 @@ class ExportServiceStub:
                 request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportRequest.SerializeToString,
                 response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportResponse.FromString,
                 _registered_method=True)
+        self.ListFormats = channel.unary_unary(
+                '/cartouche.exports.v1.ExportService/ListFormats',
+                request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.ListFormatsRequest.SerializeToString,
+                response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.ListFormatsResponse.FromString,
+                _registered_method=True)
         self.GetExport = channel.unary_unary(
                 '/cartouche.exports.v1.ExportService/GetExport',
                 request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetExportRequest.SerializeToString,
@@ -59,6 +64,11 @@ class ExportServiceStub:
                 '/cartouche.exports.v1.ExportService/WatchExport',
                 request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportRequest.SerializeToString,
                 response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportResponse.FromString,
+                _registered_method=True)
+        self.WatchExports = channel.unary_stream(
+                '/cartouche.exports.v1.ExportService/WatchExports',
+                request_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportsRequest.SerializeToString,
+                response_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportsResponse.FromString,
                 _registered_method=True)
         self.GetDownloadUrl = channel.unary_unary(
                 '/cartouche.exports.v1.ExportService/GetDownloadUrl',
@@ -107,6 +117,13 @@ class ExportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFormats(self, request, context):
+        """ListFormats reads what there is to choose from. Role: viewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExport(self, request, context):
         """GetExport reads one export, by id or by dataset and name. Role: viewer.
         """
@@ -125,6 +142,15 @@ class ExportServiceServicer:
         """WatchExport sends the export now and after every change of its status or
         progress, until it is completed, failed or deleted. A server that shuts
         down ends it with UNAVAILABLE: watch again. Role: viewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchExports(self, request, context):
+        """WatchExports sends a page of ListExports now, and what has changed in it as
+        it changes, without end. A server that shuts down ends it with
+        UNAVAILABLE: watch again. Role: viewer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +209,11 @@ def add_ExportServiceServicer_to_server(servicer, server):
                     request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportRequest.FromString,
                     response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.PreviewExportResponse.SerializeToString,
             ),
+            'ListFormats': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFormats,
+                    request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.ListFormatsRequest.FromString,
+                    response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.ListFormatsResponse.SerializeToString,
+            ),
             'GetExport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExport,
                     request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.GetExportRequest.FromString,
@@ -197,6 +228,11 @@ def add_ExportServiceServicer_to_server(servicer, server):
                     servicer.WatchExport,
                     request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportRequest.FromString,
                     response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportResponse.SerializeToString,
+            ),
+            'WatchExports': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchExports,
+                    request_deserializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportsRequest.FromString,
+                    response_serializer=cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportsResponse.SerializeToString,
             ),
             'GetDownloadUrl': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDownloadUrl,
@@ -290,6 +326,33 @@ class ExportService:
             _registered_method=True)
 
     @staticmethod
+    def ListFormats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartouche.exports.v1.ExportService/ListFormats',
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.ListFormatsRequest.SerializeToString,
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.ListFormatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetExport(request,
             target,
             options=(),
@@ -360,6 +423,33 @@ class ExportService:
             '/cartouche.exports.v1.ExportService/WatchExport',
             cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportRequest.SerializeToString,
             cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchExports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cartouche.exports.v1.ExportService/WatchExports',
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportsRequest.SerializeToString,
+            cartouche_dot_exports_dot_v1_dot_export__service__pb2.WatchExportsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,8 @@ class ExportServiceStub:
     """PreviewExport tells what CreateExport would make of the same fields, and
     makes nothing. Its cost does not grow with the images. Role: viewer.
     """
+    ListFormats: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.ListFormatsRequest, _export_service_pb2.ListFormatsResponse]
+    """ListFormats reads what there is to choose from. Role: viewer."""
     GetExport: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.GetExportRequest, _export_service_pb2.GetExportResponse]
     """GetExport reads one export, by id or by dataset and name. Role: viewer."""
     ListExports: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.ListExportsRequest, _export_service_pb2.ListExportsResponse]
@@ -58,6 +60,11 @@ class ExportServiceStub:
     """WatchExport sends the export now and after every change of its status or
     progress, until it is completed, failed or deleted. A server that shuts
     down ends it with UNAVAILABLE: watch again. Role: viewer.
+    """
+    WatchExports: _grpc.UnaryStreamMultiCallable[_export_service_pb2.WatchExportsRequest, _export_service_pb2.WatchExportsResponse]
+    """WatchExports sends a page of ListExports now, and what has changed in it as
+    it changes, without end. A server that shuts down ends it with
+    UNAVAILABLE: watch again. Role: viewer.
     """
     GetDownloadUrl: _grpc.UnaryUnaryMultiCallable[_export_service_pb2.GetDownloadUrlRequest, _export_service_pb2.GetDownloadUrlResponse]
     """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer."""
@@ -91,6 +98,8 @@ class ExportServiceAsyncStub(ExportServiceStub):
     """PreviewExport tells what CreateExport would make of the same fields, and
     makes nothing. Its cost does not grow with the images. Role: viewer.
     """
+    ListFormats: _aio.UnaryUnaryMultiCallable[_export_service_pb2.ListFormatsRequest, _export_service_pb2.ListFormatsResponse]  # type: ignore[assignment]
+    """ListFormats reads what there is to choose from. Role: viewer."""
     GetExport: _aio.UnaryUnaryMultiCallable[_export_service_pb2.GetExportRequest, _export_service_pb2.GetExportResponse]  # type: ignore[assignment]
     """GetExport reads one export, by id or by dataset and name. Role: viewer."""
     ListExports: _aio.UnaryUnaryMultiCallable[_export_service_pb2.ListExportsRequest, _export_service_pb2.ListExportsResponse]  # type: ignore[assignment]
@@ -99,6 +108,11 @@ class ExportServiceAsyncStub(ExportServiceStub):
     """WatchExport sends the export now and after every change of its status or
     progress, until it is completed, failed or deleted. A server that shuts
     down ends it with UNAVAILABLE: watch again. Role: viewer.
+    """
+    WatchExports: _aio.UnaryStreamMultiCallable[_export_service_pb2.WatchExportsRequest, _export_service_pb2.WatchExportsResponse]  # type: ignore[assignment]
+    """WatchExports sends a page of ListExports now, and what has changed in it as
+    it changes, without end. A server that shuts down ends it with
+    UNAVAILABLE: watch again. Role: viewer.
     """
     GetDownloadUrl: _aio.UnaryUnaryMultiCallable[_export_service_pb2.GetDownloadUrlRequest, _export_service_pb2.GetDownloadUrlResponse]  # type: ignore[assignment]
     """GetDownloadUrl signs a URL of a completed export's archive. Role: viewer."""
@@ -143,6 +157,14 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListFormats(
+        self,
+        request: _export_service_pb2.ListFormatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_export_service_pb2.ListFormatsResponse, _abc.Awaitable[_export_service_pb2.ListFormatsResponse]]:
+        """ListFormats reads what there is to choose from. Role: viewer."""
+
+    @_abc_1.abstractmethod
     def GetExport(
         self,
         request: _export_service_pb2.GetExportRequest,
@@ -167,6 +189,17 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         """WatchExport sends the export now and after every change of its status or
         progress, until it is completed, failed or deleted. A server that shuts
         down ends it with UNAVAILABLE: watch again. Role: viewer.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchExports(
+        self,
+        request: _export_service_pb2.WatchExportsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_export_service_pb2.WatchExportsResponse], _abc.AsyncIterator[_export_service_pb2.WatchExportsResponse]]:
+        """WatchExports sends a page of ListExports now, and what has changed in it as
+        it changes, without end. A server that shuts down ends it with
+        UNAVAILABLE: watch again. Role: viewer.
         """
 
     @_abc_1.abstractmethod
