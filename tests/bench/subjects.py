@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
+import psycopg
 from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from cartouche.exports.v1 import export_service_pb2 as pb
@@ -20,6 +21,7 @@ from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from services.catalog.model import DatasetClass
 from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem
+from services.importing.summary import ImportSummary
 from tests.bench.latency import Latency, latencies
 from tests.parts import (
     Credentials,
@@ -63,33 +65,11 @@ class Subject:
         self._stub = ExportServiceStub(stack.channel)
         self._prefix = ""
         self._runs = 0
+        self._kept: list[str] = []
 
     def fill(self, files: list[Path]) -> None:
-        """Imports the images, each with ten boxes."""
-        items = (
-            ImportItem(
-                path=f"{number:05}.png",
-                file=file,
-                status="complete",
-                annotations=[
-                    {
-                        "id": f"{number}-{n}",
-                        "name": f"class {n}",
-                        "type": "bbox",
-                        "bounding_box": {"x": n, "y": 2 * n, "w": 20.5, "h": 10.25},
-                    }
-                    for n in range(10)
-                ],
-            )
-            for number, file in enumerate(files)
-        )
-        summary = import_dataset(
-            self._stack.endpoint,
-            self._stack.key("member", ORGANIZATION),
-            DATASET,
-            items,
-            [DatasetClass(f"class {n}") for n in range(10)],
-        )
+        """Imports the images, each with ten boxes, a hundredth of them in each folder."""
+        summary = self.put(dict(enumerate(files)))
         assert summary.created.images == len(files), summary
         dataset = (
             CatalogServiceStub(self._stack.channel)
@@ -102,8 +82,36 @@ class Subject:
         )
         self._prefix = f"{dataset.organization_id}/"
 
-    def cartouche(self) -> Run:
-        """One export in COCO with images, from its creation until it is completed."""
+    def put(self, files: Mapping[int, Path]) -> ImportSummary:
+        """Imports images by their numbers, or replaces them."""
+        items = (
+            ImportItem(
+                path=f"{100 * number // self._images:03}/{number:05}.png",
+                file=file,
+                status="complete",
+                annotations=[
+                    {
+                        "id": f"{number}-{n}",
+                        "name": f"class {n}",
+                        "type": "bbox",
+                        "bounding_box": {"x": n, "y": 2 * n, "w": 20.5, "h": 10.25},
+                    }
+                    for n in range(10)
+                ],
+            )
+            for number, file in files.items()
+        )
+        return import_dataset(
+            self._stack.endpoint,
+            self._stack.key("member", ORGANIZATION),
+            DATASET,
+            items,
+            [DatasetClass(f"class {n}") for n in range(10)],
+        )
+
+    def cartouche(self, *, keeps: bool = False) -> Run:
+        """One export in COCO with images, from its creation until it is completed; `keeps`: it
+        takes the place of the one that was kept before."""
         self._runs += 1
         metadata = self._stack.metadata("owner", ORGANIZATION)
         process = psutil.Process(self._worker.pid)
@@ -120,8 +128,23 @@ class Subject:
         assert export.image_count == self._images
         took = export.completed_at.ToDatetime() - export.created_at.ToDatetime()
         run = Run(took.total_seconds(), _cpu_seconds(process) - cpu, self._worker.peak_memory())
-        self._stub.DeleteExport(pb.DeleteExportRequest(id=export.id), metadata=metadata, timeout=30)
+        self._kept.append(export.id)
+        for export_id in self._kept[: -1 if keeps else None]:
+            gone = pb.DeleteExportRequest(id=export_id)
+            self._stub.DeleteExport(gone, metadata=metadata, timeout=30)
+            self._kept.remove(export_id)
         return run
+
+    def worker_bytes(self) -> float:
+        """Bytes of images that the worker has read and stored so far."""
+        start = 'cartouche_stage_bytes_total{stage="images"} '
+        lines = self._stack.look(self._worker.name, "/metrics").text.splitlines()
+        return next((float(line[len(start) :]) for line in lines if line.startswith(start)), 0.0)
+
+    def forget(self) -> None:
+        """Lets nothing be copied of the exports that there are."""
+        with psycopg.connect(self._stack.env["CARTOUCHE_DATABASE_URL"]) as connection:
+            connection.execute("UPDATE exports SET layout_version = NULL")
 
     def latencies(self, calls: int) -> tuple[Latency, Latency]:
         """Of a call over REST, and of the same over gRPC."""
@@ -133,9 +156,9 @@ class Subject:
 
     def floor(self) -> Run:
         """The same bytes from store to store, with nothing done to them."""
-        return self._script("floor")
+        return self._script("floor", str(self._images))
 
-    def _script(self, name: str) -> Run:
+    def _script(self, name: str, *more: str) -> Run:
         """A module of this package, in a process of its own."""
         store = self._store
         key = f"{name}.zip"
@@ -143,6 +166,7 @@ class Subject:
             [
                 *(sys.executable, "-m", f"tests.bench.{name}", urlsplit(store.endpoint).netloc),
                 *(store.region, store.images_bucket, self._prefix, store.exports_bucket, key),
+                *more,
             ],
             cwd=REPOSITORY,
             env=environment(
@@ -197,13 +221,21 @@ class StoreAddress:
 
 
 @contextmanager
-def subjects(files: list[Path], *, embedded: bool = True) -> Iterator[list[Subject]]:
-    """A production-like Cartouche and, if wanted, an embedded one, with the images imported."""
+def subjects(
+    files: list[Path], *, embedded: bool = True, settings: Mapping[str, str] | None = None
+) -> Iterator[list[Subject]]:
+    """A production-like Cartouche, with these settings, and, if wanted, an embedded one, with the
+    images imported."""
     with ExitStack() as running:
         postgresql, broker, store = servers(running)
         production = running.enter_context(
             Production(
-                postgresql.create_database(), broker.url, store, name="bench-production", workers=1
+                postgresql.create_database(),
+                broker.url,
+                store,
+                name="bench-production",
+                workers=1,
+                settings=settings,
             )
         )
         found = [
