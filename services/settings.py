@@ -164,6 +164,11 @@ class Settings(BaseSettings):
         le=WORK_VERSION,
         description="Version of the work of new exports; workers of 0.2.0 take part in 1",
     )
+    copy_generations: int = Field(
+        10,
+        ge=0,
+        description="Archives in a row that may be copied from one another; 0: nothing is copied",
+    )
     lease: Seconds = Field(
         timedelta(seconds=30), description="A worker silent for longer is presumed dead"
     )

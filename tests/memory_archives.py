@@ -1,6 +1,6 @@
 """Archives in memory, and what their check must expect of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.formats.common.export import ExportImage, ExportInfo
@@ -32,6 +32,12 @@ class InMemory:
     def read_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
         """A part of it."""
         return self.data[offset : offset + length]
+
+    def read_ranges(
+        self, bucket: str, key: str, ranges: Iterable[tuple[int, int]]
+    ) -> Iterator[bytes]:
+        """Some parts of it."""
+        return (self.read_range(bucket, key, offset, length) for offset, length in ranges)
 
     def check(self) -> None:
         """The lease holds."""

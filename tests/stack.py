@@ -73,6 +73,8 @@ class Stack:
                 "CARTOUCHE_HTTP_PORT": str(self.http_port),
                 "CARTOUCHE_GRPC_PORT": str(self.grpc_port),
                 "CARTOUCHE_SERVER": f"127.0.0.1:{self.grpc_port}",
+                # Tests that build the same archive again are about building.
+                "CARTOUCHE_COPY_GENERATIONS": "0",
             }
             | dict(settings)
         )

@@ -34,6 +34,8 @@ _TIME_LIMIT = timedelta(hours=12)
 #: Seconds that a worker spends on the short steps that follow one bell. Brokers want a delivery
 #: acknowledged: RabbitMQ within half an hour.
 _SHORT_STEPS = 60.0
+#: And on long ones, until it begins no other: with each, others hear another bell.
+_LONG_STEPS = 3.0
 #: Seconds that a look for work takes at the very most.
 _LOOK = 120.0
 #: Seconds until a worker that can do nothing for a bell passes it on.
@@ -80,11 +82,12 @@ def register(broker: dramatiq.Broker, context: WorkerContext, slots: Slots) -> N
 
 
 def work(context: WorkerContext, slots: Slots, lane: str = "", *_: Any, **__: Any) -> None:
-    """Hears a bell: runs one step, or a minute of short ones, and passes the bell on.
+    """Hears a bell: runs steps, for a minute of short ones and a few seconds of long ones, and
+    passes the bell on.
 
     A bell of another version may name a lane that is not known here, or say more.
     """
-    until = time.monotonic() + _SHORT_STEPS
+    began_at = time.monotonic()
     try:
         heard = Lane(lane) if lane in set(Lane) else Lane.short
         bells.heard(context.database, heard)
@@ -97,7 +100,8 @@ def work(context: WorkerContext, slots: Slots, lane: str = "", *_: Any, **__: An
             claim = take_step(context, slots)
             if claim is None:
                 return
-            if claim.lane is Lane.long or time.monotonic() >= until:
+            patience = _LONG_STEPS if claim.lane is Lane.long else _SHORT_STEPS
+            if time.monotonic() - began_at >= patience:
                 break
         pass_on(context)
     except Unavailable as error:

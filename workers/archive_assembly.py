@@ -104,11 +104,18 @@ class Assembly:
         self.text_start = 0
         self.directory_start = 0
         self.entry_count = 0
+        #: Where parts begin and end that the store has copied.
+        self.copied_ends: set[int] = set()
+        self.copied_bytes = 0
         self._records: list[tuple[str | bytes, int]] = []
         for result in self._results:
             if part := result.get("part"):
                 self._note(f"{result['stage']}image_records")
+                start = self.length
                 self._count(part["length"], part["crc32"])
+                if part.get("copied"):
+                    self.copied_ends |= {start, self.length}
+                    self.copied_bytes += part["length"]
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._staged("images", "image_records")

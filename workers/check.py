@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from services.formats import manifest
 from services.formats.common.export import ExportInfo
 from services.formats.registry import FORMATS
 from services.storage import ObjectNotFound, ObjectStore, StorageError
+from workers.archive.entries import local_header_size
 from workers.archive.reader import (
     DirectoryRecord,
     End,
@@ -24,11 +25,14 @@ from workers.lines import lines_of
 
 #: Images whose bytes are read back where not all are.
 SAMPLED_IMAGES = 16
+#: Ends of copied parts at which they are read back as well.
+_SAMPLED_ENDS = 64
 #: Bytes of an archive that is read at once, and wholly: a call for each of its parts would take
 #: longer than its bytes.
 AT_ONCE = 6 * 1024 * 1024
 _PIECE = 2 * 1024 * 1024
-_HEADER_ROOM = 30 + 65_535
+#: Entries of up to this many bytes are read side by side, in one call each.
+_SAMPLED_AT_ONCE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Expected:
     stored_images: int
     summary: Summary
     info: ExportInfo
+    #: Where parts begin and end that were copied from an earlier archive.
+    copied_ends: Collection[int] = ()
 
 
 class ArchiveDamaged(Exception):
@@ -60,10 +66,11 @@ def check(
     """Opens the archive and checks it.
 
     Always: its size, the end record, every directory record, that no two entries share a
-    name, and every entry that is no
-    image: its CRC-32, and its content as the readers of the format take it, down to the
-    counts; with `depth` "full", and in an archive of up to `at_once` bytes, every image too, else
-    a sample. Returns the SHA-256 of the archive where the whole of it was read.
+    name, and every entry that is no image: its CRC-32, and its content as the readers of the
+    format take it, down to the counts. With `depth` "full", and in an archive of up to `at_once`
+    bytes, every image too; else a sample, with the first and the last image of parts that were
+    copied from an earlier archive (where these are many, of some). Returns the SHA-256 of the
+    archive where the whole of it was read.
 
     Raises:
         ArchiveDamaged: something is not as it was built.
@@ -84,12 +91,25 @@ def check(
     whole = depth == "full" or reading.is_small
     records = reading.directory()
     step = max(1, expected.stored_images // SAMPLED_IMAGES)
+    some = 1 + len(expected.copied_ends) // _SAMPLED_ENDS
+    ends = frozenset(sorted(expected.copied_ends)[::some])
+    sampled: dict[int, DirectoryRecord] = {}
+    before: DirectoryRecord | None = None
     for index in range(expected.stored_images):
         record = _next(records)
-        if not whole:
-            names.add(record.name)
-            if index % step == 0:
-                reading.check_entry(record)
+        if whole:
+            continue
+        names.add(record.name)
+        if index % step == 0:
+            sampled[record.offset] = record
+        if record.offset in ends:
+            sampled[record.offset] = record
+            if before is not None:
+                sampled[before.offset] = before
+        before = record
+    if before is not None and ends:
+        sampled[before.offset] = before
+    reading.check_entries(list(sampled.values()))
     # Text entries lie in the order of the directory, and so are read in one go.
     start = 0 if whole else expected.text_start
     digest = hashlib.sha256() if whole else None
@@ -190,12 +210,29 @@ class _Reading:
                 f"its directory has {count} entries, not {self._expected.entry_count}"
             )
 
-    def check_entry(self, record: DirectoryRecord) -> None:
-        """Reads one entry where the directory says it lies."""
-        length = min(
-            _HEADER_ROOM + record.compressed_size, self._expected.directory_start - record.offset
-        )
-        _check_stream(Stream(self.pieces(record.offset, length), None), record, None)
+    def check_entries(self, records: list[DirectoryRecord]) -> None:
+        """Reads entries where the directory says that they lie."""
+        small = [record for record in records if _length(record) <= _SAMPLED_AT_ONCE]
+        ranges = ((record.offset, _length(record)) for record in small)
+        bucket, key = self._store.exports_bucket, self._expected.key
+        for record, content in zip(
+            small, self._store.read_ranges(bucket, key, ranges), strict=True
+        ):
+            self._held.check()
+            _check_stream(Stream(iter((content,)), None), record, None)
+        for record in records:
+            if _length(record) > _SAMPLED_AT_ONCE:
+                pieces = self.pieces(record.offset, _length(record))
+                _check_stream(Stream(pieces, None), record, None)
+
+
+def _length(record: DirectoryRecord) -> int:
+    """Bytes of an entry with its local header."""
+    largest = max(record.size, record.compressed_size)
+    try:
+        return local_header_size(record.name, largest) + record.compressed_size
+    except ValueError as error:
+        raise ArchiveDamaged(str(error)) from None
 
 
 class Stream:

@@ -138,6 +138,7 @@ def _built(claim: ExportClaim, key: str, assembly: Assembly) -> _Built:
         stored_images=assembly.summary.image_count if claim.include_images else 0,
         summary=assembly.summary,
         info=export_info(claim),
+        copied_ends=assembly.copied_ends,
     )
     return _Built(expected, assembly.crc32)
 

@@ -41,13 +41,24 @@ class KnownSums:
     """Length and CRC-32 of the entries of images, from what was summed at their import: known
     before any of the images is read."""
 
-    def __init__(self, blocks: Iterable[Block], info: ExportInfo) -> None:
+    def __init__(
+        self, blocks: Iterable[Block], info: ExportInfo, records: list[bytes] | None = None
+    ) -> None:
+        """`records`: takes what the directory must know of each entry."""
         self._sums = _Sums()
         for block in blocks:
             for planned in block:
-                header = local_header(_entry(planned, info))
+                entry = _entry(planned, info)
+                if records is not None:
+                    records.append(pack_record(entry, self._sums.length))
+                header = local_header(entry)
                 self._sums.count(len(header), crc32(header))
                 self._sums.count(planned.image.size, planned.crc32)
+
+    @property
+    def length(self) -> int:
+        """Of the entries in a row."""
+        return self._sums.length
 
     @property
     def crc32(self) -> int:

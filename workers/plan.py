@@ -11,14 +11,17 @@ from services.catalog.limits import MAX_DOCUMENT
 from services.catalog.selection import Selection
 from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
+from services.exports.earlier import earlier_export
 from services.exports.model import ErrorCode, archive_key, staging_prefix
 from services.exports.progress import PlannedSegment
 from services.formats import manifest
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.registry import FORMATS
-from workers.archive.segments import part_size
+from services.work_version import TEXT_APART
+from workers.archive.segments import MIN_PART, part_size
 from workers.budget import LARGE, Share, needs
 from workers.context import WorkerContext
+from workers.earlier_archive import EarlierArchive
 from workers.entry_names import EntryNames, clash, names_bytes
 from workers.export_info import export_info
 from workers.failures import PermanentFailure
@@ -31,8 +34,8 @@ from workers.segment_manifest import (
 )
 from workers.segment_planning import SegmentPlanner
 from workers.segment_text import documents
-from workers.stages import stage
-from workers.staging import StoreStaging, stage_of
+from workers.stages import Stage, stage
+from workers.staging import StagingBehind, StoreStaging, stage_of
 from workers.versions import made_with
 
 #: Images that an export has at most to be built in memory, however small they are, and bytes of
@@ -60,6 +63,8 @@ class SegmentedPlan:
     snapshot: dict[str, Any]
     image_count: int
     annotation_count: int
+    #: How many archives in a row are copied from one another to this one.
+    generation: int
 
 
 def plan(
@@ -72,7 +77,20 @@ def plan(
         StorageError, Unavailable: as the store and the database say.
         ClaimLost: the work is for nothing.
     """
-    with stage("plan") as made, context.database.snapshot(_PATIENCE) as connection:
+    with stage("plan") as made:
+        earlier = _earlier(context, held, share, claim)
+        return _planned(context, held, share, claim, earlier, made)
+
+
+def _planned(
+    context: WorkerContext,
+    held: Held,
+    share: Share,
+    claim: ExportClaim,
+    earlier: EarlierArchive | None,
+    made: Stage,
+) -> SmallPlan | SegmentedPlan:
+    with context.database.snapshot(_PATIENCE) as connection:
         classes = classes_of(connection, claim.dataset_id)
         if classes is None:
             raise PermanentFailure(
@@ -102,6 +120,7 @@ def plan(
         parsed = _is_doubtful(chosen, info) and totals.annotation_bytes > LARGE
         # Annotations are parsed to tell what is selected.
         needed = needs(MAX_DOCUMENT if parsed else 0) + names_bytes(2 * totals.image_count)
+        needed += earlier.memory if earlier is not None else 0
         share.resize(max(share.size, needed), held.check)
         small = min(SMALL_BYTES, context.settings.part_size)
         if known <= small and totals.image_count <= SMALL_IMAGES:
@@ -114,19 +133,25 @@ def plan(
             return SmallPlan(claim, found)
         size = part_size(known, context.settings.part_size)
         version = context.settings.work_version
-        planner = SegmentPlanner(
-            StoreStaging(context.store, staging_prefix(claim.organization_id, claim.export_id)),
-            stage_of(claim),
-            info,
-            version,
-            image_bytes=totals.image_bytes if info.include_images else 0,
-            text_bytes=totals.annotation_bytes,
-            size=size,
+        staging = StoreStaging(
+            context.store, staging_prefix(claim.organization_id, claim.export_id)
         )
-        for block in blocks(images, info.include_images):
-            held.check()
-            planner.add(block)
-        segments = planner.segments()
+        # The next images come from the database while the manifests of the last ones are stored.
+        with context.store.write_behind() as writes:
+            planner = SegmentPlanner(
+                StagingBehind(staging, writes),
+                stage_of(claim),
+                info,
+                version,
+                image_bytes=totals.image_bytes if info.include_images else 0,
+                text_bytes=totals.annotation_bytes,
+                size=size,
+                earlier=earlier,
+            )
+            for block in blocks(images, info.include_images):
+                held.check()
+                planner.add(block)
+            segments = planner.segments()
         _prove(names, _images(connection, chosen, info), info)
     if not segments:
         raise _empty(info)
@@ -142,7 +167,35 @@ def plan(
         },
         image_count=totals.image_count,
         annotation_count=annotation_count,
+        generation=1 + earlier.generation if earlier is not None and _copies(segments) else 0,
     )
+
+
+def _copies(segments: Iterable[PlannedSegment]) -> bool:
+    """Whether anything is copied."""
+    return any(segment.source is not None for segment in segments)
+
+
+def _earlier(
+    context: WorkerContext, held: Held, share: Share, claim: ExportClaim
+) -> EarlierArchive | None:
+    """An archive of which images may be copied; None: there is none."""
+    settings = context.settings
+    if not (claim.include_images and settings.copy_generations):
+        return None
+    if settings.work_version < TEXT_APART:
+        return None
+    layout_version = FORMATS[claim.format].layout_version
+    found = earlier_export(
+        context.database, claim, layout_version, settings.copy_generations, 2 * MIN_PART
+    )
+    if found is None:
+        return None
+
+    def take(memory: int) -> None:
+        share.resize(max(share.size, needs(0) + memory), held.check)
+
+    return EarlierArchive.read(context.store, found, take, held.check)
 
 
 def _images(connection: Transaction, chosen: Selection, info: ExportInfo) -> Iterator[PlannedImage]:

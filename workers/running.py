@@ -133,6 +133,7 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held, share: Share) 
         snapshot=planned.snapshot,
         image_count=planned.image_count,
         annotation_count=planned.annotation_count,
+        generation=planned.generation,
     )
     if not recorded:
         context.store.abort_upload(

@@ -1,12 +1,13 @@
 """build_segment: from a manifest to a part of the archive, or to staged text, or to both."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from services.exports.claims import SegmentClaim
 from services.exports.model import archive_key, staging_prefix
 from services.formats.common.export import ExportInfo
-from services.storage import ObjectStore
+from services.storage import CopyRefused, ObjectStore
 from workers.archive.segments import MIN_PART
 from workers.context import WorkerContext
 from workers.export_info import export_info
@@ -16,8 +17,10 @@ from workers.segment_manifest import Block, manifest_objects, read_blocks
 from workers.segment_planning import is_images_alone, is_text_alone
 from workers.segment_text import SegmentText
 from workers.stages import stage
-from workers.staging import Staging, StoreStaging, stage_of
+from workers.staging import ReadOnce, Staging, StoreStaging, stage_of
 from workers.versions import check_maker, version_of
+
+logger = logging.getLogger(__name__)
 
 #: Bytes of deflated text that a segment keeps in memory before it stages them.
 TEXT_PIECE = 4 * 1024 * 1024
@@ -34,7 +37,7 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
     """
     check_maker(claim.export)
     prefix = staging_prefix(claim.organization_id, claim.export_id)
-    staging = StoreStaging(context.store, prefix)
+    staging = ReadOnce(StoreStaging(context.store, prefix))
     info = export_info(claim.export)
     version = version_of(claim.export)
     result: dict[str, Any] = {"version": version}
@@ -53,9 +56,13 @@ def build_segment(context: WorkerContext, held: Held, claim: SegmentClaim) -> di
         blocks = _blocks(staging, claim, held, with_annotations=False)
         images = (planned for block in blocks for planned in block)
         entries = ImageEntries(context.store, images, info, held)
-        if claim.size >= MIN_PART:
+        copied = _copied(context.store, claim, held, info, staging)
+        if copied is not None:
+            result["part"], records = copied
+            _stage_records(records, staging, result)
+        elif claim.size >= MIN_PART:
             result["part"] = _upload_part(context.store, claim, held, info, staging, entries)
-            _stage_records(entries, staging, result)
+            _stage_records(entries.records, staging, result)
         else:
             # Too short for a part of its own: finish streams it.
             stage_images(entries, staging, result)
@@ -69,6 +76,41 @@ def _blocks(
         for block in read_blocks(staging.stream(key), with_annotations=with_annotations):
             held.check()
             yield block
+
+
+def _copied(
+    store: ObjectStore, claim: SegmentClaim, held: Held, info: ExportInfo, staging: Staging
+) -> tuple[dict[str, Any], list[bytes]] | None:
+    """Has the store copy the part out of an earlier archive; gives what the record must know of
+    it, and the records of its entries. None: it must be built."""
+    export, source = claim.export, claim.source
+    if source is None:
+        return None
+    assert export.upload_id is not None
+    records: list[bytes] = []
+    known = KnownSums(_blocks(staging, claim, held, with_annotations=False), info, records)
+    if known.length != source.length:
+        raise RuntimeError("the entries of a part are not those of the one that it copies")
+    key = archive_key(export.organization_id, export.export_id)
+    try:
+        with stage("copy") as made:
+            etag = store.copy_part(key, export.upload_id, claim.number, source)
+            made.bytes = known.length
+    except CopyRefused as error:
+        # Deleted by its owner, for instance, which always wins.
+        logger.info(
+            "a part is built that was to be copied",
+            extra={"export_id": claim.export_id, "segment": claim.number, "error": str(error)},
+        )
+        return None
+    part = {
+        "number": claim.number,
+        "etag": etag,
+        "length": known.length,
+        "crc32": known.crc32,
+        "copied": True,
+    }
+    return part, records
 
 
 def _upload_part(
@@ -145,8 +187,8 @@ def stage_images(entries: ImageEntries, staging: Staging, result: dict[str, Any]
         staging.put(f"{result['stage']}images", list(entries))
         made.bytes = entries.length
     result["images"] = {"length": entries.length, "crc32": entries.crc32}
-    _stage_records(entries, staging, result)
+    _stage_records(entries.records, staging, result)
 
 
-def _stage_records(entries: ImageEntries, staging: Staging, result: dict[str, Any]) -> None:
-    staging.put(f"{result['stage']}image_records", entries.records)
+def _stage_records(records: list[bytes], staging: Staging, result: dict[str, Any]) -> None:
+    staging.put(f"{result['stage']}image_records", records)

@@ -4,16 +4,27 @@ Images and text are cut apart: images into parts of the archive, by their bytes 
 into as many segments as its own bytes ask for. How they are cut changes no byte of the archive.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from services.exports.progress import PlannedSegment
 from services.formats.common.export import ExportInfo
+from services.formats.registry import FORMATS
+from services.storage import Extract
 from services.work_version import TEXT_APART
+from workers.archive.differences import DifferenceCutter
+from workers.archive.entries import local_entry_size
 from workers.archive.segments import MAX_PARTS, MIN_PART, PartCutter
 from workers.budget import LARGE
+from workers.earlier_archive import EarlierArchive
 from workers.image_entries import image_entry_size
-from workers.segment_manifest import Block, ManifestWriter, manifest_key
+from workers.segment_manifest import (
+    BLOCK_IMAGES,
+    Block,
+    ManifestWriter,
+    PlannedImage,
+    manifest_key,
+)
 from workers.staging import Staging
 
 #: Bytes of annotations of a segment of text: a second of work.
@@ -21,7 +32,7 @@ TEXT_LIMIT = 4 * 1024 * 1024
 #: Segments of text that an export has at most, about: memory of the finish grows with them.
 _MAX_TEXTS = 5_000
 #: Bytes of a deflated manifest that the plan keeps in memory before it stages them.
-_MANIFEST_PIECE = 4 * 1024 * 1024
+_MANIFEST_PIECE = 2 * 1024 * 1024
 
 
 def is_text_alone(version: int, number: int) -> bool:
@@ -45,6 +56,7 @@ class SegmentPlanner:
         image_bytes: of all images together, 0 for an export without them.
         text_bytes: of the annotations of all images together, or more.
         size: bytes of a full part.
+        earlier: an archive whose entries may be copied; None: there is none.
     """
 
     def __init__(
@@ -57,6 +69,7 @@ class SegmentPlanner:
         image_bytes: int,
         text_bytes: int,
         size: int,
+        earlier: EarlierArchive | None = None,
     ) -> None:
         self._info = info
         self._is_apart = version >= TEXT_APART
@@ -67,6 +80,9 @@ class SegmentPlanner:
         text_numbers = MAX_PARTS + 1 if self._is_apart else 1
         self._texts = _Series(staging, stage, version, text_numbers)
         self._images = _Series(staging, stage, version, 1)
+        self._differences: _Differences | None = None
+        if earlier is not None and self._is_apart and self._has_parts:
+            self._differences = _Differences(self._images, info, earlier, image_bytes, size)
 
     def add(self, block: Block) -> None:
         """Adds a block, which no segment divides.
@@ -84,7 +100,9 @@ class SegmentPlanner:
             if ends_part or (not self._has_parts and self._texts.text >= self._text_limit):
                 self._texts.end()
             return
-        if has_images:
+        if self._differences is not None:
+            self._differences.add(block)
+        elif has_images:
             self._images.add(block, images + 1, size, with_annotations=False)
             if ends_part:
                 self._images.end()
@@ -96,6 +114,8 @@ class SegmentPlanner:
         """All segments, once every block was added, in the order in which they are to be taken:
         images and text side by side, as fetching the ones and rendering the other use different
         parts of a worker."""
+        if self._differences is not None:
+            self._differences.end()
         self._images.end()
         self._texts.end()
         series = self._texts.segments, self._images.segments
@@ -147,15 +167,15 @@ class _Series:
         if at_hand.writer.held_bytes >= _MANIFEST_PIECE:
             self._end_piece(f".{at_hand.pieces}")
 
-    def end(self) -> None:
-        """Ends the segment at hand, if anything is in it."""
+    def end(self, source: Extract | None = None) -> None:
+        """Ends the segment at hand, if anything is in it; `source`: where its bytes lie already."""
         at_hand = self._open
         if not at_hand.work:
             return
         self._end_piece(f".{at_hand.pieces}" if at_hand.pieces else "")
         largest = at_hand.largest if at_hand.largest > LARGE else 0
         key = manifest_key(f"{self._stage}{self._number}", at_hand.pieces, largest)
-        self.segments.append(PlannedSegment(self._number, key, at_hand.size, at_hand.work))
+        self.segments.append(PlannedSegment(self._number, key, at_hand.size, at_hand.work, source))
         self._number += 1
         self._open = _Open(ManifestWriter(self._version))
 
@@ -163,3 +183,52 @@ class _Series:
         self._staging.put(f"{self._stage}{self._number}{suffix}", [self._open.writer.finish()])
         self._open.writer = ManifestWriter(self._version)
         self._open.pieces += 1
+
+
+class _Differences:
+    """Cuts images where they differ from an earlier archive."""
+
+    def __init__(
+        self, series: _Series, info: ExportInfo, earlier: EarlierArchive, total: int, size: int
+    ) -> None:
+        self._series = series
+        self._info = info
+        self._image_path = FORMATS[info.format].writer.image_path
+        self._earlier = earlier
+        self._cutter = DifferenceCutter(self, total, size)
+        self._images: Block = []
+        self._length = 0
+
+    def add(self, block: Block) -> None:
+        """Takes the next images."""
+        for planned in block:
+            image = planned.image
+            path = self._image_path(image, self._info)
+            place = self._earlier.place(path, planned.crc32, image.size, self._cutter.expected)
+            length = local_entry_size(path, image.size)
+            # Its annotations would lie in memory as long as it waits for others.
+            bare = replace(planned, image=replace(image, annotations=b""))
+            self._cutter.add(bare, length, image.size, place)
+
+    def end(self) -> None:
+        """Ends the last part."""
+        self._cutter.end()
+
+    # As the cutter's parts
+
+    def take(self, image: PlannedImage, length: int) -> None:
+        self._images.append(image)
+        self._length += length
+        if len(self._images) == BLOCK_IMAGES:
+            self._flush()
+
+    def end_part(self, copied: tuple[int, int] | None) -> None:
+        self._flush()
+        self._series.end(self._earlier.extract(*copied) if copied else None)
+
+    def _flush(self) -> None:
+        if not self._images:
+            return
+        work = sum(planned.image.size for planned in self._images) + 1
+        self._series.add(self._images, work, self._length, with_annotations=False)
+        self._images, self._length = [], 0

@@ -1,4 +1,4 @@
-"""The stages of the work, as they are measured: plan, text, images, finish, verify."""
+"""The stages of the work, as they are measured: plan, text, images, copy, finish, verify."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Literal
 
 from services import metrics, tracing
 
-Name = Literal["plan", "text", "images", "finish", "verify"]
+Name = Literal["plan", "text", "images", "copy", "finish", "verify"]
 
 
 @dataclass(slots=True)

@@ -1,11 +1,15 @@
 """Where segments leave their text until the finish step: in the store, or in memory."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 from services.exports.claims import ExportClaim, SegmentClaim
 from services.exports.model import staging_prefix
-from services.storage import ObjectStore
+from services.storage import ObjectStore, WriteBehind
+
+#: Bytes of an object that are worth to be kept until it is read again.
+_KEPT = 512 * 1024
 
 
 def stage_of(claim: ExportClaim | SegmentClaim) -> str:
@@ -53,6 +57,52 @@ class StoreStaging:
     def stream(self, key: str) -> Iterator[bytes]:
         """Reads it back."""
         return self._store.stream(self._store.exports_bucket, self._prefix + key, is_checked=True)
+
+
+class StagingBehind:
+    """Stages in the store without waiting for what was staged before; the end of the block waits
+    for all of it."""
+
+    def __init__(self, staging: StoreStaging, writes: WriteBehind) -> None:
+        self._staging = staging
+        self._writes = writes
+
+    def put(self, key: str, pieces: Sequence[bytes]) -> None:
+        """Begins to store them; what an earlier one raised comes out of this one."""
+        self._writes.begin(partial(self._staging.put, key, pieces), sum(map(len, pieces)))
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Reads back what was stored before the block."""
+        return self._staging.stream(key)
+
+
+class ReadOnce:
+    """Staged objects of which the last one that was read lies in memory, where it is small: what
+    reads a manifest twice asks the store for it once."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        self._key = ""
+        self._chunks: list[bytes] = []
+
+    def put(self, key: str, pieces: Sequence[bytes]) -> None:
+        """Stages as the other does; what was read before is not staged again."""
+        self._staging.put(key, pieces)
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Reads it, or gives again what was read to its end before."""
+        if key == self._key:
+            yield from self._chunks
+            return
+        chunks: list[bytes] = []
+        held = 0
+        for chunk in self._staging.stream(key):
+            held += len(chunk)
+            if held <= _KEPT:
+                chunks.append(chunk)
+            yield chunk
+        if held <= _KEPT:
+            self._key, self._chunks = key, chunks
 
 
 class MemoryStaging:

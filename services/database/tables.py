@@ -263,6 +263,10 @@ exports = Table(
     Column("snapshot_at", Double),
     # The trace that its work belongs to, as that request named it.
     Column("traceparent", String(55), nullable=False, server_default=""),
+    # The layout of its archive, where that was built in parts; and how many archives in a row
+    # were copied from one another to it, of which the first was built as a whole.
+    Column("layout_version", Integer),
+    Column("generation", Integer, nullable=False, server_default="0"),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",
@@ -327,6 +331,8 @@ steps = Table(
     # Workers that vanished with it one after the other while it ran alone, and are not yet counted
     # as a death.
     Column("vanished", Integer, nullable=False, server_default="0"),
+    # Of a segment: where the same bytes lie in an earlier archive, which may be gone.
+    Column("source", JSON(none_as_null=True)),
     Index(
         "ix_steps_waiting",
         "organization_id",

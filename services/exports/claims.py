@@ -36,6 +36,7 @@ from services.database.clock import now, now_once
 from services.database.engine import Database
 from services.database.tables import datasets, exports, organizations, steps
 from services.exports.model import Lane, Stage, Status, Step
+from services.storage import Extract
 from services.work_version import WORK_VERSION
 
 _FIRST_BACKOFF = 1.0
@@ -104,6 +105,8 @@ class SegmentClaim:
     manifest_key: str
     size: int
     work: int
+    #: Where the same bytes lie in an earlier archive, which may be gone.
+    source: Extract | None
 
     @property
     def export_id(self) -> str:
@@ -531,4 +534,5 @@ def _taken(connection: Connection, step: Row[Any]) -> Claim:
         manifest_key=step.manifest_key,
         size=step.size,
         work=step.work,
+        source=Extract(**step.source) if step.source else None,
     )

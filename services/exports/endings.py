@@ -245,8 +245,8 @@ def restart_archive(
 ) -> bool:
     """Begins the archive again under a new upload, from the same snapshot.
 
-    `errors` counts as so many errors of our own of the export's own step; `snapshot` says anew
-    what the record keeps of it.
+    `errors` counts as so many errors of our own of the export's own step, and lets nothing be
+    copied from an earlier archive any more; `snapshot` says anew what the record keeps of it.
 
     False: the claim was lost, since somebody did so before or the archive was finished.
     """
@@ -281,6 +281,7 @@ def restart_archive(
                 failures=0,
                 errors=steps.c.errors + case((steps.c.number == OWN, errors), else_=0),
                 result=None,
+                **({"source": null()} if errors else {}),
                 due_at=case((steps.c.number == OWN, null()), else_=now()),
             )
         )

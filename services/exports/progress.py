@@ -4,7 +4,7 @@ Every result carries the attempt number of its claim, so that a lost claim recor
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -23,6 +23,7 @@ from services.exports.claims import (
     lock_turn,
 )
 from services.exports.model import Stage, Step
+from services.storage import Extract
 
 #: Seconds by which a segment is due before the next.
 _APART = 1e-6
@@ -37,6 +38,8 @@ class PlannedSegment:
     manifest_key: str
     size: int
     work: int
+    #: Where the same bytes lie in an earlier archive.
+    source: Extract | None = None
 
 
 def export_planned(
@@ -48,10 +51,12 @@ def export_planned(
     snapshot: dict[str, Any],
     image_count: int,
     annotation_count: int,
+    generation: int = 0,
 ) -> bool:
     """Records the frozen selection and hands the export over to the builders.
 
-    The segments are taken in their order. Its steps are for workers who know the version of the
+    `generation`: how many archives in a row are copied from one another to this one. The segments
+    are taken in their order. Its steps are for workers who know the version of the
     work in the snapshot.
 
     False: the claim was lost meanwhile, and nothing was recorded.
@@ -72,6 +77,8 @@ def export_planned(
                 image_count=image_count,
                 annotation_count=annotation_count,
                 staged=True,
+                layout_version=snapshot.get("layout_version"),
+                generation=generation,
                 updated_at=now(),
                 version=exports.c.version + 1,
             )
@@ -109,6 +116,7 @@ def export_planned(
                     "manifest_key": segment.manifest_key,
                     "size": segment.size,
                     "work": segment.work,
+                    "source": asdict(segment.source) if segment.source else None,
                 }
                 for position, segment in enumerate(segments)
             ],

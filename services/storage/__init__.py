@@ -8,6 +8,7 @@ It speaks plain S3, tested on MinIO and on rclone's server.
 
 from services.storage.config import StorageConfig
 from services.storage.errors import (
+    CopyRefused,
     ObjectNotFound,
     StorageError,
     StorageMisconfigured,
@@ -15,11 +16,14 @@ from services.storage.errors import (
     StorageUnavailable,
     UploadNotFound,
 )
-from services.storage.multipart import UploadInfo
+from services.storage.multipart import Extract, UploadInfo
 from services.storage.retries import retried
+from services.storage.side_by_side import WriteBehind
 from services.storage.store import ObjectInfo, ObjectStore
 
 __all__ = [
+    "CopyRefused",
+    "Extract",
     "ObjectInfo",
     "ObjectNotFound",
     "ObjectStore",
@@ -30,5 +34,6 @@ __all__ = [
     "StorageUnavailable",
     "UploadInfo",
     "UploadNotFound",
+    "WriteBehind",
     "retried",
 ]

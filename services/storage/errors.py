@@ -118,6 +118,11 @@ class StorageRefused(StorageError):
         self.code = code
 
 
+class CopyRefused(StorageError):
+    """The store makes no part of another object: that is gone or was replaced, these credentials
+    may not read it, or the store copies no parts at all. To be stored in the ordinary way."""
+
+
 class StorageMisconfigured(StorageRefused):
     """The store would refuse any call of this process, and others of other processes not."""
 

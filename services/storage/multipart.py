@@ -4,16 +4,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 from xml.sax.saxutils import escape
 
 from services.storage.answers import parse, tag, text
-from services.storage.errors import DamagedOnItsWay, UploadNotFound, failure
+from services.storage.errors import (
+    CopyRefused,
+    DamagedOnItsWay,
+    ObjectNotFound,
+    StorageRefused,
+    StorageUnavailable,
+    UploadNotFound,
+    failure,
+)
 from services.storage.presigned import PresignedCalls
 from services.storage.retries import retried
 
 #: Servers may assemble the parts of a large archive before they answer.
 COMPLETE_TIMEOUT = 300.0
+#: And copy a part before they do.
+COPY_TIMEOUT = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,16 @@ class UploadInfo:
     key: str
     upload_id: str
     started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """Some bytes of an object, as long as it is the one with this ETag."""
+
+    key: str
+    etag: str
+    offset: int
+    length: int
 
 
 class MultipartUploads:
@@ -64,6 +84,36 @@ class MultipartUploads:
             # The store has it, and not every store lets a part be replaced.
             self.abort(key, upload_id)
             raise UploadNotFound(upload_id) from error
+
+    def copy_part(self, key: str, upload_id: str, number: int, source: Extract) -> str:
+        """Stores part `number` out of another object of the bucket; returns its ETag."""
+        headers = {
+            "x-amz-copy-source": f"/{self._bucket}/{quote(source.key)}",
+            "x-amz-copy-source-if-match": f'"{source.etag}"',
+            "x-amz-copy-source-range": f"bytes={source.offset}-{source.offset + source.length - 1}",
+        }
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        try:
+            content = self._calls.call(
+                "PUT", self._bucket, key, query, headers=headers, read_timeout=COPY_TIMEOUT
+            )
+            # S3 may begin its answer with 200 before it knows that the copy failed.
+            answer = parse(content or b"<None/>")
+            if tag(answer) == "Error":
+                code, message = text(answer, "Code"), text(answer, "Message")
+                status = 500 if code == "InternalError" else 400
+                raise failure(status, code, message, self._bucket, key, upload_id)
+        except (ObjectNotFound, StorageRefused) as error:
+            raise CopyRefused(str(error)) from error
+        except StorageUnavailable as error:
+            if error.code == "NotImplemented":
+                raise CopyRefused(str(error)) from error
+            raise
+        etag = text(answer, "ETag").strip('"')
+        if tag(answer) != "CopyPartResult" or not etag:
+            # It took the call for a part without a byte.
+            raise CopyRefused("the object store does not know how to copy a part")
+        return etag
 
     def complete(self, key: str, upload_id: str, parts: Iterable[tuple[int, str]]) -> None:
         """Makes the object of its parts."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from services import metrics, tracing
 from services.storage.errors import (
+    CopyRefused,
     ObjectNotFound,
     StorageRefused,
     StorageUnavailable,
@@ -32,7 +33,7 @@ def observed(verb: str) -> Iterator[None]:
     except StorageUnavailable:
         outcome = "unavailable"
         raise
-    except StorageRefused:
+    except (StorageRefused, CopyRefused):
         outcome = "refused"
         raise
     finally:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import BytesIO
 
 from minio.deleteobjects import DeleteObject
@@ -13,14 +14,21 @@ from minio.error import S3Error
 from services.storage.clients import READ_THREADS, ClientsAtFirstUse
 from services.storage.config import StorageConfig
 from services.storage.credentials import ends_at
-from services.storage.errors import ObjectNotFound, StorageRefused, failure, sdk_errors
+from services.storage.errors import (
+    CopyRefused,
+    ObjectNotFound,
+    StorageRefused,
+    failure,
+    sdk_errors,
+)
 from services.storage.links import download_link
-from services.storage.multipart import MultipartUploads, UploadInfo
+from services.storage.multipart import Extract, MultipartUploads, UploadInfo
 from services.storage.observed import observed
 from services.storage.presigned import PresignedCalls
 from services.storage.read_ahead import WINDOW_BYTES, ReadAhead
 from services.storage.reading import CHUNK_BYTES, ObjectReader
 from services.storage.retries import retried
+from services.storage.side_by_side import WriteBehind, side_by_side
 from services.storage.sums import crc32
 
 
@@ -36,6 +44,7 @@ class ObjectInfo:
 
 #: Where the store is tried out. No organization has such an id.
 PROBES = "probes/"
+_PROBE = b"probe"
 
 
 class ObjectStore:
@@ -48,6 +57,7 @@ class ObjectStore:
         self._calls = PresignedCalls(config, self._clients)
         self._reader = ObjectReader(self._clients, self._calls)
         self._ahead = ReadAhead(self._clients, self._reader)
+        self._copies_parts: bool | None = None
         self._uploads = MultipartUploads(
             config.exports_bucket, self._calls, config.encryption_headers
         )
@@ -122,7 +132,7 @@ class ObjectStore:
                 signer.get_object(self.exports_bucket, key).close()
             try:
                 with sdk_errors(self.exports_bucket, key):
-                    signer.put_object(self.exports_bucket, key, BytesIO(b"probe"), 5)
+                    signer.put_object(self.exports_bucket, key, BytesIO(_PROBE), len(_PROBE))
             except StorageRefused:
                 return False
         return True
@@ -131,7 +141,7 @@ class ObjectStore:
     def _probe(self, bucket: str) -> Iterator[str]:
         """The key of a small object, which goes again."""
         key = f"{PROBES}{uuid.uuid4()}"
-        self.put(bucket, key, b"probe")
+        self.put(bucket, key, _PROBE)
         try:
             yield key
         finally:
@@ -213,6 +223,21 @@ class ObjectStore:
         Raises ObjectNotFound, StorageUnavailable after short retries, or StorageRefused.
         """
         return self._reader.read_range(bucket, key, offset, length)
+
+    def read_ranges(
+        self, bucket: str, key: str, ranges: Iterable[tuple[int, int]]
+    ) -> Iterator[bytes]:
+        """What `read_range` gives of each offset and length, in their order; several at once."""
+        calls = (
+            (partial(self.read_range, bucket, key, offset, length), length)
+            for offset, length in ranges
+        )
+        return side_by_side(self._clients().threads, calls)
+
+    def write_behind(self) -> WriteBehind:
+        """A block in which calls are begun without waiting for the one before; its end waits for
+        all of them, and raises what they raised."""
+        return WriteBehind(self._clients().threads)
 
     def read_many(
         self,
@@ -329,6 +354,36 @@ class ObjectStore:
                 crc = _sum_of(chunks)
         with observed("put_part"):
             return self._uploads.put_part(key, upload_id, number, length, crc, chunks)
+
+    def copies_parts(self) -> bool:
+        """Whether `copy_part` is of use with this store, which is tried out once.
+
+        Raises StorageUnavailable or StorageRefused.
+        """
+        if self._copies_parts is None:
+            with self._probe(self.exports_bucket) as key:
+                stat = self.stat(self.exports_bucket, key)
+                source = Extract(key, stat.etag if stat else "", 0, len(_PROBE))
+                copy = f"{key}-copy"
+                upload_id = self.create_upload(copy)
+                try:
+                    self.copy_part(copy, upload_id, 1, source)
+                    self._copies_parts = True
+                except CopyRefused:
+                    self._copies_parts = False
+                finally:
+                    self.abort_upload(copy, upload_id)
+        return self._copies_parts
+
+    def copy_part(self, key: str, upload_id: str, number: int, source: Extract) -> str:
+        """Stores part `number` (from 1) out of another archive, inside the store; returns its
+        ETag.
+
+        Raises CopyRefused where that cannot be, UploadNotFound, or StorageUnavailable (never tried
+        twice).
+        """
+        with observed("copy_part"):
+            return self._uploads.copy_part(key, upload_id, number, source)
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[tuple[int, str]]) -> None:
         """Makes the object of its parts: number and ETag of each.

@@ -2,13 +2,20 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import sleep
 from zlib import crc32
 
 import pytest
 
-from services.storage import ObjectStore, StorageRefused, UploadNotFound
+from services.storage import (
+    CopyRefused,
+    Extract,
+    ObjectStore,
+    StorageRefused,
+    UploadNotFound,
+)
 from tests import parts
 from tests.service.storage.stores import EXPORTS, IMAGES, MIB, PART, broken_body, noise
 
@@ -128,3 +135,29 @@ def test_unfinished_uploads_are_listed(store: ObjectStore) -> None:
     for key, upload in ids.items():
         store.abort_upload(key, upload)
     assert list(store.list_uploads("list")) == []
+
+
+def test_parts_are_copied_where_the_store_can(store: ObjectStore, is_rclone: bool) -> None:
+    assert store.copies_parts() is not is_rclone
+    if is_rclone:
+        return
+    content = bytes(range(256)) * 4096 * 8
+    key = "copied from/a+b.zip"
+    store.put(EXPORTS, key, content)
+    stat = store.stat(EXPORTS, key)
+    assert stat is not None
+    upload_id = store.create_upload("copy.zip")
+    source = Extract(key, stat.etag, 1000, 5 * MIB)
+    parts = [(1, store.copy_part("copy.zip", upload_id, 1, source))]
+    parts.append((2, store.upload_part("copy.zip", upload_id, 2, 3, b"end")))
+    for wrong in (
+        replace(source, etag="0" * 32),
+        replace(source, key="absent.zip"),
+        replace(source, offset=len(content)),
+    ):
+        with pytest.raises(CopyRefused):
+            store.copy_part("copy.zip", upload_id, 1, wrong)
+    store.complete_upload("copy.zip", upload_id, parts)
+    assert store.get(EXPORTS, "copy.zip") == content[1000 : 1000 + 5 * MIB] + b"end"
+    with pytest.raises(UploadNotFound):
+        store.copy_part("copy.zip", upload_id, 1, source)
