@@ -8,11 +8,13 @@ the driver gives it up after a silence that no statement within its bound can ca
 
 import time
 from collections.abc import Generator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.abc import PQGen
 from sqlalchemy import URL, Connection, Engine, event, func, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds that one statement may take, a FETCH from a cursor being one of its own.
@@ -22,8 +24,10 @@ _LOCK = 7.0
 #: Seconds after which the server lets go of the locks of a process that stands still in the
 #: middle of a transaction.
 _IDLE = 120.0
-#: Seconds that the look takes with which a connection leaves the pool.
+#: Seconds that the look takes with which a connection leaves the pool; and for which one needs none
+#: that worked so recently: the look is a round trip, and what it does not see a statement does.
 _PING = 2.0
+_FRESH = 1.0
 #: Seconds more than a statement may take until a silent server counts as away.
 _SLACK = 1.0
 _CONNECT = 5
@@ -60,6 +64,8 @@ class BoundedConnection(psycopg.Connection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.server_cursor_factory = _BinaryCursor
+        #: When it was last known to work.
+        self.used_at = time.monotonic()
 
     def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
         """As the driver's, which would wait for ever."""
@@ -120,10 +126,17 @@ def use_bounds(engine: Engine) -> None:
     @event.listens_for(engine, "checkin")
     def _checkin(connection: BoundedConnection | None, record: ConnectionPoolEntry) -> None:
         if connection is not None:
-            connection.patience = _PING
+            connection.used_at = time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def _checkout(connection: BoundedConnection, record: ConnectionPoolEntry, proxy: Any) -> None:
+        if time.monotonic() - connection.used_at > _FRESH:
+            connection.patience = _PING
+            try:
+                engine.dialect.do_ping(cast(DBAPIConnection, connection))
+            except psycopg.Error as error:
+                # Those beside it in the pool are no better.
+                raise InvalidatePoolError(str(error)) from error
         connection.patience = STATEMENT
 
 

@@ -145,7 +145,7 @@ class _Comparison:
             ~exports.c.deleted,
             exports.c.completed_at < self.before.timestamp(),
         )
-        with self.database.read() as connection:
+        with self.database.snapshot() as connection:
             found = connection.execute(query, execution_options={"yield_per": _PAGE}).scalars()
             absent = [export_id for export_id in found if export_id not in listed]
         for export_id in absent:
@@ -213,7 +213,7 @@ class _Comparison:
             *_within(contents.c.sha256, between),
             contents.c.object_key.startswith(own_prefix(organization_id), autoescape=True),
         )
-        with self.database.read() as connection:
+        with self.database.snapshot() as connection:
             rows = [
                 row
                 for row in connection.execute(query, execution_options={"yield_per": _PAGE})

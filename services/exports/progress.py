@@ -197,7 +197,7 @@ def segment_results(database: Database, export_id: str) -> Iterator[dict[str, An
         .where(steps.c.export_id == export_id, steps.c.kind == Step.segment)
         .order_by(steps.c.number)
     )
-    with database.read() as connection:
+    with database.snapshot() as connection:
         for found in connection.execute(query, execution_options=_STREAMED).scalars():
             first = dict(found)
             more = first.pop("more", [])

@@ -184,3 +184,55 @@ def test_more_threads_than_connections_are_told_to_come_back(
         database.ping()
     finally:
         database.close()
+
+
+def test_a_read_has_no_transaction_and_a_connection_in_use_is_not_tried_out(url: str) -> None:
+    """What calls wait for, and a machine at work makes each wait for: one round trip."""
+    with psycopg.connect(url, autocommit=True) as observer:
+
+        def seen(pid: int) -> tuple[str, str]:
+            row = observer.execute(
+                "SELECT state, query FROM pg_stat_activity WHERE pid = %s", [pid]
+            ).fetchone()
+            assert row is not None
+            return row[0], row[1]
+
+        database = open_database(url, 1)
+        try:
+            with database.read() as connection:
+                pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+                connection.exec_driver_sql("SELECT 42")
+                assert seen(pid) == ("idle", "SELECT 42")
+            with database.read():
+                assert seen(pid) == ("idle", "SELECT 42")
+            with database.write() as connection:
+                connection.exec_driver_sql("UPDATE numbers SET value = 1 WHERE id = 2")
+                assert seen(pid)[0] == "idle in transaction"
+            assert seen(pid) == ("idle", "COMMIT")
+            with database.snapshot() as connection:
+                before = connection.exec_driver_sql("SELECT value FROM numbers WHERE id = 2")
+                assert before.scalar_one() == 1
+                assert seen(pid)[0] == "idle in transaction"
+            time.sleep(1.2)
+            with database.read():
+                # One that was idle for a while is.
+                assert seen(pid) not in (("idle", "ROLLBACK"), ("idle", "COMMIT"))
+        finally:
+            database.close()
+
+
+def test_connections_that_broke_while_nobody_used_them_are_no_failure(url: str) -> None:
+    database = open_database(url, 3)
+    try:
+        with database.read(), database.read(), database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+        with psycopg.connect(url, autocommit=True) as administrator:
+            administrator.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        time.sleep(1.2)
+        for _ in range(3):
+            database.ping()
+    finally:
+        database.close()
