@@ -56,13 +56,13 @@ _OURS_BY_REASON: Mapping[str, tuple[int, str]] = {
     "DISK_FULL": (503, "unavailable"),
 }
 
+_AWAY = (503, "unavailable", f"The export service cannot be reached at the moment. {_AGAIN}")
 #: HTTP status, slug and message of what goes wrong on the way to the server.
 _ON_THE_WAY: Mapping[grpc.StatusCode, tuple[int, str, str]] = {
-    grpc.StatusCode.UNAVAILABLE: (
-        503,
-        "unavailable",
-        f"The export service cannot be reached at the moment. {_AGAIN}",
-    ),
+    grpc.StatusCode.UNAVAILABLE: _AWAY,
+    # Of a call that reached a server at the moment at which it began to shut down. Nobody else
+    # cancels one: a client that goes away ends its request here.
+    grpc.StatusCode.CANCELLED: _AWAY,
     # The server sheds load: a limit on calls at once, not on those of one key.
     grpc.StatusCode.RESOURCE_EXHAUSTED: (
         503,

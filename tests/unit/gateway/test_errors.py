@@ -59,11 +59,11 @@ def test_our_errors_keep_their_message(
         (Code.UNAVAILABLE, 503),
         (Code.DEADLINE_EXCEEDED, 504),
         (Code.RESOURCE_EXHAUSTED, 503),
+        (Code.CANCELLED, 503),
         (Code.NOT_FOUND, 500),
         (Code.INTERNAL, 500),
         (Code.UNKNOWN, 500),
         (Code.UNIMPLEMENTED, 500),
-        (Code.CANCELLED, 500),
     ],
 )
 def test_foreign_errors_keep_their_secrets(code: grpc.StatusCode, status: int) -> None:
