@@ -1,7 +1,7 @@
 """The images of a dataset on disk."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from posixpath import dirname, splitext
@@ -116,16 +116,26 @@ class ImageFolder:
         """The file of one of `paths`."""
         return self._odd_files.get(path) or self._root / path
 
-    def find(self, name: str, beside: SourceFolder | None = None) -> str | None:
+    def find(
+        self,
+        name: str,
+        beside: SourceFolder | None = None,
+        among: Callable[[str], bool] | None = None,
+    ) -> str | None:
         """The path of the image that an annotation file calls `name`, with extension.
 
         None: it fits no image, or several.
         """
-        return self._by_name.find(name, beside.place if beside else None)
+        return self._by_name.find(name, beside.place if beside else None, among)
 
-    def find_stem(self, stem: str, beside: SourceFolder | None = None) -> str | None:
+    def find_stem(
+        self,
+        stem: str,
+        beside: SourceFolder | None = None,
+        among: Callable[[str], bool] | None = None,
+    ) -> str | None:
         """The same for an image that is called without its extension."""
-        return self._by_stem.find(stem, beside.place if beside else None)
+        return self._by_stem.find(stem, beside.place if beside else None, among)
 
     def missing(
         self, item: str, names: Sequence[str], annotations: int, noun: str = "annotations"

@@ -11,7 +11,7 @@ from services.formats.common.name_finder import NameFinder
 from services.formats.common.plain_values import shown
 from services.formats.common.source import ImportFailed, ImportIssue
 from services.formats.common.source_files import decoded
-from services.formats.common.split_names import SPLIT_WORDS, split_named
+from services.formats.common.split_names import SPLIT_WORDS, split_named, split_of_folders
 from services.importing.walk import opened
 
 
@@ -20,15 +20,7 @@ class Splits:
 
     def __init__(self, entries: list[tuple[str, str]]) -> None:
         self.issues: list[ImportIssue] = []
-        self._entries: dict[str, str] = {}
-        for name, split in entries:
-            first = self._entries.setdefault(name, split)
-            if first != split:
-                self._name_conflict(name, first, split)
-
-    def _name_conflict(self, name: str, first: str, second: str) -> None:
-        message = f"stands in {first} and in {second}; {first} was taken"
-        self.issues.append(ImportIssue(name, "SPLIT_TWICE", message))
+        self._entries = dict.fromkeys(entries)
 
     def assign(self, paths: list[str], root: str) -> dict[str, str]:
         """The split of each path that has one; names that fit no path become issues.
@@ -39,15 +31,19 @@ class Splits:
         """
         finders = NameFinder(paths, root), NameFinder(paths, root, lambda path: splitext(path)[0])
         result: dict[str, str] = {}
-        for name, split in self._entries.items():
+        for name, split in self._entries:
             found = next(filter(None, (finder.fitting(name) for finder in finders)), [])
+            if len(found) > 1:
+                # The list of a split means the image in the folder of that split.
+                found = [path for path in found if split_of_folders(path) == split] or found
             if len(found) != 1:
                 fits = f"fits {len(found)} images" if found else "fits no image"
                 self.issues.append(
                     ImportIssue(name, "SPLIT_WITHOUT_IMAGE", f"stands in {split}, but {fits}")
                 )
-            elif result.setdefault(found[0], split) != split:
-                self._name_conflict(found[0], result[found[0]], split)
+            elif (first := result.setdefault(found[0], split)) != split:
+                message = f"stands in {first} and in {split}; {first} was taken"
+                self.issues.append(ImportIssue(found[0], "SPLIT_TWICE", message))
         return result
 
 

@@ -8,10 +8,11 @@ from posixpath import join, normpath, splitext
 from services.catalog.names import has_image_extension
 from services.formats.common.finder import ImageFinder, SourceFolder
 from services.formats.common.name_finder import common_parts, parts_of, percent_decoded
+from services.formats.common.split_names import split_of_folders
 
 
 def paths_of(
-    names: Iterable[str], images: ImageFinder, beside: SourceFolder
+    names: Iterable[str], images: ImageFinder, beside: SourceFolder, split: str | None = None
 ) -> dict[str, str | None]:
     """The path of each name; None: it fits no image, or several. One whose folders contradict
     the path gives way to another name that says more of it.
@@ -20,8 +21,16 @@ def paths_of(
         names: of one document.
         images: all images.
         beside: the folder of the document.
+        split: of the document: of images of one name it means that in the folder of its split.
     """
-    paths = {name: _path(name, images, beside) for name in names}
+    paths = {name: path_of(name, images, beside, split) for name in names}
+    roots = {_root_of(name, path) for name, path in paths.items() if path} - {None}
+    if len(roots) == 1:
+        # Where the others lie is where this one lies, though its name alone fits several.
+        (root,) = roots
+        for name in (name for name, path in paths.items() if path is None):
+            beneath = f"{root}{'/'.join(parts_of(_spelled(name)))}"
+            paths[name] = beneath if beneath in images else None
     most: dict[str, int] = {}
     for name, path in paths.items():
         if path is not None:
@@ -67,12 +76,22 @@ def contested(
     return found
 
 
-def _path(name: str, images: ImageFinder, beside: SourceFolder) -> str | None:
-    """The path of one name, which may lack the extension."""
-    found = images.find(name, beside)
+def path_of(name: str, images: ImageFinder, beside: SourceFolder, split: str | None) -> str | None:
+    """The path of one name, which may lack the extension, as `paths_of` finds it."""
+
+    def is_of_split(path: str) -> bool:
+        return split is not None and split_of_folders(path) == split
+
+    found = images.find(name, beside, is_of_split)
     if found is None and not has_image_extension(name):
-        return images.find_stem(name, beside)
+        return images.find_stem(name, beside, is_of_split)
     return found
+
+
+def _root_of(name: str, path: str) -> str | None:
+    """What the path has above the whole name; None: it does not end in it."""
+    whole = "/".join(parts_of(_spelled(name)))
+    return path.removesuffix(whole) if f"/{path}".endswith(f"/{whole}") else None
 
 
 def _agreement(name: str, path: str) -> float:

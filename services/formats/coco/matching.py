@@ -8,10 +8,10 @@ from typing import Any, TypeAlias, TypeGuard
 
 from services.formats.coco.categories import Id
 from services.formats.coco.document import CocoDocument
-from services.formats.coco.listed_names import contested, paths_of
+from services.formats.coco.listed_names import contested, path_of, paths_of
 from services.formats.coco.values import identifier, kind
 from services.formats.common.declared_size import declared, no_size
-from services.formats.common.finder import ImageFinder, SourceFolder
+from services.formats.common.finder import ImageFinder
 from services.formats.common.name_finder import parts_of
 from services.formats.common.plain_values import is_storable, shown
 from services.formats.common.source import ImportIssue
@@ -87,6 +87,7 @@ class _Matching:
                 dict.fromkeys(name for names in named.values() for name in names),
                 self._images,
                 document.file.folder,
+                document.split,
             )
             for document, named in zip(documents, rows, strict=True)
         ]
@@ -101,7 +102,7 @@ class _Matching:
         for row in document.images:
             key, name = _id_and_name(row)
             if name and isinstance(row, dict):
-                name = self._with_folder(name, row, document.file.folder)
+                name = self._with_folder(name, row, document)
             if key is None or not name:
                 self.unreadable[document.file.where, _image_problem(row)] += 1
             else:
@@ -109,15 +110,15 @@ class _Matching:
                 named.setdefault(key, {}).setdefault(name, row)
         return named
 
-    def _with_folder(self, name: str, row: dict[str, Any], beside: SourceFolder) -> str:
+    def _with_folder(self, name: str, row: dict[str, Any], document: CocoDocument) -> str:
         """The name, or what else the row calls the image by where the name alone fits no one
         image, as one that several folders have."""
         others = [other for other in map(row.get, _PLACES) if _is_name(other) and other != name]
-        if not others or self._images.find(name, beside):
+        beside, split = document.file.folder, document.split
+        if not others or path_of(name, self._images, beside, split):
             return name
-        last = parts_of(name)[-1:]
-        fitting = (o for o in others if parts_of(o)[-1:] == last and self._images.find(o, beside))
-        return next(fitting, name)
+        same = (other for other in others if parts_of(other)[-1:] == parts_of(name)[-1:])
+        return next((o for o in same if path_of(o, self._images, beside, split)), name)
 
     def _take(
         self, position: int, document: CocoDocument, named: _Rows, paths: dict[str, str | None]

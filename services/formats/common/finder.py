@@ -97,19 +97,30 @@ class ImageFinder(Protocol):
     def __contains__(self, path: str) -> bool:
         """Whether it is one of `paths`."""
 
-    def find(self, name: str, beside: SourceFolder | None = None) -> str | None:
+    def find(
+        self,
+        name: str,
+        beside: SourceFolder | None = None,
+        among: Callable[[str], bool] | None = None,
+    ) -> str | None:
         """The path of the image that an annotation file calls `name`, with extension, as
         `NameFinder` finds it.
 
         Args:
             name: as it is written, perhaps on another machine.
             beside: the folder of the file that it is written in, where names may be seen
-                from there.
+                from there, and what is nearer to it is meant.
+            among: whether a path is one of those that may be meant, where several fit.
 
         None: it fits no image, or several.
         """
 
-    def find_stem(self, stem: str, beside: SourceFolder | None = None) -> str | None:
+    def find_stem(
+        self,
+        stem: str,
+        beside: SourceFolder | None = None,
+        among: Callable[[str], bool] | None = None,
+    ) -> str | None:
         """The same for an image that is called without its extension."""
 
     def missing(

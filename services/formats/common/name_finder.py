@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
-from posixpath import basename, join, normpath, splitext
+from posixpath import basename, commonpath, dirname, join, normpath, splitext
 
 from services.catalog.names import folded
 
@@ -108,22 +108,28 @@ class NameFinder:
         self._called = called
         self._endings: dict[int, _Groups] = {}
 
-    def find(self, name: str, beside: str | None = None) -> str | None:
+    def find(
+        self, name: str, beside: str | None = None, among: Callable[[str], bool] | None = None
+    ) -> str | None:
         """The one path that the name means; None: it means none, or several.
 
         Args:
             name: as it is written.
             beside: the absolute place of the folder of the file that it is written in.
+            among: whether a path is one of those that may be meant, where several fit.
         """
         found = self.fitting(name, beside)
+        if len(found) > 1 and among:
+            found = [path for path in found if among(path)]
         return found[0] if len(found) == 1 else None
 
     def fitting(self, name: str, beside: str | None = None) -> list[str]:
         """Every path that the name may mean: seen from the file that it is written in, as it
-        stands, or with as many of its last parts as fit any."""
+        stands, or with as many of its last parts as fit any; of several, those that share the
+        most folders with that file."""
         for text in dict.fromkeys(_spellings(name)):
             if found := self._fitting(text, beside):
-                return found
+                return self._nearest(found, beside) if beside and len(found) > 1 else found
         return []
 
     def nearest(self, name: str) -> str | None:
@@ -163,6 +169,14 @@ class NameFinder:
         relative = place.removeprefix(root)
         found = self._exact.of(relative) or self._whole.of(folded(relative))
         return found[0] if len(found) == 1 else None
+
+    def _nearest(self, found: list[str], beside: str) -> list[str]:
+        """Of paths those that share the most folders with a place, from above."""
+        if len(found) > _FEW:
+            return found
+        shared = [len(commonpath((f"{self._root}/{dirname(p)}", beside))) for p in found]
+        most = max(shared)
+        return [path for path, count in zip(found, shared, strict=True) if count == most]
 
     def _best(self, found: list[str], parts: list[str], count: int) -> list[str]:
         """Of paths that agree with the last parts of a name, those that agree best: with more

@@ -23,15 +23,18 @@ _DIGITS = re.compile(r"\d+$")
 
 
 def splits_by_folder(paths: Iterable[str]) -> dict[str, str]:
-    """The splits that the folders of images are named like, by path: of each image the outermost
-    such folder, also with a year behind (`train2017`). None where not two of them differ, as one
-    such name may mean anything."""
-    found: dict[str, str] = {}
-    for path in paths:
-        words = (_DIGITS.sub("", folder) for folder in path.split("/")[:-1])
-        if split := next(filter(None, map(split_named, words)), None):
-            found[path] = split
+    """The splits that the folders of images are named like, by path. None where not two of them
+    differ, as one such name may mean anything."""
+    named = ((path, split_of_folders(path)) for path in paths)
+    found = {path: split for path, split in named if split}
     return found if len(set(found.values())) > 1 else {}
+
+
+def split_of_folders(path: str) -> str | None:
+    """The split that the outermost of a path's folders that are named like one is named like,
+    also with a year behind (`train2017`); None: none of them is."""
+    words = (_DIGITS.sub("", folder) for folder in path.split("/")[:-1])
+    return next(filter(None, map(split_named, words)), None)
 
 
 def named_by_folder(splits: Mapping[str, str], root: object) -> list[ImportIssue]:

@@ -74,14 +74,14 @@ def read(images: ImageFinder, annotations: Annotations) -> SourceDataset[SourceI
             root = _parse(file)
         except XmlUnreadable as error:
             first_problem = first_problem or f"{file} {error}."
-            path = images.find_stem(splitext(where)[0])
+            path = images.find_stem(splitext(where)[0], file.folder)
             passed_over.update(filter(None, (path,)))
             message = f"{error}; its image is passed over" if path else f"{error}; left out"
             issues.append(
                 ImportIssue(where, "XML_UNREADABLE", message, images=_is_left_out(path, error))
             )
             continue
-        path = _image_of(where, root, images)
+        path = _image_of(file, root, images)
         if path is None:
             count = _count(root)
             names = splitext(where)[0], _text(root, "filename")
@@ -155,21 +155,14 @@ def _listed_splits(
     files: dict[str, SourceFile],
     issues: list[ImportIssue],
 ) -> dict[str, str]:
-    """The splits of images as `ImageSets/Main` in or beside the annotations lists them; what
-    of the lists fits no image, or two splits, becomes an issue."""
-    folder = None
-    for place in (annotations, annotations.parent):
-        folder = folder or place.subfolder("ImageSets", "Main")
+    """The splits of images as `ImageSets/Main` in, beside or below the annotations lists them;
+    what of the lists fits no image, or two splits, becomes an issue."""
     # Lists name the XML files, below `Annotations` where that is.
     stems = {
         splitext(file.where)[0].removeprefix("Annotations/"): path for path, file in files.items()
     }
-    finders = stems.get, images.find_stem, images.find
     found: dict[str, str] = {}
-    for word, split in SPLIT_WORDS.items():
-        listing = folder.file(f"{word}.txt") if folder else None
-        if listing is None:
-            continue
+    for split, listing in _split_lists(annotations):
         try:
             lines = text_of(listing).splitlines()
         except ImportFailed as error:
@@ -180,8 +173,7 @@ def _listed_splits(
         for line in filter(None, map(str.strip, lines)):
             # Lists of one class have a flag behind each name.
             names = (line, _FLAG.sub("", line))
-            options = (find(name) for name in names for find in finders)
-            path = next(filter(None, options), None)
+            path = next(filter(None, (_listed(n, stems, images, listing) for n in names)), None)
             if path is None:
                 missing.append(line)
             elif found.setdefault(path, split) != split:
@@ -191,6 +183,30 @@ def _listed_splits(
             message = f"lists {len(missing):,} images that are not there: {missing[0][:60]} …"
             issues.append(ImportIssue(str(listing), "SPLIT_WITHOUT_IMAGE", message))
     return found
+
+
+def _split_lists(annotations: SourceFolder) -> list[tuple[str, SourceFile]]:
+    """The lists of splits, those of training first."""
+    for place in (annotations, annotations.parent):
+        if folder := place.subfolder("ImageSets", "Main"):
+            options = [(split, folder.file(f"{word}.txt")) for word, split in SPLIT_WORDS.items()]
+            return [(split, file) for split, file in options if file]
+    # Of several devkits below one folder, or of one whose folder was not given itself.
+    texts = [
+        file
+        for file in annotations.files_below(".txt")
+        if posixpath.dirname(file.where).endswith("ImageSets/Main")
+    ]
+    by_word = {word: [f for f in texts if _stem(f.where) == word] for word in SPLIT_WORDS}
+    return [(split, file) for word, split in SPLIT_WORDS.items() for file in by_word[word]]
+
+
+def _listed(
+    name: str, stems: dict[str, str], images: ImageFinder, listing: SourceFile
+) -> str | None:
+    """The image that a list calls by its stem, or by its name; of several the nearest."""
+    near = listing.folder
+    return stems.get(name) or images.find_stem(name, near) or images.find(name, near)
 
 
 def _is_mask(path: str) -> bool:
@@ -227,19 +243,21 @@ def _stem(path: str) -> str:
     return splitext(posixpath.basename(path.replace("\\", "/")))[0]
 
 
-def _image_of(where: str, root: ElementTree.Element, images: ImageFinder) -> str | None:
+def _image_of(file: SourceFile, root: ElementTree.Element, images: ImageFinder) -> str | None:
     """The image of a file: of its own folder and stem and the name in it, of its own stem,
-    or the one that it names, alone, with its folder, or with its whole path."""
+    or the one that it names, alone, with its folder, or with its whole path; of several the one
+    that lies nearest."""
+    where = file.where
     named = _text(root, "filename").replace("\\", "/")
     sibling = posixpath.join(posixpath.dirname(where), posixpath.basename(named))
     if sibling in images and splitext(sibling)[0] == splitext(where)[0]:
         return sibling
-    if found := images.find_stem(splitext(where)[0]):
+    if found := images.find_stem(splitext(where)[0], file.folder):
         return found
     # The bare name first; where several folders have it, the others may say which.
     options = [named, posixpath.join(_text(root, "folder"), named), _text(root, "path")]
     for option in filter(None, options if named else options[2:]):
-        if found := images.find(option) or images.find_stem(option):
+        if found := images.find(option, file.folder) or images.find_stem(option, file.folder):
             return found
     return None
 
