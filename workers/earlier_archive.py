@@ -2,6 +2,7 @@
 
 import logging
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Self
 
@@ -18,8 +19,8 @@ logger = logging.getLogger(__name__)
 #: Bytes that the end record of an archive has at most, with that of ZIP64.
 _END = 22 + 20 + 56
 _PIECE = 2 * 1024 * 1024
-#: Memory of an entry: its hash and its offset, and the order of the hashes, while they are sorted.
-_ENTRY = 32
+#: Memory of an entry: its hash and its offset, and the same in order, while they are sorted.
+_ENTRY = 48
 #: Memory of the images that wait until it shows whether they are copied.
 _WAITING = 1024 * MOST_WAITING
 
@@ -37,7 +38,9 @@ class EarlierArchive:
         self._etag = etag
         self._hashes = array("q")
         self._offsets = array("Q", [0])
-        self._order: np.ndarray | None = None
+        #: The hashes in order, and the place of each.
+        self._sorted = array("q")
+        self._places = array("q")
 
     @property
     def memory(self) -> int:
@@ -58,15 +61,19 @@ class EarlierArchive:
         found = hash((name, crc32, size))
         if expected < len(self._hashes) and self._hashes[expected] == found:
             return expected
-        if not self._hashes:
+        if len(self._sorted) != len(self._hashes):
+            self._sort()
+        # Of an array of Python's, as NumPy takes its time for a single value.
+        index = bisect_left(self._sorted, found)
+        if index == len(self._sorted) or self._sorted[index] != found:
             return -1
+        return self._places[index]
+
+    def _sort(self) -> None:
         hashes = np.frombuffer(self._hashes, np.int64)
-        if self._order is None:
-            self._order = np.argsort(hashes, kind="stable")
-        index = int(np.searchsorted(hashes, found, sorter=self._order))
-        if index == len(hashes) or hashes[self._order[index]] != found:
-            return -1
-        return int(self._order[index])
+        places = np.argsort(hashes, kind="stable")
+        self._places = array("q", places.tobytes())
+        self._sorted = array("q", hashes[places].tobytes())
 
     def extract(self, first: int, after: int) -> Extract:
         """The bytes of the entries from the first place to the one before `after`."""
