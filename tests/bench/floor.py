@@ -1,8 +1,8 @@
 """What no export can be faster than, about: read every object, and store the same bytes as one.
 
 Sixteen threads read with obstore, and one upload of 16 MiB parts stores what they read; there is no
-archive, no annotation and no check. Takes the arguments of `tests.bench.plain` and how many objects
-there are to read, and prints the same.
+archive, no annotation and no check. Takes the arguments of `tests.bench.plain`, and the keys of the
+objects on standard input; prints the same.
 """
 
 import json
@@ -59,12 +59,10 @@ def _bucket(endpoint: str, region: str, name: str) -> S3Store:
 
 def main() -> None:
     """Does it once, and prints what it took."""
-    endpoint, region, images_bucket, prefix, exports_bucket, key, count = sys.argv[1:]
+    endpoint, region, images_bucket, _, exports_bucket, key = sys.argv[1:]
     images = _bucket(endpoint, region, images_bucket)
     exports = _bucket(endpoint, region, exports_bucket)
-    keys = [item["path"] for page in obstore.list(images, prefix) for item in page]
-    # What was replaced is removed after a while.
-    keys = keys[: int(count)]
+    keys = sys.stdin.read().splitlines()
     started, cpu = time.perf_counter(), time.process_time()
     copy(images, keys, exports, key)
     result = {
