@@ -8,6 +8,7 @@ from workers.archive.deflate import crc32
 from workers.archive.entries import Entry, Method, local_header, pack_record
 from workers.archive_assembly import Assembly
 from workers.check import Expected
+from workers.finish import read_text
 from workers.segment_manifest import BLOCK_IMAGES, PlannedImage
 from workers.segment_text import SegmentText
 from workers.staging import MemoryStaging
@@ -44,9 +45,15 @@ class InMemory:
 
 
 def archive_of(
-    export: ExportInfo, images: Sequence[ExportImage], names: Sequence[str], photo: bytes
+    export: ExportInfo,
+    images: Sequence[ExportImage],
+    names: Sequence[str],
+    photo: bytes,
+    *,
+    is_read: bool = False,
 ) -> tuple[bytes, Expected]:
-    """An archive of images that lie under these names, and what its check must expect."""
+    """An archive of images that lie under these names, and what its check must expect; `is_read`:
+    whoever built the text has read it."""
     staging, text = MemoryStaging(), SegmentText(export)
     planned = [PlannedImage(one, "key", 0) for one in images]
     for start in range(0, len(planned), BLOCK_IMAGES):
@@ -72,5 +79,6 @@ def archive_of(
         stored_images=len(names),
         summary=assembly.summary,
         info=export,
+        read=read_text(assembly, export) if is_read else None,
     )
     return data, expected

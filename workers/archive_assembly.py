@@ -7,7 +7,7 @@ directory, as one stream in flat memory.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from services.formats import manifest
 from services.formats.common.export import ExportInfo
@@ -25,6 +25,7 @@ from workers.archive.deflate import (
 )
 from workers.archive.directory import DirectoryWriter
 from workers.archive.entries import Entry, Method, local_header, pack_record
+from workers.proofreading import ArchiveDamaged, Counts
 from workers.segment_text import documents, fragment, row_key
 from workers.staging import Staging
 
@@ -40,11 +41,13 @@ class Summary:
     losses: LossReport
     #: Bytes of the largest file of an image, or row of a document; 0 where nobody noted it.
     largest: int = 0
+    #: What their text holds; None where one of them was not read while it was at hand.
+    read: Counts | None = None
 
 
 #: What the assembly must keep of each result. What it lost, with a hundred ids for each reason, is
 #: added up as it comes.
-_KEPT = ("stage", "part", "images", "files", "rows")
+_KEPT = ("stage", "part", "images", "files", "rows", "sums")
 
 
 def summarize(results: Iterable[dict[str, Any]]) -> tuple[Summary, list[dict[str, Any]]]:
@@ -56,6 +59,7 @@ def summarize(results: Iterable[dict[str, Any]]) -> tuple[Summary, list[dict[str
     split_counts: Counter[str] = Counter()
     image_count, annotation_count, largest = 0, 0, 0
     kept: list[dict[str, Any]] = []
+    read: Counts | None = Counts()
     for result in results:
         if "losses" in result:
             losses.merge(LossReport.from_json(result["losses"]))
@@ -63,16 +67,34 @@ def summarize(results: Iterable[dict[str, Any]]) -> tuple[Summary, list[dict[str
             image_count += result["image_count"]
             annotation_count += result["annotation_count"]
             largest = max(largest, result.get("largest", 0))
+            # Versions before this one did not read.
+            if "read" not in result:
+                read = None
+            elif read is not None:
+                read += Counts(*result["read"])
         kept.append({name: result[name] for name in _KEPT if name in result})
-    return Summary(image_count, annotation_count, split_counts, losses, largest), kept
+    return Summary(image_count, annotation_count, split_counts, losses, largest, read), kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """What a builder staged: its key, and the CRC-32 that it had; None: nobody noted it."""
+
+    key: str
+    crc32: int | None
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any], name: str) -> Self:
+        """What the builder of `result` staged under this name."""
+        return cls(f"{result['stage']}{name}", result.get("sums", {}).get(name))
 
 
 @dataclass(frozen=True, slots=True)
 class _Composed:
-    """An entry and what it consists of: bytes at hand, or the key of a staged fragment."""
+    """An entry and what it consists of: bytes at hand, or staged fragments."""
 
     entry: Entry
-    pieces: Sequence[bytes | str]
+    pieces: Sequence["bytes | _Staged"]
 
     @property
     def length(self) -> int:
@@ -85,8 +107,10 @@ class Assembly:
 
     `length` and `crc32` count the whole archive, parts included, and are right when the
     iteration is over; so are `text_start`, where the entries that are not images begin,
-    and `entry_count`. Of every result only what has to be read again is kept: memory grows with
-    the parts, of which there are at most 10,000, and not with what was lost.
+    `text_crc32` of all of these, `directory_crc32` of the directory and the end, and `entry_count`.
+    `documents` are those of the archive, complete but for their rows. Of every result only what has
+    to be read again is kept: memory grows with the parts, of which there are at most 10,000, and
+    not with what was lost.
     """
 
     def __init__(
@@ -98,19 +122,22 @@ class Assembly:
         self._info = info
         self._staging = staging
         self.summary, self._results = summarize(results)
-        self._documents = self._ended_documents()
+        self.documents = self._ended_documents()
         self.length = 0
         self.crc32 = 0
+        self.text_crc32 = 0
+        self.directory_crc32 = 0
         self.text_start = 0
         self.directory_start = 0
         self.entry_count = 0
+        self._crc32_here = 0
         #: Where parts begin and end that the store has copied.
         self.copied_ends: set[int] = set()
         self.copied_bytes = 0
-        self._records: list[tuple[str | bytes, int]] = []
+        self._records: list[tuple[_Staged | bytes, int]] = []
         for result in self._results:
             if part := result.get("part"):
-                self._note(f"{result['stage']}image_records")
+                self._note(_Staged.of(result, "image_records"))
                 start = self.length
                 self._count(part["length"], part["crc32"])
                 if part.get("copied"):
@@ -119,11 +146,13 @@ class Assembly:
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._staged("images", "image_records")
-        self.text_start = self.length
+        self.text_start, self._crc32_here = self.length, 0
         yield from self._staged("files", "file_records")
         for composed in self._composed():
             yield from self._entry(composed)
+        self.text_crc32, self._crc32_here = self._crc32_here, 0
         yield from self._directory()
+        self.directory_crc32 = self._crc32_here
 
     @property
     def parts(self) -> list[tuple[int, str]]:
@@ -143,7 +172,7 @@ class Assembly:
 
     def _composed(self) -> Iterator[_Composed]:
         """The entries that are made of what was staged: documents, and README.txt."""
-        for position, document in enumerate(self._documents):
+        for position, document in enumerate(self.documents):
             yield self._document(position, document)
         summary = self.summary
         content = manifest.readme(
@@ -170,27 +199,27 @@ class Assembly:
             known = result.get(name)
             if not known:
                 continue
-            self._note(f"{result['stage']}{records}")
-            yield from self._staging.stream(f"{result['stage']}{name}")
+            self._note(_Staged.of(result, records))
+            yield from self._stream(_Staged.of(result, name))
             self._count(known["length"], known["crc32"])
 
     def _document(self, position: int, document: Document) -> _Composed:
         """One entry made of the frame and every segment's rows."""
         separator, separator_known = deflate(document.separator)
-        pieces: list[bytes | str] = []
+        pieces: list[bytes | _Staged] = []
         known: list[Fragment] = []
         for index, section in enumerate(("", *document.sections)):
             if section:
                 keys = [
-                    (f"{result['stage']}{key}", fragment(result["rows"][key]))
+                    (_Staged.of(result, key), fragment(result["rows"][key]))
                     for result in self._results
                     if (key := row_key(position, section)) in result.get("rows", ())
                 ]
-                for number, (key, rows) in enumerate(keys):
+                for number, (staged, rows) in enumerate(keys):
                     if number:
                         pieces.append(separator)
                         known.append(separator_known)
-                    pieces.append(key)
+                    pieces.append(staged)
                     known.append(rows)
             body, frame_known = deflate(document.frame[index])
             pieces.append(body)
@@ -210,8 +239,8 @@ class Assembly:
         self._note(pack_record(composed.entry, 0))
         yield from self._counted([local_header(composed.entry)])
         for piece in composed.pieces:
-            if isinstance(piece, str):
-                yield from self._counted(self._staging.stream(piece))
+            if isinstance(piece, _Staged):
+                yield from self._counted(self._stream(piece))
             else:
                 yield from self._counted([piece])
 
@@ -219,12 +248,25 @@ class Assembly:
         self.directory_start = self.length
         writer = DirectoryWriter()
         for source, base in self._records:
-            packed = b"".join(self._staging.stream(source)) if isinstance(source, str) else source
+            packed = b"".join(self._stream(source)) if isinstance(source, _Staged) else source
             yield from self._counted([writer.records(packed, base)])
         self.entry_count = writer.entry_count
         yield from self._counted([writer.end(self.directory_start)])
 
-    def _note(self, records: str | bytes) -> None:
+    def _stream(self, staged: _Staged) -> Iterator[bytes]:
+        """What was staged.
+
+        Raises:
+            ArchiveDamaged: it is not what its builder made.
+        """
+        crc = 0
+        for chunk in self._staging.stream(staged.key):
+            crc = crc32(chunk, crc)
+            yield chunk
+        if staged.crc32 not in (None, crc):
+            raise ArchiveDamaged(f"{staged.key}, which was staged, changed in the store")
+
+    def _note(self, records: _Staged | bytes) -> None:
         """Remembers records, or where they are staged, whose entries begin here."""
         self._records.append((records, self.length))
 
@@ -235,4 +277,5 @@ class Assembly:
 
     def _count(self, length: int, crc: int) -> None:
         self.crc32 = crc32_combine(self.crc32, crc, length)
+        self._crc32_here = crc32_combine(self._crc32_here, crc, length)
         self.length += length

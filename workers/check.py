@@ -1,15 +1,15 @@
 """The check of a finished archive, as it lies in the store, before anybody may have it."""
 
 import hashlib
-import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from services.formats import manifest
+from isal import igzip_lib, isal_zlib
+from isal.isal_zlib import crc32
+
 from services.formats.common.export import ExportInfo
-from services.formats.registry import FORMATS
-from services.storage import ObjectNotFound, ObjectStore, StorageError
+from services.storage import ObjectNotFound, ObjectStore
 from workers.archive.entries import local_header_size
 from workers.archive.reader import (
     DirectoryRecord,
@@ -20,8 +20,9 @@ from workers.archive.reader import (
 )
 from workers.archive_assembly import Summary
 from workers.entry_names import EntryNames, clash
-from workers.leases import ClaimLost, Held
+from workers.leases import Held
 from workers.lines import lines_of
+from workers.proofreading import ArchiveDamaged, Counts, Proofreader, compare
 
 #: Images whose bytes are read back where not all are.
 SAMPLED_IMAGES = 16
@@ -33,6 +34,16 @@ AT_ONCE = 6 * 1024 * 1024
 _PIECE = 2 * 1024 * 1024
 #: Entries of up to this many bytes are read side by side, in one call each.
 _SAMPLED_AT_ONCE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """What is known of text that was read while it was at hand: what it holds, and the CRC-32 of
+    all its entries as they were built, and of the directory with the end."""
+
+    counts: Counts
+    text_crc32: int
+    directory_crc32: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +61,8 @@ class Expected:
     info: ExportInfo
     #: Where parts begin and end that were copied from an earlier archive.
     copied_ends: Collection[int] = ()
-
-
-class ArchiveDamaged(Exception):
-    """The archive in the store is not the one that was built: it is built again, and not handed
-    out."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"the archive did not pass its check: {problem}")
+    #: None: nobody has read all of the text, so that the check does.
+    read: ReadText | None = None
 
 
 def check(
@@ -65,12 +70,13 @@ def check(
 ) -> str | None:
     """Opens the archive and checks it.
 
-    Always: its size, the end record, every directory record, that no two entries share a
-    name, and every entry that is no image: its CRC-32, and its content as the readers of the
-    format take it, down to the counts. With `depth` "full", and in an archive of up to `at_once`
-    bytes, every image too; else a sample, with the first and the last image of parts that were
-    copied from an earlier archive (where these are many, of some). Returns the SHA-256 of the
-    archive where the whole of it was read.
+    Always: its size, the end record, every directory record, that no two entries share a name, and
+    every byte that is of no image. Where text was read while it was at hand, its bytes and those of
+    the directory are compared with what was read, by their CRC-32, and what they held with what was
+    built; else every entry is read here, as the readers of the format take it. With `depth` "full",
+    and in an archive of up to `at_once` bytes, every image is read; else a sample, with the first
+    and the last image of parts that were copied from an earlier archive (where these are many, of
+    some). Returns the SHA-256 of the archive where the whole of it was read.
 
     Raises:
         ArchiveDamaged: something is not as it was built.
@@ -78,7 +84,8 @@ def check(
         ClaimLost: the work is for nothing.
     """
     reading = _Reading(store, held, expected, is_small=expected.size <= at_once)
-    tally = _Tallies(expected.info)
+    read = expected.read
+    proofreader = Proofreader(expected.info)
     names = EntryNames()
     size = reading.size()
     if size != expected.size:
@@ -121,9 +128,16 @@ def check(
         if record.offset != position:
             raise ArchiveDamaged(f"entry {record.name!r} is not where the directory says")
         names.add(record.name)
-        is_image = whole and index < expected.stored_images
-        position += _check_stream(stream, record, None if is_image else tally)
-    tally.compare(expected.summary)
+        if whole and index < expected.stored_images:
+            position += _check_stream(stream, record, None)
+        elif read is None:
+            position += _check_stream(stream, record, proofreader)
+        else:
+            position += _entry_size(record)
+    if read is not None and _crc32_of(stream.rest()) != read.text_crc32:
+        raise ArchiveDamaged("its text is not the one that was built")
+    counts = proofreader.counts if read is None else read.counts
+    compare(counts, expected.summary.image_count, expected.summary.annotation_count)
     if suspects := names.suspects():
         twins = clash((record.name for record in reading.directory()), suspects)
         if twins is not None:
@@ -198,9 +212,16 @@ class _Reading:
 
     def directory(self) -> Iterator[DirectoryRecord]:
         start = self._expected.directory_start
-        count = 0
+        count, crc = 0, 0
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal crc
+            for piece in self.pieces(start, self._expected.size - start):
+                crc = crc32(piece, crc)
+                yield piece
+
         try:
-            for record in read_directory(self.pieces(start, self._expected.size - start)):
+            for record in read_directory(pieces()):
                 count += 1
                 yield record
         except ValueError as error:
@@ -209,6 +230,9 @@ class _Reading:
             raise ArchiveDamaged(
                 f"its directory has {count} entries, not {self._expected.entry_count}"
             )
+        read = self._expected.read
+        if read is not None and crc != read.directory_crc32:
+            raise ArchiveDamaged("its directory is not the one that was built")
 
     def check_entries(self, records: list[DirectoryRecord]) -> None:
         """Reads entries where the directory says that they lie."""
@@ -269,48 +293,26 @@ class Stream:
             found += piece
         return bytes(found)
 
-
-class _Tallies:
-    """Reads text entries as the users of their format will, and adds up what they hold."""
-
-    def __init__(self, info: ExportInfo) -> None:
-        self._info = info
-        self._format = FORMATS[info.format].writer
-        self._image_count = 0
-        self._annotation_count = 0
-        self._manifest_images = 0
-
-    def read(self, path: str, lines: Iterator[bytes]) -> None:
-        try:
-            if path == manifest.MANIFEST_PATH:
-                self._manifest_images = manifest.count(lines)
-            elif path != manifest.README_PATH:
-                tally = self._format.read(path, lines, self._info)
-                self._image_count += tally.image_count
-                self._annotation_count += tally.annotation_count
-            for _ in lines:
-                pass
-        except (ArchiveDamaged, ClaimLost, StorageError, MemoryError):
-            raise
-        except Exception as error:
-            # What a reader meets in text that it did not write is for nobody to list: it reads
-            # before the CRC-32 of the text is known.
-            raise ArchiveDamaged(f"{path}: {error}") from error
-
-    def compare(self, summary: Summary) -> None:
-        """Raises:
-        ArchiveDamaged: the files do not hold what was built.
-        """
-        found = (self._image_count, self._annotation_count)
-        built = (summary.image_count, summary.annotation_count)
-        if found != built or self._manifest_images != summary.image_count:
-            raise ArchiveDamaged(
-                f"its files hold {found[0]} images and {found[1]} annotations, and its manifest "
-                f"{self._manifest_images} images, where {built[0]} and {built[1]} were built"
-            )
+    def rest(self) -> Iterator[bytes]:
+        """What is left, in pieces."""
+        while piece := self.some(_PIECE):
+            yield piece
 
 
-def _check_stream(stream: Stream, record: DirectoryRecord, tallies: _Tallies | None) -> int:
+def _crc32_of(pieces: Iterable[bytes]) -> int:
+    crc = 0
+    for piece in pieces:
+        crc = crc32(piece, crc)
+    return crc
+
+
+def _entry_size(record: DirectoryRecord) -> int:
+    """Bytes that the entry of `record` takes, with its local header."""
+    size = max(record.size, record.compressed_size)
+    return local_header_size(record.name, size) + record.compressed_size
+
+
+def _check_stream(stream: Stream, record: DirectoryRecord, proofreader: Proofreader | None) -> int:
     """Reads the entry of `record` from where the stream stands; returns its length."""
     try:
         header, length = read_local_header(stream.exactly)
@@ -319,18 +321,18 @@ def _check_stream(stream: Stream, record: DirectoryRecord, tallies: _Tallies | N
     if header != (record.name, record.method, record.crc32, record.size, record.compressed_size):
         raise ArchiveDamaged(f"entry {record.name!r} differs from the directory")
     content = _content(stream, record)
-    if tallies is None:
+    if proofreader is None:
         for _ in content:
             pass
     else:
-        tallies.read(record.name, lines_of(content))
+        proofreader.read(record.name, lines_of(content))
     return length + record.compressed_size
 
 
 def _content(stream: Stream, record: DirectoryRecord) -> Iterator[bytes]:
     """The content of an entry, which is checked when the iteration is over; never much more of
     it than the directory says that there is."""
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
+    inflate = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS) if record.method else None
     left, size, crc = record.compressed_size, 0, 0
     while left:
         piece = stream.some(left)
@@ -339,7 +341,7 @@ def _content(stream: Stream, record: DirectoryRecord) -> Iterator[bytes]:
         left -= len(piece)
         while piece:
             plain, piece = (piece, b"") if inflate is None else _inflated(inflate, piece, record)
-            crc = zlib.crc32(plain, crc)
+            crc = crc32(plain, crc)
             size += len(plain)
             if size > record.size:
                 raise ArchiveDamaged(f"entry {record.name!r} is longer than the directory says")
@@ -352,5 +354,5 @@ def _inflated(inflate: Any, piece: bytes, record: DirectoryRecord) -> tuple[byte
     """What some of the piece becomes, and the rest of the piece."""
     try:
         return inflate.decompress(piece, _PIECE), inflate.unconsumed_tail
-    except zlib.error as error:
+    except igzip_lib.IsalError as error:  # type: ignore[misc]
         raise ArchiveDamaged(f"entry {record.name!r}: {error}") from None

@@ -9,18 +9,20 @@ from services.exports import progress
 from services.exports.claims import ExportClaim
 from services.exports.endings import Completion
 from services.exports.model import archive_key, staging_prefix
+from services.formats.common.export import ExportInfo
 from services.formats.common.loss_report import LossReport
 from services.storage import UploadNotFound
 from workers.archive.segments import MIN_PART
 from workers.archive_assembly import Assembly
 from workers.archive_tail import HELD_PART, held_bytes, tail_parts
 from workers.budget import Share, needs
-from workers.check import Expected, check
+from workers.check import Expected, ReadText, check
 from workers.context import WorkerContext
 from workers.entry_names import names_bytes
 from workers.export_info import export_info
 from workers.image_entries import ImageEntries
 from workers.leases import ClaimLost, Held
+from workers.proofreading import Proofreader
 from workers.segment import build_text, stage_images, text_bytes
 from workers.segment_manifest import Block
 from workers.stages import stage
@@ -60,7 +62,8 @@ def _assemble(
     size = max(int(claim.snapshot["part_size"]), MIN_PART)
     # What the check reads as a whole; tails of large parts, and the names that the check proves.
     more = max(0, held_bytes(size) - HELD_PART) + names_bytes(2 * assembly.summary.image_count)
-    share.resize(needs(assembly.summary.largest) + more, held.check)
+    largest = assembly.summary.largest if assembly.summary.read is None else 0
+    share.resize(needs(largest) + more, held.check)
     parts = assembly.parts
     stat = store.stat(store.exports_bucket, key) if claim.file_size is not None else None
     if stat is not None and stat.size == claim.file_size:
@@ -139,8 +142,26 @@ def _built(claim: ExportClaim, key: str, assembly: Assembly) -> _Built:
         summary=assembly.summary,
         info=export_info(claim),
         copied_ends=assembly.copied_ends,
+        read=read_text(assembly, export_info(claim)),
     )
     return _Built(expected, assembly.crc32)
+
+
+def read_text(assembly: Assembly, info: ExportInfo) -> ReadText | None:
+    """What is known of the text of an archive that was put together, once what builders had not at
+    hand was read too; None where they have not read theirs.
+
+    Raises:
+        ArchiveDamaged: it is not as its readers take it.
+    """
+    if assembly.summary.read is None:
+        return None
+    proofreader = Proofreader(info)
+    for document in assembly.documents:
+        proofreader.read_frame(document, assembly.summary.image_count)
+    counts = proofreader.counts
+    counts += assembly.summary.read
+    return ReadText(counts, assembly.text_crc32, assembly.directory_crc32)
 
 
 def _checked(

@@ -23,10 +23,10 @@ from services.exports.model import ErrorCode, Step, archive_key
 from services.storage import StorageError, UploadNotFound
 from workers import finish, plan, segment
 from workers.budget import STEP, Share, needs
-from workers.check import ArchiveDamaged
 from workers.context import WorkerContext
 from workers.failures import Blame, ImageUnusable, OtherMaker, PermanentFailure, blame
 from workers.leases import ClaimLost, Held
+from workers.proofreading import ArchiveDamaged
 from workers.segment_manifest import largest_of
 from workers.staging import discard_stage
 from workers.versions import made_with

@@ -2,8 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from services.formats import manifest
@@ -13,6 +13,8 @@ from services.formats.common.writer import Document
 from services.formats.registry import FORMATS
 from workers.archive.deflate import Fragment, crc32, deflate, deflated_file, join
 from workers.archive.entries import Entry, Method, local_header, pack_record
+from workers.budget import LARGE
+from workers.proofreading import Proofreader
 from workers.segment_manifest import Block
 
 #: A row list of a document: the document's position, the section's name.
@@ -61,6 +63,7 @@ class SegmentText:
         self.losses = LossReport()
         #: Bytes of the largest file or row: what reads it back needs a multiple of them.
         self.largest = 0
+        self._proofreader = Proofreader(info)
 
     def add(self, block: Block, check: Callable[[], None] = lambda: None) -> None:
         """Renders the images of a block; `check` is called before each, as one may take a
@@ -73,14 +76,16 @@ class SegmentText:
                 rendered = self._format.render(planned.image, self._info)
             for path, content in rendered.files:
                 self.largest = max(self.largest, len(content))
+                if len(content) <= LARGE:
+                    self._proofreader.read(path, iter(content.split(b"\n")))
                 self._add_file(path, content)
             for (path, section), found in rendered.rows.items():
                 if found:
                     self.largest = max(self.largest, *map(len, found))
                     place = self._position[path], section
                     # Joined, they take less than a buffer for each.
-                    joined = self._documents[place[0]].separator.join(found)
-                    rows.setdefault(place, []).append(joined)
+                    text = self._documents[place[0]].separator.join(found)
+                    rows.setdefault(place, []).append(text)
             rows.setdefault(manifest_section, []).append(
                 manifest.row(planned.image, self._info, rendered)
             )
@@ -88,10 +93,21 @@ class SegmentText:
             self.annotation_count += rendered.annotation_count
             self.split_counts[planned.image.split or "train"] += 1
             self.losses.merge(rendered.losses)
-        for place, found in rows.items():
-            if found:
-                separator = self._documents[place[0]].separator
-                self._rows.setdefault(place, _Rows()).append(separator, separator.join(found))
+        joined = {
+            place: self._documents[place[0]].separator.join(found) for place, found in rows.items()
+        }
+        self._read_rows(joined, len(block))
+        for place, text in joined.items():
+            self._rows.setdefault(place, _Rows()).append(self._documents[place[0]].separator, text)
+
+    def _read_rows(self, rows: Mapping[Section, bytes], images: int) -> None:
+        """Reads the rows of a block while they are at hand."""
+        if self.largest > LARGE:
+            return
+        for position in {position for position, _ in rows}:
+            document = self._documents[position]
+            found = {section: text for (place, section), text in rows.items() if place == position}
+            self._proofreader.read_rows(document, found, images)
 
     @property
     def held_bytes(self) -> int:
@@ -119,6 +135,9 @@ class SegmentText:
             "losses": self.losses.to_json(),
             "rows": {},
         }
+        if self.largest <= LARGE:
+            # Else the check of the archive reads, which takes the memory for it.
+            known["read"] = astuple(self._proofreader.counts)
         if self._files:
             staged["files"] = self._files
             staged["file_records"] = self._file_records
@@ -131,7 +150,15 @@ class SegmentText:
                 rows.known.size,
                 rows.known.compressed_size,
             ]
+        known["sums"] = {key: _crc32_of(pieces) for key, pieces in staged.items()}
         return staged, known
+
+
+def _crc32_of(pieces: Iterable[bytes]) -> int:
+    crc = 0
+    for piece in pieces:
+        crc = crc32(piece, crc)
+    return crc
 
 
 def row_key(position: int, section: str) -> str:

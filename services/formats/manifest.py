@@ -99,6 +99,15 @@ def count(lines: Iterator[bytes]) -> int:
     return listed
 
 
+def image_count(manifest: Document) -> int:
+    """How many images a manifest says that there are, whose rows are left out here.
+
+    Raises:
+        ValueError: its frame does not parse.
+    """
+    return int(orjson.loads(b"".join(manifest.frame))["image_count"])
+
+
 def readme(info: ExportInfo, image_count: int, annotation_count: int, losses: LossReport) -> bytes:
     """The text for people: what is in the archive, where, and what is not."""
     lines = [

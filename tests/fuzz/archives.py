@@ -20,8 +20,9 @@ from tests.memory_archives import InMemory, archive_of
 from tests.unit.formats.archives import box, image, info, keypoint, polygon
 from workers.archive.directory import DirectoryWriter
 from workers.archive.entries import Entry, Method, local_header, pack_record
-from workers.check import AT_ONCE, ArchiveDamaged, Expected, check
+from workers.check import AT_ONCE, Expected, check
 from workers.leases import Held
+from workers.proofreading import ArchiveDamaged
 
 #: Bytes that a small entry becomes once it is read.
 _BOMB = 1536 * 2**20

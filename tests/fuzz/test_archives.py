@@ -15,7 +15,8 @@ from tests.fuzz.archives import (
     put_together,
     read_by_another,
 )
-from workers.check import ArchiveDamaged, Expected
+from workers.check import Expected
+from workers.proofreading import ArchiveDamaged
 
 
 def archive(format: str) -> tuple[bytes, Expected]:

@@ -34,6 +34,10 @@ class OrientedBox:
 
     def corners(self) -> Ring:
         """Top-left, top-right, bottom-right, bottom-left of the box before it was turned."""
+        if not self.angle:
+            x0, x1 = self.cx - self.w / 2, self.cx + self.w / 2
+            y0, y1 = self.cy - self.h / 2, self.cy + self.h / 2
+            return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         turn = math.radians(self.angle)
         cos, sin = math.cos(turn), math.sin(turn)
         right = (self.w / 2 * cos, self.w / 2 * sin)

@@ -34,7 +34,8 @@ class Pose:
         return [joint for joint in self.joints if joint]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made for each annotation, and that would take thrice the time.
+@dataclass(slots=True)
 class Object:
     """What a format writes as one annotation."""
 

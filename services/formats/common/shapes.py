@@ -39,7 +39,8 @@ from services.formats.common.losses import (
 from services.formats.common.masks import union_area
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as what is made for each annotation: it would take thrice the time.
+@dataclass(slots=True)
 class Rectangle:
     """A box along the axes."""
 
@@ -110,7 +111,8 @@ def place(
     cuts_turned_boxes: bool = True,
 ) -> tuple[Shape, bool] | None:
     """The annotation's shape on the image, and whether it was cut; None where it has none."""
-    match annotation["type"]:
+    kind = annotation["type"]
+    match kind:
         case "bbox":
             found = _box(annotation, image)
         case "polygon":
@@ -125,7 +127,7 @@ def place(
     shape, is_cut = found
     if is_cut and (cuts_turned_boxes or not isinstance(shape, TurnedBox)):
         losses.add(CLAMPED, annotation["id"])
-    if annotation["type"] != "keypoint" and is_crowd(annotation):
+    if kind != "keypoint" and is_crowd(annotation):
         losses.add(CROWD_AS_OBJECT, annotation["id"])
     return found
 
@@ -136,7 +138,7 @@ _Found: TypeAlias = tuple[Shape, bool] | Loss
 
 def _box(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
     box = annotation["bounding_box"]
-    whole = box["x"], box["y"], box["w"], box["h"]
+    x, y, w, h = whole = box["x"], box["y"], box["w"], box["h"]
     oriented = annotation.get("oriented_box")
     if oriented and oriented.get("angle"):
         turned = OrientedBox(**oriented)
@@ -148,7 +150,6 @@ def _box(annotation: Mapping[str, Any], image: ExportImage) -> _Found:
         if len(ring) < 3 or ring_area(ring) <= 0:
             return NO_AREA
         return TurnedBox(turned, ring), is_cut
-    x, y, w, h = whole
     # The plain case first: most boxes lie on their image.
     if x >= 0 and y >= 0 and x + w <= image.width and y + h <= image.height:
         is_cut = False

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.loss_report import LossReport
 from services.formats.common.losses import POLYGON_AS_BOX, TURNED_AS_BOX, TURNED_AS_POLYGON
-from services.formats.common.objects import Object
+from services.formats.common.objects import Object, Pose
 from services.formats.common.ring_nesting import bridge
 from services.formats.common.shapes import Rectangle, Region, TurnedBox
 from services.formats.common.yolo_layout import (
@@ -55,7 +55,7 @@ def _is_segment(info: ExportInfo) -> bool:
 def _box_row(item: Object, image: ExportImage, losses: LossReport) -> list[float] | None:
     shape = item.shape
     # What covers no area was sorted out before.
-    assert isinstance(shape, Rectangle | TurnedBox | Region)
+    assert not isinstance(shape, Pose)
     if isinstance(shape, Region):
         losses.add(POLYGON_AS_BOX, item.id)
     elif isinstance(shape, TurnedBox):

@@ -13,9 +13,14 @@ from services.formats.common.export import ExportInfo
 from services.storage import ObjectStore
 from tests.memory_archives import InMemory, archive_of
 from tests.unit.formats.archives import box, image, info
-from workers.check import AT_ONCE, ArchiveDamaged, Expected, Stream, check
+from workers.archive_assembly import summarize
+from workers.budget import LARGE
+from workers.check import AT_ONCE, Expected, Stream, check
 from workers.leases import Held
 from workers.lines import lines_of
+from workers.proofreading import ArchiveDamaged, Counts
+from workers.segment_manifest import PlannedImage
+from workers.segment_text import SegmentText
 
 
 def built(export: ExportInfo, names: list[str], photo: bytes = b"photo") -> tuple[bytes, Expected]:
@@ -71,6 +76,56 @@ def test_a_flipped_bit_is_refused() -> None:
                 checked(other, expected, "sample", at_once)
     with pytest.raises(ArchiveDamaged):
         checked(data, replace(expected, entry_count=expected.entry_count + 1), "sample")
+
+
+@pytest.mark.parametrize("format_", ["coco", "yolo", "pascal_voc"])
+def test_text_that_was_read_is_compared_by_its_sum(format_: str) -> None:
+    export = info(format_)
+    images = [image([box(f"{n}", 1, 1, 5, 5)], n, n) for n in (1, 2)]
+    data, expected = archive_of(export, images, [], b"", is_read=True)
+    assert expected.read is not None
+    assert checked(data, expected, "sample") is None
+    assert checked(data, expected, "sample", AT_ONCE) == hashlib.sha256(data).hexdigest()
+    for place in range(expected.text_start, len(data)):
+        flipped = bytearray(data)
+        flipped[place] ^= 1
+        with pytest.raises(ArchiveDamaged):
+            checked(bytes(flipped), expected, "sample")
+    # Other text, whose own sums agree with it.
+    other = [image([box(f"{n}", 2, 1, 5, 5)], n, n) for n in (1, 2)]
+    changed, described = archive_of(export, other, [], b"")
+    assert checked(changed, described, "sample") is None
+    with pytest.raises(ArchiveDamaged, match="is not the one that was built"):
+        checked(changed, replace(described, read=expected.read), "sample")
+    counts = replace(expected.read.counts, annotations=1)
+    with pytest.raises(ArchiveDamaged, match="2 images and 1 annotations"):
+        checked(data, replace(expected, read=replace(expected.read, counts=counts)), "sample")
+
+
+def test_text_of_workers_that_did_not_read_is_left_to_the_check_of_the_archive() -> None:
+    text = SegmentText(info("yolo"))
+    text.add([PlannedImage(image([box("1", 1, 1, 5, 5)]), "key", 0)])
+    _, result = text.pieces()
+    older = {name: value for name, value in result.items() if name not in ("read", "sums")}
+    assert summarize([result, result])[0].read == Counts(2, 2, 2)
+    assert summarize([result, older])[0].read is None
+    assert summarize([older, result])[0].read is None
+
+
+def test_whoever_renders_text_refuses_what_readers_would() -> None:
+    """An annotation of a class that the dataset has not, which Pictograph takes as it stands."""
+    text = SegmentText(info("pictograph"))
+    unknown = image([box("1", 1, 1, 5, 5, name="unknown")])
+    with pytest.raises(ArchiveDamaged, match="the dataset has no class 'unknown'"):
+        text.add([PlannedImage(unknown, "key", 0)])
+
+
+def test_large_text_is_left_to_the_check_of_the_archive() -> None:
+    large = image([box(f"{n}", 1, 1, 5, 5) for n in range(LARGE // 100)])
+    for images, is_read in (([large], False), ([image([box("1", 1, 1, 5, 5)])], True)):
+        data, expected = archive_of(info("pictograph"), images, [], b"", is_read=True)
+        assert (expected.read is not None) == is_read
+        assert checked(data, expected, "sample") is None
 
 
 class Counted(bytes):
