@@ -61,7 +61,8 @@ class SegmentText:
         self.annotation_count = 0
         self.split_counts: Counter[str] = Counter()
         self.losses = LossReport()
-        #: Bytes of the largest file or row: what reads it back needs a multiple of them.
+        #: Bytes of the largest file, or row of those that matter: what reads them back needs a
+        #: multiple of them.
         self.largest = 0
         self._proofreader = Proofreader(info)
 
@@ -81,10 +82,11 @@ class SegmentText:
                 self._add_file(path, content)
             for (path, section), found in rendered.rows.items():
                 if found:
-                    self.largest = max(self.largest, *map(len, found))
                     place = self._position[path], section
                     # Joined, they take less than a buffer for each.
                     text = self._documents[place[0]].separator.join(found)
+                    if len(text) > LARGE:
+                        self.largest = max(self.largest, *map(len, found))
                     rows.setdefault(place, []).append(text)
             rows.setdefault(manifest_section, []).append(
                 manifest.row(planned.image, self._info, rendered)
@@ -94,7 +96,7 @@ class SegmentText:
             self.split_counts[planned.image.split or "train"] += 1
             self.losses.merge(rendered.losses)
         joined = {
-            place: self._documents[place[0]].separator.join(found) for place, found in rows.items()
+            place: self._documents[place[0]].separator.join(rows.pop(place)) for place in list(rows)
         }
         self._read_rows(joined, len(block))
         for place, text in joined.items():

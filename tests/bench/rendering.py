@@ -7,6 +7,7 @@ changes little.
 
 import statistics
 from contextlib import ExitStack
+from typing import Any
 
 import psutil
 from cartouche.exports.v1 import export_service_pb2 as pb
@@ -15,10 +16,13 @@ from services.formats.registry import FORMATS
 from tests.bench.filled import DIFFERENT, fill
 from tests.bench.rows import Row, main
 from tests.bench.subjects import Run, servers
-from tests.exports import completed
+from tests.exports import create, stub
 from tests.stack import Production
 
+DATASET = "boxes"
 IMAGES = 20_000
+#: Seconds that an export may take.
+PATIENCE = 600.0
 ROUNDS = 5
 QUICK_IMAGES = 2 * DIFFERENT
 #: Images a second and core.
@@ -37,31 +41,42 @@ def rows(quick: bool) -> list[Row]:
                 postgresql.create_database(), broker.url, store, name="bench-rendering", workers=1
             )
         )
-        fill(stack, "boxes", count)
+        fill(stack, DATASET, count)
         for name in FORMATS:
             # Modules and tables are loaded at first use.
-            export(stack, name, count)
+            export(stack, DATASET, name, count)
         for _ in range(rounds):
             for name, found in runs.items():
-                found.append(export(stack, name, count))
+                found.append(export(stack, DATASET, name, count))
     return [_row(name, count, found) for name, found in runs.items()]
 
 
-def export(stack: Production, format_: str, count: int) -> Run:
-    """One export of the dataset, as its worker took it."""
+def export(stack: Production, dataset: str, format_: str, count: int, **fields: Any) -> Run:
+    """One export of a dataset of so many images, as its only worker took it; it is deleted."""
     worker = stack.workers[0]
     process = psutil.Process(worker.pid)
     worker.forget_peak()
     before = process.cpu_times()
-    built = completed(stack, "boxes", format=format_)
+    built = watched(stack, create(stack, dataset, format=format_, **fields).id)
     after = process.cpu_times()
-    assert built.status == pb.EXPORT_STATUS_COMPLETED
     assert built.image_count == count
+    stub(stack).DeleteExport(
+        pb.DeleteExportRequest(id=built.id), metadata=stack.metadata("owner"), timeout=30
+    )
     return Run(
         (built.completed_at.ToDatetime() - built.created_at.ToDatetime()).total_seconds(),
         after.user - before.user + after.system - before.system,
         worker.peak_memory(),
     )
+
+
+def watched(stack: Production, export_id: str) -> pb.Export:
+    """An export once it is completed, however long it takes."""
+    *_, last = stub(stack).WatchExport(
+        pb.WatchExportRequest(id=export_id), metadata=stack.metadata("viewer"), timeout=PATIENCE
+    )
+    assert last.export.status == pb.EXPORT_STATUS_COMPLETED, last.export
+    return last.export
 
 
 def _row(name: str, count: int, runs: list[Run]) -> Row:
