@@ -23,6 +23,8 @@ from tests.rpcs import METHODS, call_raw
 from tests.stack import ROLES, Stack
 
 EXPORTS = "/api/v1/developer/exports"
+#: The other roots of the API, and what has none.
+OTHERS = ("/api/v1/developer/datasets", "/api/v1/developer/formats", "/api/v1/developer", "")
 #: Seconds for an answer; what takes longer hangs.
 PATIENCE = 30.0
 #: Seconds for what may be no whole request.
@@ -162,12 +164,13 @@ def _hang_up(target: Target, source: Source, sent: list[bytes]) -> None:
 def _http(target: Target, source: Source) -> bytes:
     """A request that HTTP takes, whatever it asks for."""
     random = source.random
-    parts = [EXPORTS, *(_segment(source) for _ in range(random.choice((0, 0, 1, 1, 2, 2, 3))))]
+    root = random.choice((EXPORTS,) * 6 + OTHERS)
+    parts = [root, *(_segment(source) for _ in range(random.choice((0, 0, 1, 1, 2, 2, 3))))]
     if random.random() < 0.2:
         parts.append(random.choice(("download", "retry", "cancel", "bulk-delete", "preview", "")))
     path = "/".join(parts) or "/"
     if random.random() < 0.3:
-        names = ("dataset", "dataset_name", "limit", "offset", "status", "x")
+        names = ("dataset", "dataset_name", "limit", "offset", "status", "format", "search", "x")
         path += "?" + "&".join(
             f"{random.choice(names)}={_segment(source)}" for _ in range(random.choice((1, 2, 3)))
         )
@@ -182,6 +185,8 @@ def _http(target: Target, source: Source) -> bytes:
         if random.random() < 0.2:
             value = random.choice((_segment(source), "pictograph-python/1.61.0", "a" * 300))
             headers[name] = value[:2_000]
+    if random.random() < 0.1:
+        headers["Accept"] = "text/event-stream"
     if body and random.random() < 0.2:
         del headers["Content-Length"]
         headers["Transfer-Encoding"] = "chunked"
