@@ -145,6 +145,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Bytes of memory of a worker at its peak, with processes of its own",
     )
+    worker_nice: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="How much a worker gives way to other processes of its machine; 0: not at all",
+    )
     organization_steps: int = Field(
         64, ge=1, description="Steps of one organization that run at once, over all workers"
     )

@@ -26,6 +26,7 @@ from services.exports.claims import Claim
 from services.exports.model import Lane, Step
 from workers.alone import run_alone
 from workers.context import WorkerContext
+from workers.priority import give_way
 from workers.running import MAX_LOST, run_step, traced
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ def take_step(
         if claim is None:
             return None
         on_claim()
+        give_way(settings.worker_nice)
         # A bell carries nothing: all that lines and spans say comes from the claim.
         with traced(claim, claim.traceparent), metrics.WORKER_STEPS.track_inprogress():
             # Others begin while this one works.
