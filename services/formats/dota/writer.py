@@ -20,7 +20,7 @@ import orjson
 
 from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.common.flat_names import flat_name, flat_stem, report_flat_name
-from services.formats.common.geometry import flat
+from services.formats.common.geometry import flat, rounded
 from services.formats.common.kinds import AREAS, of_kinds
 from services.formats.common.objects import objects, report_unheld
 from services.formats.common.oriented import oriented_box
@@ -29,6 +29,7 @@ from services.formats.common.writer import Document, Rendered, Tally
 _CATEGORIES = "categories.json"
 #: Digits after the point, of a pixel.
 _DIGITS = 5
+_CORNERS = " ".join([f"%.{_DIGITS}f"] * 8)
 _YES = frozenset({"true", "1", "yes", "y", "t", "difficult"})
 
 
@@ -76,11 +77,7 @@ class Dota:
         for item in objects(image, info, taken, rendered.losses):
             box = oriented_box(item, image, rendered.losses)
             if box is not None:
-                corners = " ".join(
-                    # No zero is negative.
-                    f"{round(value, _DIGITS) + 0.0:.{_DIGITS}f}"
-                    for value in flat(box.corners())
-                )
+                corners = _CORNERS % tuple(rounded(flat(box.corners()), _DIGITS))
                 difficult = int(_is_difficult(item.attributes))
                 report_unheld(item, rendered.losses, "difficult")
                 lines.append(f"{corners} {names[item.class_name]} {difficult}\n")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from services.formats.common.export import ExportImage, ExportInfo
-from services.formats.common.geometry import OrientedBox, Point, bounds, flat
+from services.formats.common.geometry import OrientedBox, rounded
 from services.formats.common.loss_report import LossReport
 from services.formats.common.objects import Object
 from services.formats.common.oriented import oriented_box
@@ -52,29 +52,30 @@ def _row(item: Object, image: ExportImage, losses: LossReport) -> list[float] | 
     box = oriented_box(item, image, losses, _is_taken)
     if box is None:
         return None
-    digits = digits_of(image)
-    # No zero is negative.
-    numbers = [round(number, digits) + 0.0 for number in flat(_parts(box, image))]
+    numbers = rounded(_parts(box, image), digits_of(image))
     return numbers if has_extent(numbers, item, image, losses) else None
 
 
-def _parts(box: OrientedBox, image: ExportImage) -> list[Point]:
-    return [(x / image.width, y / image.height) for x, y in box.corners()]
+def _parts(box: OrientedBox, image: ExportImage) -> list[float]:
+    width, height = image.width, image.height
+    return [part for x, y in box.corners() for part in (x / width, y / height)]
 
 
 def _is_taken(box: OrientedBox, image: ExportImage) -> bool:
     return _is_label(_parts(box, image))
 
 
-def _is_label(corners: Sequence[Point]) -> bool:
-    x, y, w, h = bounds([corners])
+def _is_label(corners: Sequence[float]) -> bool:
+    xs, ys = corners[::2], corners[1::2]
+    x, y = min(xs), min(ys)
+    w, h = max(xs) - x, max(ys) - y
     return 0 <= x + w / 2 <= 1 and 0 <= y + h / 2 <= 1 and max(w, h) <= 1 + _ROUNDING
 
 
 def _check(numbers: Sequence[float]) -> None:
     if len(numbers) != 8:
         raise ValueError("a rotated box needs four corners")
-    if not _is_label(list(zip(numbers[::2], numbers[1::2], strict=True))):
+    if not _is_label(numbers):
         raise ValueError("the box around the corners is not on the image, or larger")
 
 
