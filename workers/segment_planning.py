@@ -206,9 +206,12 @@ class _Differences:
             path = self._image_path(image, self._info)
             place = self._earlier.place(path, planned.crc32, image.size, self._cutter.expected)
             length = local_entry_size(path, image.size)
-            # Its annotations would lie in memory as long as it waits for others.
-            bare = replace(planned, image=replace(image, annotations=b""))
-            self._cutter.add(bare, length, image.size, place)
+            if not self._cutter.is_copying:
+                # It may wait for others, and its annotations would lie in memory as long.
+                bare = replace(image, annotations=b"")
+                planned = PlannedImage(bare, planned.object_key, planned.crc32)
+            self._cutter.add(planned, length, image.size, place)
+        self._flush()
 
     def end(self) -> None:
         """Ends the last part."""

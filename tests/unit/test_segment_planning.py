@@ -8,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.exports.progress import PlannedSegment
+from services.formats.registry import FORMATS
 from tests.unit.formats.archives import image, info
 from workers import segment_planning
+from workers.archive.entries import Method
+from workers.archive.reader import DirectoryRecord
 from workers.archive.segments import MAX_PARTS, MIN_PART
-from workers.image_entries import image_entry_size
+from workers.earlier_archive import EarlierArchive
+from workers.image_entries import KnownSums, image_entry_size
 from workers.segment_manifest import (
     Block,
     PlannedImage,
@@ -58,7 +62,11 @@ def made(sizes: list[tuple[int, int]]) -> list[PlannedImage]:
 
 
 def cut(
-    images: list[PlannedImage], version: int, *, include_images: bool
+    images: list[PlannedImage],
+    version: int,
+    *,
+    include_images: bool,
+    earlier: EarlierArchive | None = None,
 ) -> tuple[list[PlannedSegment], MemoryStaging]:
     export = replace(info("coco"), include_images=include_images)
     staging = MemoryStaging()
@@ -70,6 +78,7 @@ def cut(
         image_bytes=sum(planned.image.size for planned in images) if include_images else 0,
         text_bytes=sum(len(planned.image.annotations) for planned in images),
         size=MIN_PART,
+        earlier=earlier,
     )
     for block in blocks(images, include_images):
         planner.add(block)
@@ -144,3 +153,36 @@ def test_many_annotations_do_not_make_endless_segments(monkeypatch: pytest.Monke
     images = made([(10, LIMIT)] * 40)
     segments, _ = cut(images, 2, include_images=False)
     assert len(segments) == 3
+
+
+@given(SIZES, st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
+def test_what_is_copied_is_what_its_manifest_says(
+    sizes: list[tuple[int, int]], gone: set[int], replaced: set[int]
+) -> None:
+    """As it must be built where the copy is refused."""
+    images = made(sizes)
+    export = replace(info("coco"), include_images=True)
+    image_path = FORMATS["coco"].writer.image_path
+    earlier, offset, offsets = EarlierArchive("archive.zip", "etag", 0), 0, {}
+    for planned in images:
+        path, size = image_path(planned.image, export), planned.image.size
+        assert earlier.add(DirectoryRecord(path, Method.STORED, planned.crc32, size, size, offset))
+        offsets[planned.object_key] = offset
+        offset += image_entry_size(planned, export)
+    for planned in images:
+        if planned.crc32 in replaced:
+            planned.crc32 += 1_000
+    images = [planned for planned in images if planned.crc32 not in gone]
+    segments, staging = cut(images, 2, include_images=True, earlier=earlier)
+    pictures = [found for found in segments if is_images_alone(2, found.number)]
+    held = [p for found in pictures for block in read(found, staging) for p in block]
+    assert [held] == bare([images])
+    for found in pictures:
+        in_it = read(found, staging)
+        known = KnownSums(in_it, export)
+        if found.source is not None:
+            assert found.source.length == known.length == found.size
+            assert found.source.offset == offsets[in_it[0][0].object_key]
+            assert not any(planned.crc32 > 1_000 for block in in_it for planned in block)
+    if not (gone or replaced) and offset >= 2 * MIN_PART:
+        assert any(found.source for found in pictures)

@@ -67,6 +67,11 @@ class DifferenceCutter(Generic[T]):
         #: The place at which the next image would go on in the earlier archive.
         self.expected = 0
 
+    @property
+    def is_copying(self) -> bool:
+        """Whether the part at hand is copied: what belongs to it does not wait."""
+        return self._copied_from is not None
+
     def add(self, image: T, length: int, size: int, place: int) -> None:
         """Takes the next image: the bytes of its entry and of itself, and its place in the earlier
         archive, -1 where that has no equal entry."""
