@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # None of these is a file; `protos` is a folder of the same name.
-.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults soak bench bench-fairness bench-timing bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods deploy-live rehearse bench-metrics clean
+.PHONY: help demo run test conformance lint drift parts oracles fuzz fuzz-ports faults soak bench bench-fairness bench-timing bench-work protos locks sbom images compose-demo deploy-check audit deploy-pods deploy-live rehearse bench-metrics console-check clean
 
 VENV := .venv/bin
 
@@ -107,6 +107,9 @@ bench-metrics: .venv/installed parts ## Measure REST calls with metrics and with
 
 bench-work: .venv/installed parts ## Measure what memory and time of the work grow with
 	@$(VENV)/python -m tests.bench.work
+
+console-check: .venv/installed parts ## Show every view of the console, judge it and write docs/images/console-*.png
+	@exec $(VENV)/python -m tests.console
 
 clean: ## Remove what make made (.venv, caches, the demo's archive); .cartouche stays
 	rm -rf sbom.json .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache street-scenes-coco.zip

@@ -15,7 +15,10 @@ from tests.processes import PORTS
 
 TESTS = Path(__file__).parent
 #: Folders of tests; about equal in time.
-LANES = (("service", "deploy", "load"), ("faults", "conformance", "oracles", "fuzz", "unit"))
+LANES = (
+    ("service", "deploy", "load"),
+    ("faults", "conformance", "oracles", "fuzz", "unit", "console"),
+)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ settings.load_profile("cartouche")
 
 TOOLS = (
     *("unzip", "7z", "bsdtar", "curl", "openssl", "grpcurl", "ghz", "helm"),
-    *("prometheus", "promtool", "toxiproxy"),
+    *("prometheus", "promtool", "toxiproxy", "chromium"),
 )
 
 

@@ -1,0 +1,59 @@
+// Numbers, sizes and times as people read them.
+
+const numbers = new Intl.NumberFormat("en");
+const dates = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+const SPANS = [
+	["day", 86_400],
+	["hour", 3_600],
+	["minute", 60],
+];
+
+/** `12,345`; a dash where it is not known. */
+export function count(value) {
+	return value === null || value === undefined ? "–" : numbers.format(value);
+}
+
+export function counted(value, word) {
+	return `${count(value)} ${word}${value === 1 ? "" : "s"}`;
+}
+
+/** `12.3 MB`, in powers of 1,000; a dash where it is not known. */
+export function bytes(value) {
+	if (value === null || value === undefined) return "–";
+	let unit = 0;
+	let amount = value;
+	while (amount >= 999.5 && unit < UNITS.length - 1) {
+		amount /= 1000;
+		unit += 1;
+	}
+	const digits = unit === 0 || amount >= 99.95 ? 0 : 1;
+	return `${amount.toFixed(digits)} ${unit === 0 && value === 1 ? "byte" : UNITS[unit]}`;
+}
+
+/** `3 min 20 s`, `2 h 5 min`, `40 s`. */
+export function duration(seconds) {
+	const whole = Math.max(0, Math.round(seconds));
+	if (whole < 60) return `${whole} s`;
+	if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60 ? `${whole % 60} s` : ""}`.trim();
+	if (whole < 172_800) {
+		const minutes = Math.floor((whole % 3600) / 60);
+		return `${Math.floor(whole / 3600)} h ${minutes ? `${minutes} min` : ""}`.trim();
+	}
+	return `${Math.floor(whole / 86_400)} days`;
+}
+
+/** `3 minutes ago`, `in 30 days`. */
+export function relative(time, now = Date.now()) {
+	const seconds = (Date.parse(time) - now) / 1000;
+	const [unit, length] = SPANS.find(([, least]) => Math.abs(seconds) >= least) ?? [null, 1];
+	if (!unit) return seconds > 0 ? "in less than a minute" : "just now";
+	const amount = seconds > 0 ? Math.round(seconds / length) : Math.floor(-seconds / length);
+	const words = `${amount} ${unit}${amount === 1 ? "" : "s"}`;
+	return seconds > 0 ? `in ${words}` : `${words} ago`;
+}
+
+/** `Nov 30, 2026, 13:02:03` in the reader's time zone. */
+export function moment(time) {
+	return dates.format(new Date(time));
+}

@@ -1,0 +1,31 @@
+"""One Chromium for all tests of the console, a tab for each."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.console.browsing import Visitor, launch, visiting
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A running browser."""
+    with sync_playwright() as playwright:
+        opened = launch(playwright)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Opens tabs, whose complaints fail the test at its end."""
+    with ExitStack() as tabs:
+
+        def opened(stack: Stack, **options: Any) -> Visitor:
+            return tabs.enter_context(visiting(browser, stack, **options))
+
+        yield opened
