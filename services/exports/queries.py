@@ -66,7 +66,8 @@ def list_exports(
     Raises:
         NotFound: `dataset_name` names no dataset of the organization.
     """
-    with database.read() as connection:
+    # Beyond the first page, all of it is of one moment: rows are counted from the end, too.
+    with database.snapshot() if offset else database.read() as connection:
         query = exports_of(organization_id)
         if dataset_name:
             dataset = find_dataset(connection, organization_id, dataset_name)
@@ -77,11 +78,27 @@ def list_exports(
             query = query.where(exports.c.format.in_(formats))
         if search:
             query = query.where(exports.c.name.icontains(search, autoescape=True))
-        total = connection.scalar(query.with_only_columns(func.count(), maintain_column_froms=True))
-        rows = connection.execute(
-            query.order_by(exports.c.created_at.desc(), exports.c.id).limit(limit).offset(offset)
-        ).all()
-    return ExportPage(tuple(_export(row) for row in rows), total or 0)
+        assert query.whereclause is not None
+        # Each has its dataset.
+        count = select(func.count()).select_from(exports).where(query.whereclause)
+        total = connection.scalar(count) or 0
+        rows = _page(connection, query, total, limit, offset)
+    return ExportPage(tuple(_export(row) for row in rows), total)
+
+
+def _page(
+    connection: Connection, query: Select[tuple[object, ...]], total: int, limit: int, offset: int
+) -> Sequence[Row[tuple[object, ...]]]:
+    """Rows of a query, newest first, which is read from whichever end is nearer."""
+    left = total - offset - limit
+    if total <= offset:
+        return []
+    if offset <= left:
+        newest = query.order_by(exports.c.created_at.desc(), exports.c.id)
+        return connection.execute(newest.limit(limit).offset(offset)).all()
+    oldest = query.order_by(exports.c.created_at, exports.c.id.desc())
+    rows = connection.execute(oldest.limit(min(limit, total - offset)).offset(max(left, 0))).all()
+    return rows[::-1]
 
 
 def delete_export(database: Database, organization_id: str, address: ExportAddress) -> str:
