@@ -482,18 +482,19 @@ class Rclone(ObjectStore):
 
     @classmethod
     def version(cls) -> str:
-        return _output(cls._rclone(), "version").split()[1]
+        return _output(cls.program_path(), "version").split()[1]
 
     @classmethod
     def missing(cls) -> str | None:
-        return None if cls._rclone().exists() else "no rclone in .venv; run make"
+        return None if cls.program_path().exists() else "no rclone in .venv; run make"
 
     def signing_user(self, bucket: str) -> Credentials:
         """Its only keys: rclone's server has one pair."""
         return self.credentials
 
     @staticmethod
-    def _rclone() -> Path:
+    def program_path() -> Path:
+        """The program, which the project depends on."""
         return Path(sys.executable).parent / "rclone"
 
     def _make_process(self) -> Process:
@@ -504,7 +505,7 @@ class Rclone(ObjectStore):
         return Process(
             "rclone",
             [
-                self._rclone(),
+                self.program_path(),
                 *("serve", "s3", "--addr", f"127.0.0.1:{self.port}", "--force-path-style"),
                 *("--auth-key", f"{self.credentials.access_key},{self.credentials.secret_key}"),
                 *("--vfs-cache-mode", "off", "--config", "/dev/null", *more),

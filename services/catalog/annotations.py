@@ -19,6 +19,9 @@ from services.errors import Invalid
 from services.texts import control_error
 
 MAX_NAME = 120
+#: Raised, up to 255, whenever `normalise` may make another document of the same bytes: those that
+#: came in before are then asked for once more.
+NORMALISED = 1
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "annotation.cartouche")
 _COMMON = frozenset(("id", "name", "type", "confidence", "created_by", "attributes"))

@@ -6,10 +6,10 @@ so that the removal of older bytes, however late, cannot meet it.
 
 import hashlib
 import secrets
-import zlib
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -17,11 +17,12 @@ from sqlalchemy import Connection, and_, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.pictures.measure import MAX_BYTES, MEASURE, Unreadable, measure
+from services.database.among import among
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import contents, released_objects
 from services.errors import Invalid, NotFound
-from services.storage import ObjectNotFound, ObjectStore, retried
+from services.storage import ObjectNotFound, ObjectStore, crc32, retried
 from services.texts import quoted
 
 #: Larger images wait on disk, not in memory.
@@ -69,6 +70,13 @@ class Spool:
         self.size = 0
         self._file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
 
+    @classmethod
+    def of(cls, data: bytes) -> "Spool":
+        """Bytes that are there already."""
+        spool = cls()
+        spool._file, spool.size = BytesIO(data), len(data)
+        return spool
+
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
         self.size += len(piece)
@@ -102,38 +110,32 @@ class Unkept(Spool):
         self.size += len(piece)
 
 
-def known_contents(
+def find_contents(
     database: Database, organization_id: str, hashes: Collection[str]
-) -> dict[str, Content]:
-    """What the organization has stored under these SHA-256, by hash; not what an older
-    version measured, which may have another size by now."""
-    query = select(contents).where(
-        contents.c.organization_id == organization_id,
-        contents.c.sha256.in_(hashes),
-        contents.c.measure == MEASURE,
-    )
+) -> tuple[dict[str, Content], set[str]]:
+    """What the organization has stored under these SHA-256, by hash; and those of them that it has
+    nothing under. What an older version measured is in neither: it may have another size by now.
+    """
+    absent = set(hashes)
+    known = {}
     with database.read() as connection:
-        return {
-            row.sha256: Content(
-                row.object_key,
-                row.size,
-                row.crc32,
-                row.sha256,
-                row.width,
-                row.height,
-                is_found=True,
-            )
-            for row in connection.execute(query)
-        }
-
-
-def absent_contents(database: Database, organization_id: str, hashes: Collection[str]) -> set[str]:
-    """Those of these SHA-256 that the organization has nothing under, however it was measured."""
-    query = select(contents.c.sha256).where(
-        contents.c.organization_id == organization_id, contents.c.sha256.in_(hashes)
-    )
-    with database.read() as connection:
-        return set(hashes).difference(connection.scalars(query))
+        query = select(contents).where(
+            contents.c.organization_id == organization_id,
+            among(connection, contents.c.sha256, hashes),
+        )
+        for row in connection.execute(query):
+            absent.discard(row.sha256)
+            if row.measure == MEASURE:
+                known[row.sha256] = Content(
+                    row.object_key,
+                    row.size,
+                    row.crc32,
+                    row.sha256,
+                    row.width,
+                    row.height,
+                    is_found=True,
+                )
+    return known, absent
 
 
 def forget_content(database: Database, organization_id: str, sha256: str) -> None:
@@ -163,12 +165,12 @@ def store_content(
         Unavailable: the database is away.
     """
     width, height = spool.image_size()
-    sha256, crc32 = _sums(spool.pieces())
+    sha256, crc = _sums(spool.pieces())
     pinned = None if sha256 in absent else _pinned(database, organization_id, sha256)
     key = pinned or f"{own_prefix(organization_id)}{sha256[:2]}/{sha256}-{secrets.token_hex(8)}"
     # Each try begins with the first byte.
-    retried(lambda: store.put_stream(store.images_bucket, key, spool.size, spool.pieces(), crc32))
-    return Content(key, spool.size, crc32, sha256, width, height, is_fresh=pinned is None)
+    retried(lambda: store.put_stream(store.images_bucket, key, spool.size, spool.pieces(), crc))
+    return Content(key, spool.size, crc, sha256, width, height, is_fresh=pinned is None)
 
 
 def _pinned(database: Database, organization_id: str, sha256: str) -> str | None:
@@ -215,9 +217,9 @@ def stored_content(store: ObjectStore, organization_id: str, key: str, limit: in
                 )
             spool.write(piece)
         width, height = spool.image_size()
-        sha256, crc32 = _sums(spool.pieces())
+        sha256, crc = _sums(spool.pieces())
         is_own = key.startswith(own_prefix(organization_id))
-        return Content(key, spool.size, crc32, sha256, width, height, is_found=is_own)
+        return Content(key, spool.size, crc, sha256, width, height, is_found=is_own)
     except ObjectNotFound:
         raise missing from None
     finally:
@@ -225,11 +227,11 @@ def stored_content(store: ObjectStore, organization_id: str, key: str, limit: in
 
 
 def _sums(pieces: Iterable[bytes]) -> tuple[str, int]:
-    digest, crc32 = hashlib.sha256(), 0
+    digest, crc = hashlib.sha256(), 0
     for piece in pieces:
         digest.update(piece)
-        crc32 = zlib.crc32(piece, crc32)
-    return digest.hexdigest(), crc32
+        crc = crc32(piece, crc)
+    return digest.hexdigest(), crc
 
 
 def settle_contents(
@@ -252,7 +254,7 @@ def settle_contents(
         row.sha256: row
         for row in connection.execute(
             select(contents.c.sha256, contents.c.object_key, contents.c.measure)
-            .where(mine, contents.c.sha256.in_(hashes))
+            .where(mine, among(connection, contents.c.sha256, hashes))
             .order_by(contents.c.sha256)
             .with_for_update(key_share=True)
         )

@@ -1,17 +1,19 @@
 """Images and their annotations: checked, then put into a dataset many at a time."""
 
+import hashlib
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from struct import Struct
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, select
 
-from services.catalog.annotations import ValidAnnotations, normalise
+from services.catalog.annotations import NORMALISED, ValidAnnotations, normalise
 from services.catalog.content import Content, release_objects, settle_contents
 from services.catalog.datasets import append_classes
 from services.catalog.model import IMAGE_STATUSES, SPLITS, ClassAttribute, DatasetClass
@@ -26,6 +28,7 @@ from services.catalog.names import (
 )
 from services.catalog.shapes import Extents
 from services.catalog.totals import CountedImage, TotalsChange, class_set_numbers
+from services.database.among import among
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import datasets, images
@@ -33,6 +36,8 @@ from services.errors import Invalid
 from services.texts import quoted
 
 MAX_PATH_BYTES = 1024
+_SUM_BYTES = hashlib.sha256().digest_size
+_SOURCE_SUM = Struct(f">B{_SUM_BYTES}sqi")
 #: Bytes of annotations of one image that are read together with those of others.
 _AT_ONCE = 16 * 1024
 _LARGE = 1024 * 1024
@@ -73,6 +78,20 @@ class CheckedImage:
     status: str
     split: str | None
     annotations: ValidAnnotations
+    #: The SHA-256 of the annotations as they came.
+    annotations_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An image that is there already, perhaps: said by sums."""
+
+    path: str
+    status: str
+    split: str | None
+    sha256: str
+    #: The SHA-256 of the annotations as they would come.
+    annotations_sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,38 @@ def check_image(path: str, status: str, split: str, annotations: bytes) -> Check
     Raises:
         Invalid: a field is wrong; it says which and what is valid.
     """
+    status, valid_split = _checked_place(path, status, split)
+    return CheckedImage(
+        path,
+        status,
+        valid_split,
+        normalise(annotations or b"[]"),
+        hashlib.sha256(annotations).digest(),
+    )
+
+
+def check_offer(
+    path: str, status: str, split: str, sha256: str, annotations_sha256: bytes
+) -> Offer:
+    """Validates what is said of an image.
+
+    Raises:
+        Invalid: a field is wrong; it says which and what is valid.
+    """
+    if len(annotations_sha256) != _SUM_BYTES:
+        raise Invalid.of("annotations_sha256", f"has {len(annotations_sha256)} bytes; give 32")
+    status, valid_split = _checked_place(path, status, split)
+    return Offer(path, status, valid_split, sha256, annotations_sha256)
+
+
+def _source_sum(annotations_sha256: bytes, first: int, count: int) -> bytes:
+    """What an image keeps of the annotations as they came. It holds for as long as they have these
+    numbers: a server of an older version changes them, and leaves the sum."""
+    return _SOURCE_SUM.pack(NORMALISED, annotations_sha256, first, count)
+
+
+def _checked_place(path: str, status: str, split: str) -> tuple[str, str | None]:
+    """Status and split of an image, both valid, as is its path."""
     if (
         not path
         or path.startswith("/")
@@ -113,7 +164,7 @@ def check_image(path: str, status: str, split: str, annotations: bytes) -> Check
         raise Invalid.of("status", f"{quoted(status)} is not one of {', '.join(IMAGE_STATUSES)}")
     if split and split not in SPLITS:
         raise Invalid.of("split", f"{quoted(split)} is not one of {', '.join(SPLITS)}, or empty")
-    return CheckedImage(path, status, split or None, normalise(annotations or b"[]"))
+    return status, split or None
 
 
 @dataclass(slots=True)
@@ -122,6 +173,8 @@ class _Batch:
 
     inserts: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
+    #: Of images that stay as they are.
+    source_sums: list[dict[str, Any]] = field(default_factory=list)
     #: Key and SHA-256 of what an image uses no longer.
     released: list[tuple[str, str]] = field(default_factory=list)
 
@@ -167,9 +220,10 @@ def put_images(
                     images.c.sha256,
                     images.c.object_key,
                     images.c.first_annotation_number,
+                    images.c.source_sum,
                 ).where(
                     images.c.dataset_id == dataset_id,
-                    images.c.path.in_([image.path for image, _ in put]),
+                    among(connection, images.c.path, [image.path for image, _ in put]),
                 )
             )
         }
@@ -187,6 +241,11 @@ def put_images(
                     image.path, PutResult.unchanged, row.id, count, object_key=content.object_key
                 )
                 stored.append(unchanged)
+                source_sum = _source_sum(
+                    image.annotations_sha256, row.first_annotation_number, count
+                )
+                if row.source_sum is None or bytes(row.source_sum) != source_sum:
+                    batch.source_sums.append({"changed_id": row.id, "source_sum": source_sum})
                 continue
             first = annotation_number + 1
             if row is not None and before == image.annotations.document:
@@ -242,6 +301,60 @@ def put_images(
             .values(image_number=image_number, annotation_number=annotation_number)
         )
     return stored
+
+
+def unchanged_images(
+    database: Database,
+    dataset_id: str,
+    offers: Sequence[Offer],
+    known: Mapping[str, Content],
+) -> dict[str, StoredImage]:
+    """Those of the offered images that the dataset has just so, by path.
+
+    Args:
+        database: the record.
+        dataset_id: the dataset.
+        offers: images, each path once.
+        known: what the organization has stored of what they name, by SHA-256.
+    """
+    if not offers:
+        return {}
+    query = (
+        select(
+            images.c.id,
+            images.c.path,
+            images.c.status,
+            images.c.split,
+            images.c.sha256,
+            images.c.width,
+            images.c.height,
+            images.c.object_key,
+            images.c.source_sum,
+            images.c.first_annotation_number,
+            images.c.annotation_count,
+        )
+        .join(datasets, datasets.c.id == images.c.dataset_id)
+        .where(images.c.dataset_id == dataset_id, datasets.c.deleted_name.is_(None))
+    )
+    offered = {offer.path: offer for offer in offers}
+    with database.read() as connection:
+        rows = connection.execute(query.where(among(connection, images.c.path, offered))).all()
+    found = {}
+    for image_id, path, *state, source_sum, first, count in rows:
+        offer = offered[path]
+        content = known.get(offer.sha256)
+        if (
+            content is not None
+            and state
+            == [
+                *(offer.status, offer.split, offer.sha256),
+                *(content.width, content.height, content.object_key),
+            ]
+            and source_sum is not None
+            and bytes(source_sum) == _source_sum(offer.annotations_sha256, first, count)
+        ):
+            found[path] = StoredImage(path, PutResult.unchanged, image_id, count)
+    return found
 
 
 def _updated(row: Any, content: Content, count: int) -> StoredImage:
@@ -342,6 +455,7 @@ def _values(image: CheckedImage, content: Content, first: int) -> dict[str, Any]
         "first_annotation_number": first,
         "annotation_count": image.annotations.count,
         "annotations": image.annotations.document,
+        "source_sum": _source_sum(image.annotations_sha256, first, image.annotations.count),
     }
 
 
@@ -354,6 +468,10 @@ def _write(connection: Connection, batch: _Batch) -> None:
         connection.execute(
             images.update().where(images.c.id == bindparam("changed_id")).values(updated_at=now()),
             batch.updates,
+        )
+    if batch.source_sums:
+        connection.execute(
+            images.update().where(images.c.id == bindparam("changed_id")), batch.source_sums
         )
 
 

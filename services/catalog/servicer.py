@@ -96,6 +96,7 @@ class CatalogServicer(rpc.CatalogServiceServicer):
             dataset_id,
             self._held,
             self._on_disk,
+            takes_lists=first.open.batches,
         )
         async for response in stream.run(requests):
             yield response

@@ -55,6 +55,10 @@ def import_dataset(
         Path | None,
         typer.Option(help="File for everything that is left out or repaired, as JSON lines."),
     ] = None,
+    rehash: Annotated[
+        bool,
+        typer.Option("--rehash", help="Read every file, also where it looks as it did before."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say all of it, send nothing.")
     ] = False,
@@ -98,6 +102,7 @@ def import_dataset(
                 server=called.server,
                 api_key=called.api_key,
                 report=report,
+                rehashes=rehash,
                 is_dry=dry_run,
                 is_strict=strict,
             )

@@ -112,6 +112,9 @@ images = Table(
     Column("annotations", LargeBinary, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    # Of the annotations as they came in: which way they were completed, and their SHA-256; null:
+    # an older version took them.
+    Column("source_sum", LargeBinary),
     UniqueConstraint("dataset_id", "path"),
     Index("ix_images_dataset_id_name_key_path", "dataset_id", "name_key", "path"),
     Index("ix_images_dataset_id_status_path", "dataset_id", "status", "path"),

@@ -1,6 +1,7 @@
 """Sends a dataset to CatalogService.PutImages, and goes on where a connection broke."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -27,12 +28,19 @@ from services.errors import (
 from services.formats.common.source import ImportIssue
 from services.importing.dataset import ImportItem
 from services.importing.endpoint import Endpoint
+from services.importing.file_hashes import FileHashes
 from services.importing.summary import ImportSummary
 from services.importing.upload import Sent, Upload
 
 CHUNK = 256 * 1024
 #: Images on their way at the same time; no more than these are in memory.
-WINDOW = 256
+WINDOW = 2_000
+#: Images in one message.
+MOST = 1_000
+#: Bytes of an image that shares its message with others; larger ones come in chunks.
+SMALL = 1024 * 1024
+#: Seconds after which a server is taken for one that knows no messages of several images.
+_SILENCE = 1.0
 
 #: Attempts in a row that may pass without any result, and seconds between the first two.
 _ATTEMPTS = 7
@@ -64,12 +72,13 @@ def import_dataset(
     on_progress: Callable[[int], None] = lambda finished: None,
     on_issue: Callable[[ImportIssue], None] = lambda issue: None,
     window: int = WINDOW,
+    hashes: FileHashes | None = None,
 ) -> ImportSummary:
     """Stores images with their annotations in a dataset, which is made if it is missing.
 
-    Every image is offered by its SHA-256 first; its bytes travel only where the organization
-    does not have them. Where the server is away, the import waits, connects again and sends
-    on whatever has no result.
+    Every image is offered first by its SHA-256 and that of its annotations. These travel only
+    where the dataset does not have them, and the bytes where the organization does not. Where
+    the server is away, the import waits, connects again and sends on whatever has no result.
 
     Args:
         server: the gRPC server; its certificates are read anew for each connection.
@@ -80,6 +89,7 @@ def import_dataset(
         on_progress: called with the number of finished images.
         on_issue: called for all that was skipped, repaired or rejected.
         window: images on their way at the same time.
+        hashes: sums of the files; by default each file is read.
 
     Raises:
         Unauthenticated: the API key is not known.
@@ -87,10 +97,13 @@ def import_dataset(
         Unavailable: the server stayed away.
         CartoucheError: the server refused the stream for another reason.
     """
-    upload = Upload(iter(items), on_issue, window)
+    upload = Upload(iter(items), on_issue, window, hashes or FileHashes())
     request = pb.PutImagesRequest(
         open=pb.PutImagesOpen(
-            dataset_name=dataset, create_dataset=True, classes=map(class_message, classes)
+            dataset_name=dataset,
+            create_dataset=True,
+            classes=map(class_message, classes),
+            batches=True,
         )
     )
     attempt = 0
@@ -103,7 +116,11 @@ def import_dataset(
             try:
                 for response in call:
                     attempt = 0
-                    upload.settle(response)
+                    if response.path:
+                        upload.settle([response])
+                    else:
+                        stream.lists_are_taken.set()
+                        upload.settle(response.results)
                     on_progress(upload.finished)
             except grpc.RpcError:
                 # What broke the stream on our side is the cause, and the status its effect.
@@ -140,13 +157,20 @@ class _Stream:
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self._closed = False
+        #: The server has said that it takes several images in one message.
+        self.lists_are_taken = threading.Event()
 
     def requests(self, first: pb.PutImagesRequest) -> Iterator[pb.PutImagesRequest]:
         """All messages of the stream; gRPC asks for the next when the last one is sent."""
         yield first
         try:
-            while sent := self._upload.next(lambda: self._closed):
-                yield from _messages(sent)
+            self.lists_are_taken.wait(_SILENCE)
+            while True:
+                in_lists = self.lists_are_taken.is_set()
+                sent = self._upload.next(MOST if in_lists else 1, lambda: self._closed)
+                if not sent:
+                    return
+                yield from _lists(sent) if in_lists else _by_itself(sent[0])
         except Exception as error:
             self._upload.fail(error)
 
@@ -155,15 +179,44 @@ class _Stream:
         with self._upload.changed:
             self._closed = True
             self._upload.send_again()
+        self.lists_are_taken.set()
 
 
-def _messages(sent: Sent) -> Iterator[pb.PutImagesRequest]:
-    image = pb.PutImage(
-        path=sent.item.path,
-        status=sent.item.status or "",
-        split=sent.item.split or "",
-        annotations=sent.annotations,
-    )
+def _lists(images: Iterable[Sent]) -> Iterator[pb.PutImagesRequest]:
+    """The messages of several images."""
+    small: list[pb.PutImage] = []
+    for sent in images:
+        if sent.with_content and sent.size > SMALL:
+            if small:
+                yield pb.PutImagesRequest(images=pb.PutImageList(images=small))
+                small = []
+            yield from _by_itself(sent)
+            continue
+        image = _image(sent)
+        if sent.with_content:
+            with sent.item.file.open("rb") as file:
+                # What has grown since is refused, by its name.
+                image.content = file.read(SMALL + 1)
+        else:
+            image.sha256 = sent.sha256
+        if sent.with_annotations:
+            image.annotations = sent.annotations
+        else:
+            image.annotations_sha256 = sent.annotations_sha256
+        small.append(image)
+    if small:
+        yield pb.PutImagesRequest(images=pb.PutImageList(images=small))
+
+
+def _image(sent: Sent) -> pb.PutImage:
+    item = sent.item
+    return pb.PutImage(path=item.path, status=item.status or "", split=item.split or "")
+
+
+def _by_itself(sent: Sent) -> Iterator[pb.PutImagesRequest]:
+    """The messages of one image."""
+    image = _image(sent)
+    image.annotations = sent.annotations
     if not sent.with_content:
         image.sha256 = sent.sha256
         yield pb.PutImagesRequest(image=image)

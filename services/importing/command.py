@@ -35,6 +35,7 @@ from services.importing.dataset import (
     read_dataset,
 )
 from services.importing.endpoint import Endpoint
+from services.importing.file_hashes import FileHashes, RememberedHashes, memory_place
 from services.importing.issues import IssueLog
 from services.importing.recognition import AUTO, recognised
 from services.importing.summary import ImportSummary
@@ -64,6 +65,8 @@ class ImportCall:
     api_key: str
     #: Gets every issue, as JSON lines.
     report: Path | None = None
+    #: Read every file, whatever is remembered of it.
+    rehashes: bool = False
     #: Say all of it, and send nothing.
     is_dry: bool = False
     #: Send nothing where anything would be left out.
@@ -179,7 +182,8 @@ class _Import:
         return summary
 
     def _sent(self, source: ImportSource) -> ImportSummary:
-        with self._progress() as progress:
+        hashes = FileHashes() if self._call.rehashes else RememberedHashes(memory_place())
+        with hashes, self._progress() as progress:
             task = progress.add_task("images", total=len(source.paths))
             summary = import_dataset(
                 self._call.server,
@@ -189,6 +193,7 @@ class _Import:
                 source.classes,
                 on_progress=lambda finished: progress.update(task, completed=finished),
                 on_issue=self._log.take,
+                hashes=hashes,
             )
         for issue in source.issues:
             summary.name(issue)

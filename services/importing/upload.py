@@ -2,8 +2,9 @@
 
 import hashlib
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import orjson
@@ -12,10 +13,15 @@ from cartouche.catalog.v1 import catalog_service_pb2 as pb
 from services.catalog.limits import document_excess
 from services.formats.common.source import ImportIssue
 from services.importing.dataset import ImportItem
+from services.importing.file_hashes import FileHashes
 from services.importing.summary import ImportSummary
 
 #: Bytes of annotations that are on their way at the same time; those of one image always may.
 WINDOW_BYTES = 32 * 1024 * 1024
+#: Bytes of images and annotations in one message, where it has several.
+LIST_BYTES = 1024 * 1024
+#: Seconds after which what was read is sent, however little it is.
+READING = 0.02
 
 
 def too_large(annotations: bytes) -> str | None:
@@ -32,6 +38,11 @@ class Sent:
     annotations: bytes
     annotation_count: int
     sha256: str
+    annotations_sha256: bytes
+    #: Bytes of the file when it was read.
+    size: int
+    #: Whether the annotations are asked for.
+    with_annotations: bool = False
     #: Whether the bytes are asked for.
     with_content: bool = False
 
@@ -41,7 +52,11 @@ class Upload:
     reads results and from those that gRPC sends from."""
 
     def __init__(
-        self, items: Iterator[ImportItem], on_issue: Callable[[ImportIssue], None], window: int
+        self,
+        items: Iterator[ImportItem],
+        on_issue: Callable[[ImportIssue], None],
+        window: int,
+        hashes: FileHashes,
     ) -> None:
         self.summary = ImportSummary()
         #: Images that nothing more happens to.
@@ -50,6 +65,7 @@ class Upload:
         self._items = items
         self._on_issue = on_issue
         self._window = window
+        self._hashes = hashes
         self._exhausted = False
         self._again: deque[Sent] = deque()
         self._waiting: dict[str, Sent] = {}
@@ -62,38 +78,63 @@ class Upload:
         with self.changed:
             return self._exhausted and not self._again and not self._waiting
 
-    def next(self, is_closed: Callable[[], bool]) -> Sent | None:
-        """The next image to send; waits while the window is full. None: there is no more."""
+    def next(self, most: int, is_closed: Callable[[], bool]) -> list[Sent]:
+        """The next images to send, at least one and at most `most` of them; waits while the window
+        is full. What is asked for once more comes alone. Empty: there is no more."""
         with self.changed:
             while not is_closed():
-                sent = None
-                if self._again:
-                    sent = self._again.popleft()
-                elif not self._exhausted and self._has_room():
-                    sent = self._read()
+                sent = self._next_again(most) or self._next_new(most)
                 if sent:
-                    self._waiting[sent.item.path] = sent
+                    self._waiting.update((one.item.path, one) for one in sent)
                     return sent
                 if self.is_finished:
-                    return None
+                    return []
                 if self._exhausted or not self._has_room():
                     self.changed.wait()
-            return None
+            return []
 
-    def settle(self, response: pb.PutImagesResponse) -> None:
-        """Takes the result of an image."""
+    def _next_again(self, most: int) -> list[Sent]:
+        sent: list[Sent] = []
+        size = 0
+        while self._again and len(sent) < most:
+            one = self._again[0]
+            size += len(one.annotations) + (one.size if one.with_content else 0)
+            if sent and size > LIST_BYTES:
+                break
+            sent.append(self._again.popleft())
+        return sent
+
+    def _next_new(self, most: int) -> list[Sent]:
+        sent: list[Sent] = []
+        end = time.monotonic() + READING
+        while len(sent) < most and not self._exhausted and self._has_room(len(sent)):
+            if one := self._read():
+                sent.append(one)
+            if sent and time.monotonic() > end:
+                break
+        return sent
+
+    def settle(self, responses: Iterable[pb.PutImagesResponse]) -> None:
+        """Takes the results of images."""
         with self.changed:
-            sent = self._waiting.pop(response.path, None)
-            if sent is None:
-                return
-            result = response.result
-            if result == pb.PUT_IMAGE_RESULT_CONTENT_NEEDED and not sent.with_content:
-                sent.with_content = True
-                self._again.append(sent)
-            else:
-                self._held_bytes -= len(sent.annotations)
-                self._count(sent, response)
+            for response in responses:
+                self._settle(response)
             self.changed.notify_all()
+
+    def _settle(self, response: pb.PutImagesResponse) -> None:
+        sent = self._waiting.pop(response.path, None)
+        if sent is None:
+            return
+        result = response.result
+        if result == pb.PUT_IMAGE_RESULT_CONTENT_NEEDED and not sent.with_content:
+            sent.with_annotations = sent.with_content = True
+            self._again.append(sent)
+        elif result == pb.PUT_IMAGE_RESULT_ANNOTATIONS_NEEDED and not sent.with_annotations:
+            sent.with_annotations = True
+            self._again.append(sent)
+        else:
+            self._held_bytes -= len(sent.annotations)
+            self._count(sent, response)
 
     def send_again(self) -> None:
         """Puts back what has no result, after its stream ended."""
@@ -112,9 +153,9 @@ class Upload:
         if self._failure is not None:
             raise self._failure
 
-    def _has_room(self) -> bool:
+    def _has_room(self, read: int = 0) -> bool:
         """Whether one more image may be read: images and their bytes are bounded."""
-        return len(self._waiting) < self._window and self._held_bytes < WINDOW_BYTES
+        return len(self._waiting) + read < self._window and self._held_bytes < WINDOW_BYTES
 
     def _read(self) -> Sent | None:
         """The next item of the source that can be sent. None: it cannot, or there is none."""
@@ -128,8 +169,7 @@ class Upload:
             self.finished += 1
             return None
         try:
-            with item.file.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256")
+            found = self._hashes.of(item.file)
         except OSError as error:
             self._skip(item, "FILE_UNREADABLE", f"cannot be read ({error.strerror}); skipped")
             return None
@@ -140,7 +180,14 @@ class Upload:
         self._held_bytes += len(annotations)
         # What is on its way holds bytes alone: parsed, they take twenty times as much.
         rest = replace(item, annotations=[])
-        return Sent(rest, annotations, len(item.annotations), digest.hexdigest())
+        return Sent(
+            rest,
+            annotations,
+            len(item.annotations),
+            found.sha256,
+            hashlib.sha256(annotations).digest(),
+            found.size,
+        )
 
     def _skip(self, item: ImportItem, reason: str, message: str) -> None:
         self.finished += 1

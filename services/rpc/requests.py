@@ -2,7 +2,7 @@
 stored."""
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence, Sized
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
@@ -46,7 +46,7 @@ class Unread(Generic[Request]):
 
         Raises:
             Invalid: it has more, or is no message of the method (gRPC itself would answer
-                UNKNOWN); or it is large, and `check_request` refuses it.
+                UNKNOWN); or it is large, and a list in it has too many items.
         """
         if most is not None and len(self._data) > most:
             raise Invalid(
@@ -57,7 +57,7 @@ class Unread(Generic[Request]):
             return self._parsed()
         with _LARGE:
             message = self._parsed()
-            fault = _fault(message)
+            fault = _too_many(message, "")
             if fault is None:
                 return message
             # A traceback would keep it until the next collection of garbage.
@@ -121,13 +121,25 @@ def check_request(message: Message) -> None:
     _check(message, "")
 
 
-def _fault(message: Message) -> Invalid | None:
-    """What `check_request` says, without the frames that it says it from."""
-    try:
-        check_request(message)
-    except Invalid as error:
-        return error.with_traceback(None)
+def _too_many(message: Message, at: str) -> Invalid | None:
+    """What is to be said of a list that has too many items, without frames that keep it."""
+    for field, value in message.ListFields():
+        if field.type != FieldDescriptor.TYPE_MESSAGE:
+            items: Sequence[Message] = ()
+        else:
+            items = value if field.is_repeated else [value]
+        if field.is_repeated and (fault := _excess(value, f"{at}{field.name}")):
+            return fault
+        for item in items:
+            if fault := _too_many(item, f"{at}{field.name}."):
+                return fault
     return None
+
+
+def _excess(items: Sized, name: str) -> Invalid | None:
+    if len(items) <= MAX_ITEMS:
+        return None
+    return Invalid.of(name, f"has {len(items)} items; at most {MAX_ITEMS} are allowed")
 
 
 def _check(message: Message, at: str) -> None:
@@ -138,8 +150,8 @@ def _check(message: Message, at: str) -> None:
             if check is not None:
                 check(value, name)
             continue
-        if len(value) > MAX_ITEMS:
-            raise Invalid.of(name, f"has {len(value)} items; at most {MAX_ITEMS} are allowed")
+        if fault := _excess(value, name):
+            raise fault
         if check is not None:
             for index, item in enumerate(value):
                 check(item, f"{name}[{index}]")

@@ -20,6 +20,7 @@ from services.storage.multipart import Extract, UploadInfo
 from services.storage.retries import retried
 from services.storage.side_by_side import WriteBehind
 from services.storage.store import ObjectInfo, ObjectStore
+from services.storage.sums import crc32
 
 __all__ = [
     "CopyRefused",
@@ -35,5 +36,6 @@ __all__ = [
     "UploadInfo",
     "UploadNotFound",
     "WriteBehind",
+    "crc32",
     "retried",
 ]

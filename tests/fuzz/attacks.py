@@ -1,6 +1,7 @@
 """Attacks on a running stack, over its own ports. Each makes one request from random values, and
 looks at how it ends."""
 
+import hashlib
 import json
 import socket
 import time
@@ -118,7 +119,8 @@ def _bytes(target: Target, source: Source, method: MethodDescriptor) -> None:
 
 def _images(target: Target, source: Source) -> None:
     """A stream that would be good, with messages out of order, left out, doubled or spoilt."""
-    opening = catalog_pb.PutImagesOpen(dataset_name="fuzzed", create_dataset=True)
+    batches = source.random.random() < 0.5
+    opening = catalog_pb.PutImagesOpen(dataset_name="fuzzed", create_dataset=True, batches=batches)
     messages = [catalog_pb.PutImagesRequest(open=opening)]
     for number in range(source.random.choice((1, 2, 5))):
         data = jpeg(seed=number)
@@ -136,6 +138,8 @@ def _images(target: Target, source: Source) -> None:
             messages += picture.requests()
         except ValueError:
             continue
+    if source.random.random() < 0.5:
+        messages.insert(source.random.randrange(1, len(messages) + 1), _list(source))
     match source.random.randrange(4):
         case 0:
             source.random.shuffle(messages)
@@ -151,6 +155,30 @@ def _images(target: Target, source: Source) -> None:
         _hang_up(target, source, sent)
     else:
         _call(target, source, METHODS["PutImages"], sent)
+
+
+def _list(source: Source) -> catalog_pb.PutImagesRequest:
+    """Many images in one message, in bytes or in sums, some of them spoilt."""
+    images = []
+    for number in range(source.random.choice((0, 1, 5, 50))):
+        image = catalog_pb.PutImage(path=f"{source.random.randrange(9)}.jpg")
+        data = jpeg(seed=number % 5)
+        text = json.dumps([bbox("car")]).encode()
+        match source.random.randrange(5):
+            case 0:
+                image.content = source.spoilt(data)
+            case 1:
+                image.object_key = source.text()
+            case 2:
+                image.sha256 = source.text()
+                image.annotations_sha256 = source.spoilt(text)
+            case 3:
+                image.sha256 = hashlib.sha256(data).hexdigest()
+                image.annotations_sha256 = hashlib.sha256(text).digest()
+            case _:
+                image.content, image.annotations = data, text
+        images.append(image)
+    return catalog_pb.PutImagesRequest(images=catalog_pb.PutImageList(images=images))
 
 
 def _hang_up(target: Target, source: Source, sent: list[bytes]) -> None:

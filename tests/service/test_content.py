@@ -14,8 +14,8 @@ from sqlalchemy import select
 from services.catalog.content import (
     Content,
     Spool,
+    find_contents,
     forget_content,
-    known_contents,
     own_prefix,
     store_content,
 )
@@ -103,7 +103,7 @@ class Shop:
         return stored
 
     def known(self, content: Content) -> Content | None:
-        return known_contents(self.database, self.id, [content.sha256]).get(content.sha256)
+        return find_contents(self.database, self.id, [content.sha256])[0].get(content.sha256)
 
     def collect(self, pin: timedelta = NOW) -> None:
         # What a round condemns the next one removes.

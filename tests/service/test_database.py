@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, inspect, select, text
 
-from services.catalog.content import Content, known_contents, own_prefix
+from services.catalog.content import Content, find_contents, own_prefix
 from services.catalog.datasets import (
     append_classes,
     create_dataset,
@@ -204,16 +204,16 @@ def test_a_size_of_an_older_measure_is_measured_again(urls: Callable[[], str]) -
 
         for name in names:
             put(name, wrong)
-        known = known_contents(database, organization_id, [wrong.sha256])
+        known = find_contents(database, organization_id, [wrong.sha256])[0]
         assert known == {wrong.sha256: wrong}
         with database.write() as connection:
             connection.execute(contents.update().values(measure=MEASURE - 1))
         # So that the bytes are asked for, and measured.
-        assert known_contents(database, organization_id, [wrong.sha256]) == {}
+        assert find_contents(database, organization_id, [wrong.sha256])[0] == {}
         corrected = put("first", right)
         assert (corrected.result, corrected.corrected_from) == (PutResult.updated, (20, 10))
         assert not corrected.is_replaced
-        known = known_contents(database, organization_id, [wrong.sha256])
+        known = find_contents(database, organization_id, [wrong.sha256])[0]
         assert known == {wrong.sha256: right}
         assert put("first", right).result == PutResult.unchanged
         # Another dataset has it at its own next import.
@@ -306,7 +306,7 @@ def _catalog(c: Crowded) -> None:
     with pytest.raises(Exception, match="not found"):
         get_dataset(c.database, c.organization_id, "no name, so perhaps a slug")
     assert list_datasets(c.database, c.organization_id, 10, 0)[1] == 1
-    assert known_contents(c.database, c.organization_id, [f"{1:064x}"])
+    assert find_contents(c.database, c.organization_id, [f"{1:064x}"])[0]
 
 
 def _import(c: Crowded) -> None:

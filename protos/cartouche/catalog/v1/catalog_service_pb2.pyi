@@ -38,6 +38,10 @@ class _PutImageResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PutIma
     """Nothing was stored; reason and message say why."""
     PUT_IMAGE_RESULT_CONTENT_NEEDED: _PutImageResult.ValueType  # 5
     """Send the image again, with its bytes; only for images that gave a sha256."""
+    PUT_IMAGE_RESULT_ANNOTATIONS_NEEDED: _PutImageResult.ValueType  # 6
+    """Send the image again, with its annotations; only for images that gave
+    annotations_sha256.
+    """
 
 class PutImageResult(_PutImageResult, metaclass=_PutImageResultEnumTypeWrapper):
     """What became of an image."""
@@ -51,6 +55,10 @@ PUT_IMAGE_RESULT_REJECTED: PutImageResult.ValueType  # 4
 """Nothing was stored; reason and message say why."""
 PUT_IMAGE_RESULT_CONTENT_NEEDED: PutImageResult.ValueType  # 5
 """Send the image again, with its bytes; only for images that gave a sha256."""
+PUT_IMAGE_RESULT_ANNOTATIONS_NEEDED: PutImageResult.ValueType  # 6
+"""Send the image again, with its annotations; only for images that gave
+annotations_sha256.
+"""
 Global___PutImageResult: _TypeAlias = PutImageResult  # noqa: Y015
 
 @_typing.final
@@ -395,9 +403,15 @@ class PutImagesOpen(_message.Message):
     DATASET_NAME_FIELD_NUMBER: _builtins.int
     CREATE_DATASET_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
     dataset_name: _builtins.str
     create_dataset: _builtins.bool
     """Make the dataset if it is missing."""
+    batches: _builtins.bool
+    """The stream may carry `images`, and answers with `results`. A server that
+    knows this answers at once, with a message that has none; until it comes,
+    send each image in a message of its own.
+    """
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetClass]:
         """Classes to append, in this order, where the dataset lacks them; it has at
@@ -410,10 +424,11 @@ class PutImagesOpen(_message.Message):
         dataset_name: _builtins.str = ...,
         create_dataset: _builtins.bool = ...,
         classes: _abc.Iterable[Global___DatasetClass] | None = ...,
+        batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "create_dataset", b"create_dataset", "dataset_name", b"dataset_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "classes", b"classes", "create_dataset", b"create_dataset", "dataset_name", b"dataset_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -432,6 +447,8 @@ class PutImage(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     OBJECT_KEY_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    ANNOTATIONS_SHA256_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Folder and file name in the dataset, POSIX, relative, at most 1,024 bytes."""
     status: _builtins.str
@@ -452,6 +469,14 @@ class PutImage(_message.Message):
     before; unknown ones, and those that an older version measured, are
     answered with CONTENT_NEEDED.
     """
+    content: _builtins.bytes
+    """The bytes themselves, at most 1 MiB; only in `images`."""
+    annotations_sha256: _builtins.bytes
+    """Instead of annotations, and only with sha256: the 32 bytes of their SHA-256.
+    The answer is UNCHANGED where the path has these bytes, status and split,
+    and its annotations came in with this sum. Otherwise nothing is stored, and
+    it is ANNOTATIONS_NEEDED, or CONTENT_NEEDED where the bytes are unknown.
+    """
     def __init__(
         self,
         *,
@@ -462,16 +487,42 @@ class PutImage(_message.Message):
         size: _builtins.int = ...,
         object_key: _builtins.str = ...,
         sha256: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+        annotations_sha256: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["object_key", b"object_key", "sha256", b"sha256", "size", b"size", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "object_key", b"object_key", "sha256", b"sha256", "size", b"size", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "object_key", b"object_key", "path", b"path", "sha256", b"sha256", "size", b"size", "source", b"source", "split", b"split", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "annotations_sha256", b"annotations_sha256", "content", b"content", "object_key", b"object_key", "path", b"path", "sha256", b"sha256", "size", b"size", "source", b"source", "split", b"split", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["size", "object_key", "sha256"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["size", "object_key", "sha256", "content"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___PutImage: _TypeAlias = PutImage  # noqa: Y015
+
+@_typing.final
+class PutImageList(_message.Message):
+    """Many images in one message; their bytes do not come in chunks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___PutImage]:
+        """1 to 1,000, of at most 4 MiB together where they are several."""
+
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___PutImage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutImageList: _TypeAlias = PutImageList  # noqa: Y015
 
 @_typing.final
 class PutImagesRequest(_message.Message):
@@ -480,24 +531,30 @@ class PutImagesRequest(_message.Message):
     OPEN_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
     """At most 256 KiB."""
     @_builtins.property
     def open(self) -> Global___PutImagesOpen: ...
     @_builtins.property
     def image(self) -> Global___PutImage: ...
+    @_builtins.property
+    def images(self) -> Global___PutImageList:
+        """Only in a stream that was opened with `batches`."""
+
     def __init__(
         self,
         *,
         open: Global___PutImagesOpen | None = ...,
         image: Global___PutImage | None = ...,
         chunk: _builtins.bytes = ...,
+        images: Global___PutImageList | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "image", b"image", "message", b"message", "open", b"open"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "image", b"image", "images", b"images", "message", b"message", "open", b"open"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "image", b"image", "message", b"message", "open", b"open"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "image", b"image", "images", b"images", "message", b"message", "open", b"open"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["open", "image", "chunk"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["open", "image", "chunk", "images"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -516,6 +573,7 @@ class PutImagesResponse(_message.Message):
     REPLACED_FIELD_NUMBER: _builtins.int
     CORRECTED_FROM_WIDTH_FIELD_NUMBER: _builtins.int
     CORRECTED_FROM_HEIGHT_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     result: Global___PutImageResult.ValueType
     image_id: _builtins.str
@@ -531,6 +589,12 @@ class PutImagesResponse(_message.Message):
     measured again, in pixels; 0: its size stayed.
     """
     corrected_from_height: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PutImagesResponse]:
+        """Only in a stream that was opened with `batches`: the results of images, in
+        the order in which they came; the fields above are empty.
+        """
+
     def __init__(
         self,
         *,
@@ -543,10 +607,11 @@ class PutImagesResponse(_message.Message):
         replaced: _builtins.bool = ...,
         corrected_from_width: _builtins.int = ...,
         corrected_from_height: _builtins.int = ...,
+        results: _abc.Iterable[Global___PutImagesResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "corrected_from_height", b"corrected_from_height", "corrected_from_width", b"corrected_from_width", "image_id", b"image_id", "message", b"message", "path", b"path", "reason", b"reason", "replaced", b"replaced", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "corrected_from_height", b"corrected_from_height", "corrected_from_width", b"corrected_from_width", "image_id", b"image_id", "message", b"message", "path", b"path", "reason", b"reason", "replaced", b"replaced", "result", b"result", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -96,8 +96,9 @@ class CatalogServiceServicer:
         """PutImages stores images with their annotations, replacing what a path
         held before. The first message is `open`; then, for each image, `image`
         and, where its source is `size`, the bytes in `chunk` messages. A result
-        comes back for each image as soon as it is durable, in any order.
-        Role: member.
+        comes back for each image as soon as it is durable, in any order. A stream
+        that is opened with `batches` also takes and answers many images in one
+        message. Role: member.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,8 +46,9 @@ class CatalogServiceStub:
     """PutImages stores images with their annotations, replacing what a path
     held before. The first message is `open`; then, for each image, `image`
     and, where its source is `size`, the bytes in `chunk` messages. A result
-    comes back for each image as soon as it is durable, in any order.
-    Role: member.
+    comes back for each image as soon as it is durable, in any order. A stream
+    that is opened with `batches` also takes and answers many images in one
+    message. Role: member.
     """
     DeleteImages: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteImagesRequest, _catalog_service_pb2.DeleteImagesResponse]
     """DeleteImages deletes images with their annotations, at once and for ever.
@@ -80,8 +81,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """PutImages stores images with their annotations, replacing what a path
     held before. The first message is `open`; then, for each image, `image`
     and, where its source is `size`, the bytes in `chunk` messages. A result
-    comes back for each image as soon as it is durable, in any order.
-    Role: member.
+    comes back for each image as soon as it is durable, in any order. A stream
+    that is opened with `batches` also takes and answers many images in one
+    message. Role: member.
     """
     DeleteImages: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteImagesRequest, _catalog_service_pb2.DeleteImagesResponse]  # type: ignore[assignment]
     """DeleteImages deletes images with their annotations, at once and for ever.
@@ -135,8 +137,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """PutImages stores images with their annotations, replacing what a path
         held before. The first message is `open`; then, for each image, `image`
         and, where its source is `size`, the bytes in `chunk` messages. A result
-        comes back for each image as soon as it is durable, in any order.
-        Role: member.
+        comes back for each image as soon as it is durable, in any order. A stream
+        that is opened with `batches` also takes and answers many images in one
+        message. Role: member.
         """
 
     @_abc_1.abstractmethod
