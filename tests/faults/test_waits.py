@@ -307,7 +307,8 @@ def test_a_worker_outlives_the_dark_and_ends_in_it(
 def test_who_is_told_to_end_does_so_whatever_is_dark(
     part: str, is_alone: bool, postgresql: PostgreSQL, redis: Redis, object_store: ObjectStore
 ) -> None:
-    """In the middle of a step, within the grace that supervisors give."""
+    """In the middle of steps, of threads that heard a bell and of those that looked by themselves,
+    within the grace that supervisors give."""
     with (
         Network(postgresql.port) as to_database,
         Network(object_store.port) as to_store,
@@ -320,7 +321,7 @@ def test_who_is_told_to_end_does_so_whatever_is_dark(
             settings={
                 "CARTOUCHE_S3_ENDPOINT": to_store.through(object_store.endpoint),
                 "CARTOUCHE_LEASE": "2",
-                "CARTOUCHE_RECONCILE_INTERVAL": "0.5",
+                "CARTOUCHE_RECONCILE_INTERVAL": "0.1",
             },
         ) as stack,
     ):
@@ -329,14 +330,15 @@ def test_who_is_told_to_end_does_so_whatever_is_dark(
         put_all(stack, dataset, [Picture(f"{n}.jpg", noise_jpeg(n, 1500)) for n in range(4)])
         # So slow that the step goes on for as long as it takes here.
         to_store.bytes_per_second = 100_000
-        create(stack, dataset, format="coco", include_images=True)
+        for _ in range(6):
+            create(stack, dataset, format="coco", include_images=True)
+        wait_until(lambda: held(stack) == 4, "all of it is at work")
         if is_alone:
-            wait_until(lambda: is_held(stack), "it is at work")
             worker.kill()
             worker.start()
             worker.wait_ready()
             wait_until(lambda: b"runs alone" in worker.err.read_bytes(), "it runs alone")
-        wait_until(lambda: is_held(stack), "it is at work")
+        wait_until(lambda: held(stack) == 4, "all of it is at work")
         with (to_database if part == "database" else to_store).dark():
             # Whoever calls a part waits for it by then.
             time.sleep(2)
@@ -345,12 +347,12 @@ def test_who_is_told_to_end_does_so_whatever_is_dark(
                 assert [*codes] == [0, 0]
 
 
-def is_held(stack: Production) -> bool:
-    """Whether somebody is at work."""
+def held(stack: Production) -> int:
+    """How many steps somebody is at work on."""
     database = Database(Settings(database_url=stack.env["CARTOUCHE_DATABASE_URL"]).sqlalchemy_url)
     try:
         with database.read() as connection:
-            held = connection.exec_driver_sql("SELECT count(*) FROM steps WHERE held")
-            return bool(held.scalar())
+            found = connection.exec_driver_sql("SELECT count(*) FROM steps WHERE held")
+            return int(found.scalar_one())
     finally:
         database.close()
