@@ -144,6 +144,7 @@ def _with_rows() -> Select[Any]:
 
 
 def _purge_slice(database: Database, organization_id: str, dataset_id: str) -> None:
+    """Its images first; of a small dataset everything goes at once."""
     with database.write() as connection:
         query = select(images.c.id, images.c.object_key, images.c.sha256)
         rows = connection.execute(
@@ -151,12 +152,13 @@ def _purge_slice(database: Database, organization_id: str, dataset_id: str) -> N
         ).all()
         if rows:
             _delete(connection, organization_id, rows)
-            return
+        left = _SLICE - len(rows)
         for part in _PARTS[1:]:
+            if not left:
+                return
             key = tuple_(*part.primary_key.columns)
             slice_ = select(*part.primary_key.columns).where(part.c.dataset_id == dataset_id)
-            if connection.execute(delete(part).where(key.in_(slice_.limit(_SLICE)))).rowcount:
-                return
+            left -= connection.execute(delete(part).where(key.in_(slice_.limit(left)))).rowcount
 
 
 def _delete(connection: Connection, organization_id: str, found: Sequence[Sequence[str]]) -> None:

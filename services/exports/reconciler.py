@@ -34,8 +34,10 @@ logger = logging.getLogger(__name__)
 _A_SWEEP = 1_000
 _HOUSEKEEPING = timedelta(hours=1)
 _INVENTORY = timedelta(hours=12)
-#: Transactions of one round in which rows of deleted datasets, and objects, go.
+#: Transactions in which rows of deleted datasets, and objects, go; and the share of the time for
+#: which a round does more for the former, where more is left.
 _PURGED, _COLLECTED = 10, 6
+_CLEARING = 0.4
 #: Seconds for a statement on as many rows as there are.
 _PATIENCE = 120.0
 
@@ -85,7 +87,10 @@ class Reconciler:
                     metrics.ORPHAN_BYTES.set(found.orphan_bytes)
                     metrics.MISSING_ARCHIVES.set(len(found.missing))
                 if take_turn(self._database, "collection", 0.9 * interval):
-                    purge(self._database, _PURGED)
+                    until = time.monotonic() + _CLEARING * interval
+                    while purge(self._database, _PURGED) and not self._stopped.is_set():
+                        if time.monotonic() > until:
+                            break
                     collect(self._database, self._store, _COLLECTED)
                 metrics.RECONCILED_AT.set_to_current_time()
             except (Unavailable, StorageError) as error:
