@@ -23,8 +23,10 @@ class Patience:
 
     #: For a request's line and headers, from the connection's or the request's first byte.
     head: float = 10.0
-    #: For the next request on a connection that is kept open.
-    idle: float = 5.0
+    #: For the next request on a connection that is kept open: longer than clients and load
+    #: balancers keep theirs (httpx 5, nginx and AWS 60, Google Cloud 600), as a request that meets
+    #: the end of its connection gets no answer. Whoever is new takes the place of the idle.
+    idle: float = 620.0
     #: For taking an answer.
     answer: float = 30.0
     #: For the rest of a body that was answered before its end.
