@@ -97,10 +97,15 @@ def _call(target: Target, source: Source, method: MethodDescriptor, sent: list[b
     except grpc.RpcError as error:
         refused = error
     else:
-        return
+        return None
+    said = refused.details() or ""
+    if "max_age" in said:
+        # The connection was old, and ended at this very moment: callers call again.
+        return _call(target, source, method, sent)
     # gRPC itself ends what is longer than any message that is taken.
-    is_too_long = "message larger than max" in (refused.details() or "")
+    is_too_long = "message larger than max" in said
     assert refused.code() in ENDS or is_too_long, refused
+    return None
 
 
 def _requests(source: Source, method: MethodDescriptor) -> list[bytes]:
