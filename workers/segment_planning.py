@@ -27,8 +27,9 @@ from workers.segment_manifest import (
 )
 from workers.staging import Staging
 
-#: Bytes of annotations of a segment of text: a second of work.
-TEXT_LIMIT = 4 * 1024 * 1024
+#: Bytes of annotations of a segment of text: half a second of work. Each step costs a hundredth of
+#: one in statements and bells.
+TEXT_LIMIT = 8 * 1024 * 1024
 #: Segments of text that an export has at most, about: memory of the finish grows with them.
 _MAX_TEXTS = 5_000
 #: Bytes of a deflated manifest that the plan keeps in memory before it stages them.
