@@ -8,7 +8,7 @@ import { ZipReader } from "./zip-reader.js";
 
 const FIRST = 8;
 const MOST = 48;
-/** Pixels across, of a picture in the grid and of one that fills the dialog. */
+// Pixels across, in the grid and alone.
 const SMALL = 560;
 const LARGE = 1600;
 
@@ -86,7 +86,7 @@ class View {
 		} catch (error) {
 			if (error.name === "AbortError") return;
 			this.status.className = "alert";
-			this.say(`${error.message} Download the archive to look inside: that needs no such leave.`);
+			this.say(`${error.message} Download the archive to look inside.`);
 		}
 	}
 

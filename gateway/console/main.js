@@ -191,7 +191,7 @@ byId("key-form").addEventListener("submit", async (event) => {
 		storeKey(key);
 		new Console(key);
 	} catch (error) {
-		showKeyForm(error.status === 401 ? "Cartouche does not know this key. Look whether all of it was copied." : error.message);
+		showKeyForm(error.status === 401 ? "Cartouche does not know this key." : error.message);
 	}
 	button.disabled = false;
 });

@@ -7,6 +7,8 @@ import { bytes, count, counted } from "./format.js";
 import { notify } from "./notices.js";
 
 const WAIT_MS = 250;
+// Notes that nobody may miss.
+const URGENT = /is empty|has an export/;
 
 /** The dialog; `open` shows it, empty or like an export that there is. */
 export class NewExport {
@@ -110,6 +112,7 @@ export class NewExport {
 
 	async #ask() {
 		const choice = this.#choice();
+		this.preview.ariaBusy = "false";
 		this.#allow(false);
 		if (!choice.dataset_name) {
 			fill(this.preview, h("p.alert", "There is no dataset yet. Import images first: README says how."));
@@ -121,7 +124,7 @@ export class NewExport {
 		}
 		this.question = new AbortController();
 		const { signal } = this.question;
-		this.preview.setAttribute("aria-busy", "true");
+		this.preview.ariaBusy = "true";
 		try {
 			const answers = [this.api.preview(choice, signal)];
 			// What the other classes would add is only told where no class is left out.
@@ -140,14 +143,15 @@ export class NewExport {
 			if (error.name === "AbortError") return;
 			fill(this.preview, h("p.alert", error.message));
 		}
-		this.preview.removeAttribute("aria-busy");
+		this.preview.ariaBusy = "false";
 	}
 
 	#write(answer) {
+		const notes = (urgent) => answer.notes.filter((note) => URGENT.test(note) === urgent).map((note) => h(urgent ? "p.alert" : "p.hint", note));
 		const most = (flag) => (flag ? "at most " : "");
 		fill(
 			this.preview,
-			answer.notes.map((note) => h("p", { class: /^(The selection is empty|The dataset has an export)/.test(note) ? "alert" : "muted" }, note)),
+			notes(true),
 			answer.image_count > 0 &&
 				list([
 					["Images", most(answer.image_count_at_most) + count(answer.image_count)],
@@ -159,6 +163,7 @@ export class NewExport {
 				h("ul.plain.losses",
 					answer.losses.map((loss) => h("li", chip(loss.kind, loss.count, loss.at_most ? "at most" : ""), h("span", loss.reason))),
 				),
+			notes(false),
 		);
 	}
 

@@ -18,8 +18,8 @@ PICTURES = Path(__file__).parents[2] / "docs" / "images"
 SHOWN = ViewportSize(width=1280, height=800)
 #: The views that README and docs show; the others are only judged.
 KEPT = ("exports", "details", "form", "look")
-#: Colours of a picture; pages have few.
-COLOURS = 128
+#: Bytes that a picture may have.
+LARGEST = 150_000
 
 
 def main() -> int:
@@ -46,8 +46,14 @@ def main() -> int:
 
 
 def _keep(visitor: Visitor, name: str) -> None:
-    picture = Image.open(BytesIO(visitor.page.screenshot()))
-    picture.convert("RGB").quantize(COLOURS).save(PICTURES / name, optimize=True)
+    picture = Image.open(BytesIO(visitor.page.screenshot())).convert("RGB")
+    # Pages have few colours; those that show photographs are kept smaller.
+    for share in (1, 0.7, 0.5):
+        size = round(picture.width * share), round(picture.height * share)
+        shown = picture.resize(size, Image.Resampling.LANCZOS)
+        shown.quantize(128, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
+        if (PICTURES / name).stat().st_size < LARGEST:
+            break
     print(f"        {name}: {(PICTURES / name).stat().st_size:,} bytes", flush=True)
 
 

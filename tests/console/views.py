@@ -33,7 +33,7 @@ def views(visitor: Visitor) -> Iterator[str]:
     page.get_by_role("button", name="New export").click()
     page.get_by_label("Format").last.select_option("yolo")
     expect(page.locator("#preview")).to_contain_text("What the format would lose")
-    expect(page.locator("#preview[aria-busy]")).to_have_count(0)
+    expect(page.locator("#preview[aria-busy=true]")).to_have_count(0)
     yield "form"
     page.keyboard.press("Escape")
     visitor.act("Look inside", "Training set")
