@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 EXPORTS = "/api/v1/developer/exports"
 DATASETS = "/api/v1/developer/datasets"
 FORMATS = "/api/v1/developer/formats"
+WEBHOOKS = "/api/v1/developer/webhooks"
 
 #: What a POST below an export does to it.
 ACTIONS = frozenset({"retry", "cancel"})
@@ -41,6 +42,8 @@ class Form(Enum):
     OUTSIDE = auto()
     #: Something that is only read: datasets, formats.
     READ_ONLY = auto()
+    #: Webhooks: their routes know their methods.
+    WEBHOOKS = auto()
     #: A path with dot segments: normalised, it may be anything, even the collection.
     DOTS = auto()
     COLLECTION = auto()
@@ -97,6 +100,8 @@ class Target:
         match self.form:
             case Form.OUTSIDE:
                 return ()
+            case Form.WEBHOOKS:
+                return ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
             case Form.DOTS | Form.READ_ONLY:
                 return ("GET", "HEAD", "OPTIONS")
             case Form.COLLECTION:
@@ -124,6 +129,8 @@ def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Tar
     if raw_path != _PREFIX and not raw_path.startswith(_PREFIX + b"/"):
         if any(raw_path.startswith(place.encode()) for place in (DATASETS, FORMATS)):
             return Target(Form.READ_ONLY)
+        if raw_path.startswith(WEBHOOKS.encode()):
+            return Target(Form.WEBHOOKS)
         return Target(Form.OUTSIDE)
     segments = [_decode(segment) for segment in raw_path[len(_PREFIX) + 1 :].split(b"/")]
     if len(segments) > 1 and segments[-1] == "":

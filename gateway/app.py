@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from gateway import console_files, errors, routes, schemas
+from gateway import console_files, errors, routes, schemas, webhooks
+from gateway.addresses import Form
 from gateway.answers import json_response, problem_response
 from gateway.config import GatewayConfig
 from gateway.edge import Edge
@@ -66,6 +67,7 @@ def create_app(config: GatewayConfig) -> FastAPI:
     )
     app.state.streams = streams
     app.include_router(routes.router())
+    app.include_router(webhooks.router())
     if config.console:
         app.include_router(console_files.router(config.store_origins))
     app.add_middleware(Edge, trace=config.trace)
@@ -129,7 +131,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     exchange = exchange_of(request)
     if error.status_code == 405:
-        methods = exchange.target.methods or (error.headers or {}).get("Allow", "").split(", ")
+        allowed = (error.headers or {}).get("Allow", "").split(", ")
+        is_routed = exchange.target.form in (Form.OUTSIDE, Form.WEBHOOKS)
+        methods = allowed if is_routed else exchange.target.methods
         problem = errors.method_not_allowed(methods)
     elif error.status_code == 404:
         problem = errors.no_such_path()

@@ -46,9 +46,11 @@ def export(message: pb.Export) -> dict[str, Any]:
             message.annotation_count if message.HasField("annotation_count") else None
         ),
         "file_size": message.file_size if message.HasField("file_size") else None,
-        "created_at": _time(message.created_at),
-        "completed_at": _time(message.completed_at) if message.HasField("completed_at") else None,
-        "expires_at": _time(message.expires_at) if message.HasField("expires_at") else None,
+        "created_at": time_words(message.created_at),
+        "completed_at": time_words(message.completed_at)
+        if message.HasField("completed_at")
+        else None,
+        "expires_at": time_words(message.expires_at) if message.HasField("expires_at") else None,
         # Links are made on demand: the download path answers with a fresh one.
         "download_url": None,
         "crc32": f"{message.crc32:08x}" if message.HasField("crc32") else None,
@@ -60,8 +62,8 @@ def export(message: pb.Export) -> dict[str, Any]:
         "segments_done": message.segments_done,
         "bytes_total": message.bytes_total,
         "bytes_done": message.bytes_done,
-        "queued_at": _time(message.queued_at) if message.HasField("queued_at") else None,
-        "snapshot_at": _time(message.snapshot_at) if message.HasField("snapshot_at") else None,
+        "queued_at": time_words(message.queued_at) if message.HasField("queued_at") else None,
+        "snapshot_at": time_words(message.snapshot_at) if message.HasField("snapshot_at") else None,
     }
     if message.status == pb.EXPORT_STATUS_FAILED:
         body["error_message"] = message.error_message
@@ -78,7 +80,7 @@ def dataset(message: catalog_pb.Dataset) -> dict[str, Any]:
         "organization_id": message.organization_id,
         "image_count": message.image_count,
         "annotation_count": message.annotation_count,
-        "created_at": _time(message.created_at),
+        "created_at": time_words(message.created_at),
         "classes": [
             {"name": kind.name, "type": kind.type, "color": kind.color} for kind in message.classes
         ],
@@ -98,7 +100,7 @@ def download(message: pb.GetDownloadUrlResponse) -> dict[str, Any]:
     """Where the archive of an export can be fetched."""
     return {
         "download_url": message.download_url,
-        "expires_at": _time(message.expires_at),
+        "expires_at": time_words(message.expires_at),
         "file_size": message.file_size,
         "name": message.name,
         "crc32": f"{message.crc32:08x}" if message.HasField("crc32") else None,
@@ -158,6 +160,6 @@ def _warnings(message: pb.ExportWarnings) -> dict[str, int]:
     }
 
 
-def _time(timestamp: Timestamp) -> str:
+def time_words(timestamp: Timestamp) -> str:
     """`2024-01-15T10:30:00Z`: UTC, whole seconds."""
     return datetime.fromtimestamp(timestamp.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

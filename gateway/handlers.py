@@ -24,7 +24,7 @@ from gateway.server import Server
 Model = TypeVar("Model", bound=BaseModel)
 
 #: What offsets the server can count.
-_MAX_OFFSET = 2**31 - 1
+MAX_OFFSET = 2**31 - 1
 
 _STATUS_FILTERS = {word: value for value, word in bodies.STATUSES.items()}
 
@@ -36,8 +36,8 @@ async def create_export(request: Request) -> Response:
     the same key with the same body replays the first answer for 24 hours, and is refused (409)
     once that export is deleted.
     """
-    body = await _body(request, schemas.CreateExport)
-    exchange, server = exchange_of(request), _server(request)
+    body = await read_body(request, schemas.CreateExport)
+    exchange, server = exchange_of(request), server_of(request)
     answer = await server.call(
         server.exports.CreateExport,
         pb.CreateExportRequest(
@@ -62,8 +62,8 @@ async def preview_export(request: Request) -> Response:
     format would lose. Takes the body of Create export; the name may be left out. Answers at
     once, whatever the number of images, so it can be called while somebody types.
     """
-    body = await _body(request, schemas.PreviewExport)
-    exchange, server = exchange_of(request), _server(request)
+    body = await read_body(request, schemas.PreviewExport)
+    exchange, server = exchange_of(request), server_of(request)
     answer = await server.call(
         server.exports.PreviewExport,
         pb.PreviewExportRequest(
@@ -96,7 +96,7 @@ async def list_exports(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many to answer with.")] = 100,
     offset: Annotated[
-        int, Query(ge=0, le=_MAX_OFFSET, description="How many to leave out before them.")
+        int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out before them.")
     ] = 0,
     format: Annotated[
         list[str] | None,
@@ -117,7 +117,7 @@ async def list_exports(
     `exports` and `total`, then `changes` with the `exports` that are new or have changed, the ids
     that are `gone` from the page, and `total`; `end` with a `reason` is the last one.
     """
-    exchange, server = exchange_of(request), _server(request)
+    exchange, server = exchange_of(request), server_of(request)
     wanted = pb.ListExportsRequest(
         dataset_name=dataset_name or "",
         status=_STATUS_FILTERS[status] if status else pb.EXPORT_STATUS_UNSPECIFIED,
@@ -166,7 +166,7 @@ async def read_export(request: Request) -> Response:
 
 async def delete_export(request: Request) -> Response:
     """Delete an export. Requires the role admin or owner."""
-    exchange, server = exchange_of(request), _server(request)
+    exchange, server = exchange_of(request), server_of(request)
     target = exchange.target
 
     async def delete(reading: Reading) -> Response:
@@ -189,7 +189,7 @@ async def act_on_export(request: Request) -> Response:
     if not target.action:
         raise errors.method_not_allowed(target.methods)
     act = (
-        partial(_retry, await _body(request, schemas.RetryExport, b"{}"))
+        partial(_retry, await read_body(request, schemas.RetryExport, b"{}"))
         if target.action == "retry"
         else _cancel
     )
@@ -224,7 +224,7 @@ async def _first_found(
 
 
 async def _retry(body: schemas.RetryExport, request: Request, reading: Reading) -> pb.Export:
-    server = _server(request)
+    server = server_of(request)
     answer = await server.call(
         server.exports.RetryExport,
         pb.RetryExportRequest(**_address(reading), fresh=body.fresh),
@@ -234,7 +234,7 @@ async def _retry(body: schemas.RetryExport, request: Request, reading: Reading) 
 
 
 async def _cancel(request: Request, reading: Reading) -> pb.Export:
-    server = _server(request)
+    server = server_of(request)
     answer = await server.call(
         server.exports.CancelExport,
         pb.CancelExportRequest(**_address(reading)),
@@ -245,8 +245,8 @@ async def _cancel(request: Request, reading: Reading) -> pb.Export:
 
 async def bulk_delete_exports(request: Request) -> Response:
     """Delete up to 1,000 exports by id. Requires the role admin or owner."""
-    body = await _body(request, schemas.BulkDelete)
-    exchange, server = exchange_of(request), _server(request)
+    body = await read_body(request, schemas.BulkDelete)
+    exchange, server = exchange_of(request), server_of(request)
     answer = await server.call(
         server.exports.BulkDeleteExports,
         pb.BulkDeleteExportsRequest(export_ids=body.export_ids),
@@ -259,11 +259,11 @@ async def list_datasets(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many to answer with.")] = 100,
     offset: Annotated[
-        int, Query(ge=0, le=_MAX_OFFSET, description="How many to leave out before them.")
+        int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out before them.")
     ] = 0,
 ) -> Response:
     """List the organization's datasets, by name."""
-    server = _server(request)
+    server = server_of(request)
     answer = await server.call(
         server.catalog.ListDatasets,
         catalog_pb.ListDatasetsRequest(limit=limit, offset=offset),
@@ -279,7 +279,7 @@ async def read_dataset(request: Request) -> Response:
     name = read_name(request.path_params["dataset_name"])
     if name is None:
         raise errors.no_such_dataset()
-    server = _server(request)
+    server = server_of(request)
     answer = await server.call(
         server.catalog.GetDataset,
         catalog_pb.GetDatasetRequest(dataset_name=name),
@@ -290,7 +290,7 @@ async def read_dataset(request: Request) -> Response:
 
 async def list_formats(request: Request) -> Response:
     """List the formats, the default first: what each is for, and what it cannot hold."""
-    server = _server(request)
+    server = server_of(request)
     answer = await server.call(
         server.exports.ListFormats, pb.ListFormatsRequest(), exchange_of(request)
     )
@@ -298,7 +298,7 @@ async def list_formats(request: Request) -> Response:
 
 
 async def _watch(request: Request, reading: Reading) -> Response:
-    exchange, server = exchange_of(request), _server(request)
+    exchange, server = exchange_of(request), server_of(request)
     last = ""
 
     def events(answer: pb.WatchExportResponse) -> Iterator[Event]:
@@ -328,7 +328,7 @@ def _page_events(answer: pb.WatchExportsResponse) -> Iterator[Event]:
 
 
 async def _get(request: Request, reading: Reading) -> Response:
-    exchange, server = exchange_of(request), _server(request)
+    exchange, server = exchange_of(request), server_of(request)
     if exchange.wants_events:
         return await _watch(request, reading)
     answer = await server.call(
@@ -338,7 +338,7 @@ async def _get(request: Request, reading: Reading) -> Response:
 
 
 async def _download(request: Request, reading: Reading) -> Response:
-    exchange, server = exchange_of(request), _server(request)
+    exchange, server = exchange_of(request), server_of(request)
     answer = await server.call(
         server.exports.GetDownloadUrl, pb.GetDownloadUrlRequest(**_address(reading)), exchange
     )
@@ -361,13 +361,14 @@ def _streams(request: Request) -> Streams:
     return streams
 
 
-def _server(request: Request) -> Server:
+def server_of(request: Request) -> Server:
+    """The server that a request is passed on to."""
     server = request.state.server
     assert isinstance(server, Server)
     return server
 
 
-async def _body(request: Request, model: type[Model], default: bytes = b"") -> Model:
+async def read_body(request: Request, model: type[Model], default: bytes = b"") -> Model:
     """The body of a request, whatever its Content-Type says; an empty one is `default`.
 
     Raises:
@@ -398,7 +399,7 @@ async def _read(request: Request, config: GatewayConfig) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if not is_known and len(body) > config.max_strange_bytes:
-            await _server(request).authenticate(exchange_of(request))
+            await server_of(request).authenticate(exchange_of(request))
             is_known = True
         if len(body) > config.max_body_bytes:
             raise errors.too_large(config.max_body_bytes)

@@ -285,6 +285,118 @@ class Formats(BaseModel):
     formats: list[ExportFormat]
 
 
+EventType = Literal["export.completed", "export.failed", "export.expiring"]
+
+
+class CreateWebhook(BaseModel):
+    """Where to tell of exports. Keys that are not listed here are ignored."""
+
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {"url": "https://example.org/hooks/cartouche", "events": ["export.completed"]}
+            ]
+        },
+    )
+
+    url: str = Field(
+        min_length=1, max_length=1000, description="HTTPS; redirects are not followed."
+    )
+    events: list[EventType] = Field(
+        default_factory=list, max_length=10, description="Empty: all of them."
+    )
+    description: str = Field("", max_length=200, json_schema_extra={"pattern": NAME_PATTERN})
+
+
+class UpdateWebhook(BaseModel):
+    """What to change. Keys that are not listed here are ignored."""
+
+    model_config = ConfigDict(strict=True)
+
+    url: str | None = Field(None, min_length=1, max_length=1000)
+    events: list[EventType] | None = Field(None, max_length=10)
+    description: str | None = Field(
+        None, max_length=200, json_schema_extra={"pattern": NAME_PATTERN}
+    )
+    enabled: bool | None = None
+
+
+class Webhook(BaseModel):
+    """An address that is told what happens to exports."""
+
+    id: str
+    url: str
+    events: list[str] = Field(description="Empty: all of them.")
+    description: str
+    enabled: bool
+    disabled_reason: str | None = Field(description="Why it is not, where nobody asked for that.")
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    failing_since: str | None = Field(
+        description="Since when every attempt has failed; null: the last one did not.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
+class NewWebhook(Webhook):
+    """A webhook, and what its messages are signed with."""
+
+    secret: str = Field(description="`whsec_…`: told once.")
+
+
+class Webhooks(BaseModel):
+    """Every webhook of the organization."""
+
+    webhooks: list[Webhook]
+
+
+class Secret(BaseModel):
+    """A new secret; the one before works for another day."""
+
+    secret: str
+
+
+class DeliveryAttempt(BaseModel):
+    """One try."""
+
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    http_status: int | None = Field(description="Of the answer; null: there was none.")
+    error: str | None = Field(description="Why it did not count; null: it did.")
+    milliseconds: int
+
+
+class Delivery(BaseModel):
+    """A message, and what became of it."""
+
+    id: str = Field(description="As the header `webhook-id` has it.")
+    event: str
+    payload: str
+    status: Literal["pending", "delivered", "failed"]
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    next_attempt_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    attempts: list[DeliveryAttempt]
+
+
+class Deliveries(BaseModel):
+    """Messages of the last week, the newest first."""
+
+    deliveries: list[Delivery]
+    total: int
+
+
+class MessageId(BaseModel):
+    """A message that is sent."""
+
+    delivery_id: str
+
+
+class DeletedWebhook(BaseModel):
+    """That a webhook was deleted."""
+
+    id: str
+    deleted: Literal[True]
+
+
 class Download(BaseModel):
     """Where the archive can be fetched, without a key, until the link expires."""
 

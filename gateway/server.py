@@ -9,6 +9,7 @@ import grpc
 from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
+from cartouche.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from gateway import errors
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     # Of the types alone.
     from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
     from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceAsyncStub
+    from cartouche.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceAsyncStub
 
 Sent = TypeVar("Sent")
 Received = TypeVar("Received")
@@ -129,6 +131,7 @@ class _Channel:
         self.close = channel.close
         self.exports = ExportServiceStub(channel)
         self.catalog = CatalogServiceStub(channel)
+        self.webhooks = WebhookServiceStub(channel)
         self.check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
             channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
@@ -157,6 +160,11 @@ class Server:
     def catalog(self) -> "CatalogServiceAsyncStub":
         """The calls of CatalogService, each of them for one use at once."""
         return self._current().catalog
+
+    @property
+    def webhooks(self) -> "WebhookServiceAsyncStub":
+        """The calls of WebhookService, each of them for one use at once."""
+        return self._current().webhooks
 
     def _current(self) -> _Channel:
         credentials = self._config.credentials()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -207,6 +208,9 @@ class Settings(BaseSettings):
         ge=1024 * 1024,
         description="Bytes on a server's disk (TMPDIR) of images on their way in",
     )
+    webhook_allow: str = Field(
+        "", description="Networks that webhooks may call beside public addresses over HTTPS"
+    )
     console: bool = Field(True, description="The console at / of the gateway")
     reflection: bool = Field(True, description="gRPC server reflection")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -289,6 +293,12 @@ def _faults(settings: Settings) -> Iterator[str]:
             f"CARTOUCHE_LEASE {lease:g}: give an interval of less than a lease, so that the work "
             "of a worker that died is found in time"
         )
+    try:
+        networks = [part.strip() for part in settings.webhook_allow.split(",") if part.strip()]
+        for network in networks:
+            ip_network(network)
+    except ValueError as error:
+        yield f"CARTOUCHE_WEBHOOK_ALLOW takes networks with commas between, as 10.0.0.0/8: {error}"
     if settings.s3_kms_key_id and settings.s3_server_side_encryption != "aws:kms":
         yield (
             "CARTOUCHE_S3_KMS_KEY_ID is of no use but with CARTOUCHE_S3_SERVER_SIDE_ENCRYPTION at "

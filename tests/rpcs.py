@@ -5,6 +5,7 @@ from typing import Any
 
 from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.exports.v1 import export_service_pb2 as pb
+from cartouche.webhooks.v1 import webhook_service_pb2 as webhooks_pb
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -14,6 +15,7 @@ from tests.stack import Stack
 SERVICES = (
     pb.DESCRIPTOR.services_by_name["ExportService"],
     catalog_pb.DESCRIPTOR.services_by_name["CatalogService"],
+    webhooks_pb.DESCRIPTOR.services_by_name["WebhookService"],
 )
 #: Streams that go on until the caller ends them.
 ENDLESS = frozenset(("WatchExports",))

@@ -24,6 +24,7 @@ from workers.examination import examine
 from workers.fitness import Fitness
 from workers.leases import LeaseKeeper
 from workers.memory import TYPICAL, resident
+from workers.messenger import Messenger
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class WorkerRuntime:
         # Bells that a busy worker hoards would keep idle ones waiting.
         self._worker.queue_prefetch = settings.worker_threads
         self._looks: Looks | None = None
+        self._messenger = Messenger(database, settings.webhook_allow)
 
     @property
     def liveness(self) -> Mapping[str, Callable[[], str | None]]:
@@ -105,6 +107,7 @@ class WorkerRuntime:
         self._looks = Looks(context, slots)
         self._worker.start()
         self._looks.start()
+        self._messenger.start()
 
     def _used(self) -> int:
         """Bytes that a worker has before it works."""
@@ -120,6 +123,7 @@ class WorkerRuntime:
         """Interrupts what runs, which gives its claims back, and ends."""
         until = time.monotonic() + _SHUTDOWN
         self._fitness.stop()
+        self._messenger.end()
         ending = threading.Thread(target=self._end, name="end", daemon=True)
         ending.start()
         if self._looks is not None:
@@ -127,6 +131,7 @@ class WorkerRuntime:
         left = max(0.0, until - time.monotonic())
         join_all(self._worker.workers, int(left * 1000))  # type: ignore[no-untyped-call]
         ending.join(_FAREWELL)
+        self._messenger.join()
         self._leases.close()
 
     def _end(self) -> None:

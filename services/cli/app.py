@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from services.cli import datasets, demo, doctor, exports, health, importing, keys, serve, setup
+from services.cli import (
+    datasets,
+    demo,
+    doctor,
+    exports,
+    health,
+    importing,
+    keys,
+    serve,
+    setup,
+    webhooks,
+)
 
 app = typer.Typer(
     name="cartouche",
@@ -29,6 +40,7 @@ app.command("import")(importing.import_dataset)
 app.command()(demo.demo)
 app.add_typer(exports.app, name="exports")
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(datasets.images, name="images")
 app.add_typer(keys.app, name="keys")
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -270,6 +271,8 @@ exports = Table(
     # were copied from one another to it, of which the first was built as a whole.
     Column("layout_version", Integer),
     Column("generation", Integer, nullable=False, server_default="0"),
+    # Whoever wants to hear that it expires soon was told.
+    Column("expiry_told", Boolean, nullable=False, server_default=false()),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",
@@ -382,4 +385,70 @@ compatibility = Table(
     "compatibility",
     metadata,
     Column("oldest_schema", String(32), primary_key=True),
+)
+
+# Addresses of organizations that are told what happens to exports.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    # What is told; empty: everything.
+    Column("events", JSON, nullable=False),
+    Column("description", String(200), nullable=False, server_default=""),
+    # What messages are signed with, and what they were signed with until then.
+    Column("secret", String(100), nullable=False),
+    Column("previous_secret", String(100)),
+    Column("previous_until", Double),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("disabled_reason", Text, nullable=False, server_default=""),
+    Column("created_at", Double, nullable=False),
+    # Since when every attempt has failed.
+    Column("failing_since", Double),
+    Index("ix_webhooks_organization_id", "organization_id"),
+)
+
+# The outbox: written in the transaction of the change that a message tells of.
+webhook_messages = Table(
+    "webhook_messages",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("webhook_id", ForeignKey("webhooks.id"), nullable=False),
+    Column("event", String(30), nullable=False),
+    # The body as it is sent and signed.
+    Column("payload", Text, nullable=False),
+    # pending, delivered or failed.
+    Column("status", String(10), nullable=False),
+    Column("created_at", Double, nullable=False),
+    # When it is tried next; null: never.
+    Column("due_at", Double),
+    # Attempts since it was written, or sent again on request.
+    Column("tries", Integer, nullable=False, server_default="0"),
+    # Who claimed it may send it alone until then.
+    Column("leased_until", Double),
+    # Fencing: every claim raises it.
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Index("ix_webhook_messages_webhook_id", "webhook_id", "created_at"),
+    Index(
+        "ix_webhook_messages_due",
+        "due_at",
+        postgresql_where=text("status = 'pending'"),
+        sqlite_where=text("status = 'pending'"),
+    ),
+)
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("message_id", ForeignKey("webhook_messages.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    # 0: there was no answer.
+    Column("http_status", Integer, nullable=False),
+    # Why it did not count; empty: it did.
+    Column("error", Text, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Index("ix_webhook_attempts_message_id", "message_id"),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import grpc
 from cartouche.exports.v1 import export_service_pb2 as pb
@@ -11,13 +11,12 @@ from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from services.errors import CartoucheError, Unavailable
 from services.importing.client import error_of
 from services.importing.endpoint import Endpoint
+from services.importing.unary import Response, answered
 
-_TIMEOUT = 60.0
 _PAGE = 1_000
 #: Ids that the server takes in one call.
 _IDS = 1_000
 
-Response = TypeVar("Response")
 #: An export by its id, or by its dataset and its name.
 Address = str | tuple[str, str]
 
@@ -28,7 +27,7 @@ class Exports:
 
     def __init__(self, channel: grpc.Channel, api_key: str) -> None:
         self._stub = ExportServiceStub(channel)
-        self._metadata = (("x-api-key", api_key),)
+        self._api_key = api_key
 
     def create(self, request: pb.CreateExportRequest) -> pb.Export:
         """Makes an export; it is built in the background."""
@@ -78,7 +77,8 @@ class Exports:
         has_failed = False
         while True:
             try:
-                for answer in self._stub.WatchExport(request, metadata=self._metadata):
+                metadata = (("x-api-key", self._api_key),)
+                for answer in self._stub.WatchExport(request, metadata=metadata):
                     has_failed = False
                     yield answer.export
             except grpc.RpcError as error:
@@ -121,10 +121,7 @@ class Exports:
         return deleted, not_found
 
     def _call(self, method: "Callable[..., Response]", request: object) -> Response:
-        try:
-            return method(request, metadata=self._metadata, timeout=_TIMEOUT)
-        except grpc.RpcError as error:
-            raise error_of(cast("grpc.Call", error)) from None
+        return answered(method, request, self._api_key)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from services.exports.claims import (
 from services.exports.model import ErrorCode, Stage, Status, Step
 from services.formats.registry import FORMATS
 from services.settings import Settings
+from services.webhooks.model import EventType
+from services.webhooks.outbox import announce
 
 #: Failures after which nothing is kept for a retry.
 _KEEPS_NOTHING = frozenset((ErrorCode.cancelled, ErrorCode.selection_empty))
@@ -92,6 +94,7 @@ def complete(
         if result is None:
             return False
         end_work(connection, claim.organization_id, [claim.export_id], removes=result.staged)
+        announce(connection, claim.organization_id, claim.export_id, EventType.completed)
     metrics.EXPORTS_ENDED.labels(claim.format, Status.completed, "").inc()
     if result.seconds is not None:
         metrics.EXPORT_SECONDS.labels(claim.format).observe(max(0.0, result.seconds))
@@ -188,6 +191,7 @@ def _fail(
         [export_id],
         after=keeping.retry_window if keeps else timedelta(),
     )
+    announce(connection, organization_id, export_id, EventType.failed)
     return str(result.format)
 
 

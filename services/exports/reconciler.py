@@ -24,9 +24,11 @@ from services.exports import claims, endings, queries
 from services.exports.collection import collect
 from services.exports.creation import IDEMPOTENCY_SECONDS
 from services.exports.inventory import take_inventory
-from services.exports.model import ErrorCode, Lane, Stage
+from services.exports.model import ErrorCode, Lane, Stage, Status
 from services.settings import Settings
 from services.storage import ObjectStore, StorageError
+from services.webhooks import outbox
+from services.webhooks.model import EventType
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ _INVENTORY = timedelta(hours=12)
 #: which a round does more for the former, where more is left.
 _PURGED, _COLLECTED = 10, 6
 _CLEARING = 0.4
+#: How long before its end an archive is said to go.
+_EXPIRING = timedelta(days=1)
 #: Seconds for a statement on as many rows as there are.
 _PATIENCE = 120.0
 
@@ -91,6 +95,7 @@ class Reconciler:
                     while purge(self._database, _PURGED) and not self._stopped.is_set():
                         if time.monotonic() > until:
                             break
+                    outbox.purge(self._database, _A_SWEEP)
                     collect(self._database, self._store, _COLLECTED)
                 metrics.RECONCILED_AT.set_to_current_time()
             except (Unavailable, StorageError) as error:
@@ -113,6 +118,7 @@ def sweep(
     if frees:
         metrics.LEASES_LOST.labels("expired").inc(claims.free_expired(database))
     _fail_overdue(database, settings.export_deadline, endings.Keeping.of(settings))
+    _tell_expiring(database, settings.retention)
     _expire(database)
     for lane in Lane:
         if claims.is_due(database, lane, settings.organization_steps):
@@ -153,6 +159,32 @@ def _fail_overdue(database: Database, deadline: timedelta, keeping: endings.Keep
             ),
             keeping,
         )
+
+
+def _tell_expiring(database: Database, retention: timedelta) -> None:
+    """Tells webhooks of archives that go within a day, or the last tenth of a shorter time."""
+    ahead = min(_EXPIRING, retention / 10).total_seconds()
+    soon = (
+        select(exports.c.organization_id, exports.c.id)
+        .where(
+            exports.c.expires_at < now_once() + ahead,
+            exports.c.status == Status.completed,
+            ~exports.c.deleted,
+            ~exports.c.expiry_told,
+        )
+        .limit(_A_SWEEP)
+    )
+    with database.read() as connection:
+        found = connection.execute(soon).all()
+    for organization_id, export_id in found:
+        with database.write() as connection:
+            told = connection.execute(
+                exports.update()
+                .where(exports.c.id == export_id, ~exports.c.expiry_told)
+                .values(expiry_told=True)
+            )
+            if told.rowcount:
+                outbox.announce(connection, organization_id, export_id, EventType.expiring)
 
 
 def _expire(database: Database) -> None:

@@ -2,22 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar, cast
 
 import grpc
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
-from services.importing.client import error_of
 from services.importing.dataset import NO_KEY, WrongUsage
 from services.importing.endpoint import Endpoint
+from services.importing.unary import Response, answered
 
-_TIMEOUT = 60.0
 _PAGE = 1_000
 #: Paths that the server takes in one call.
 _PATHS = 1_000
-
-Response = TypeVar("Response")
 
 
 class Catalog:
@@ -63,10 +59,7 @@ class Catalog:
         return deleted, not_found
 
     def _call(self, method: "Callable[..., Response]", request: object) -> Response:
-        try:
-            return method(request, metadata=(("x-api-key", self._api_key),), timeout=_TIMEOUT)
-        except grpc.RpcError as error:
-            raise error_of(cast("grpc.Call", error)) from None
+        return answered(method, request, self._api_key)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ _LEASES = 1
 _RECONCILER = 1
 #: Asks the record whether to ring.
 _DOORBELL = 1
+#: Sends messages to webhooks.
+_MESSENGER = 1
 #: Watches the database where there is a port for metrics and health.
 _WATCH = 1
 
@@ -23,7 +25,8 @@ def of_server(settings: Settings) -> int:
 def of_worker(settings: Settings) -> int:
     """Those of `cartouche worker`."""
     # Those that hear bells, and those that look by themselves.
-    return 2 * settings.worker_threads + _LEASES + _RECONCILER + _DOORBELL + _watches(settings)
+    hearing = 2 * settings.worker_threads
+    return hearing + _LEASES + _RECONCILER + _DOORBELL + _MESSENGER + _watches(settings)
 
 
 def of_everything(settings: Settings) -> int:

@@ -9,6 +9,8 @@ from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.catalog.v1 import catalog_service_pb2_grpc as catalog_rpc
 from cartouche.exports.v1 import export_service_pb2 as exports_pb
 from cartouche.exports.v1 import export_service_pb2_grpc as exports_rpc
+from cartouche.webhooks.v1 import webhook_service_pb2 as webhooks_pb
+from cartouche.webhooks.v1 import webhook_service_pb2_grpc as webhooks_rpc
 
 from services import certificates
 from services.catalog.limits import MAX_DOCUMENT
@@ -26,6 +28,7 @@ from services.server.draining import Drain
 from services.server.interceptor import CallInterceptor
 from services.settings import Settings, SettingsError
 from services.storage import ObjectStore
+from services.webhooks.servicer import WebhookServicer
 
 #: The annotations of an image travel in one message: what is a little too large for the table of
 #: limits is refused by it, with its name, and not with the whole stream.
@@ -35,6 +38,7 @@ _MOST_CONNECTIONS = 8_192
 _SERVICES = (
     exports_pb.DESCRIPTOR.services_by_name["ExportService"].full_name,
     catalog_pb.DESCRIPTOR.services_by_name["CatalogService"].full_name,
+    webhooks_pb.DESCRIPTOR.services_by_name["WebhookService"].full_name,
 )
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -91,6 +95,7 @@ class Server:
         catalog_rpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(database, store, settings.import_space), self._server
         )
+        webhooks_rpc.add_WebhookServiceServicer_to_server(WebhookServicer(database), self._server)
         self._health = health.Health(self._server, database, _SERVICES)
         if settings.reflection:
             reflection.add_reflection(self._server, (*_SERVICES, health.SERVICE_NAME))

@@ -1,0 +1,1 @@
+"""Webhooks: what happens to exports, told to addresses of organizations."""
