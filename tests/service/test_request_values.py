@@ -12,6 +12,8 @@ from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
+from cartouche.webhooks.v1 import webhook_service_pb2 as webhooks_pb
+from cartouche.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -20,15 +22,11 @@ from hypothesis import strategies as st
 
 from tests.datasets import Picture, bbox, jpeg, put, put_all, read, unique
 from tests.exports import completed, details_of, refused, stub
+from tests.rpcs import ENDLESS, METHODS
 from tests.stack import Production, Stack
 
 pytestmark = pytest.mark.timeout(300)
 
-SERVICES = (
-    pb.DESCRIPTOR.services_by_name["ExportService"],
-    catalog_pb.DESCRIPTOR.services_by_name["CatalogService"],
-)
-METHODS = {method.name: method for service in SERVICES for method in service.methods}
 #: What a caller may be told of its values.
 ANSWERS = {
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -36,6 +34,12 @@ ANSWERS = {
     grpc.StatusCode.ALREADY_EXISTS,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.ABORTED,
+}
+
+STUBS = {
+    "ExportService": ExportServiceStub,
+    "CatalogService": CatalogServiceStub,
+    "WebhookService": WebhookServiceStub,
 }
 
 Path = tuple[FieldDescriptor, ...]
@@ -121,14 +125,16 @@ class Target:
 
     def call(self, method: MethodDescriptor, messages: list[Message]) -> None:
         """Makes a call, and looks at how it ends."""
-        in_exports = method.containing_service is SERVICES[0]
-        service = (ExportServiceStub if in_exports else CatalogServiceStub)(self.stack.channel)
+        service = STUBS[method.containing_service.name](self.stack.channel)
         request = iter(messages) if method.client_streaming else messages[0]
         try:
             answer = getattr(service, method.name)(
                 request, metadata=self.stack.metadata(), timeout=60
             )
-            if method.server_streaming:
+            if method.name in ENDLESS:
+                next(answer)
+                answer.cancel()
+            elif method.server_streaming:
                 list(answer)
             return
         except grpc.RpcError as error:
@@ -166,6 +172,13 @@ def target(production: Production) -> Target:
     }
     by_name = pb.ExportName(dataset_name=dataset, name=export.name)
     opening = catalog_pb.PutImagesOpen(dataset_name=dataset, create_dataset=True, classes=[item])
+    # Nothing is sent to it.
+    stub_ = WebhookServiceStub(production.channel)
+    webhook = stub_.CreateWebhook(
+        webhooks_pb.CreateWebhookRequest(url="https://127.0.0.1:1/hook", events=["export.failed"]),
+        metadata=production.metadata(),
+        timeout=30,
+    ).webhook.id
     return Target(
         production,
         dataset,
@@ -180,6 +193,11 @@ def target(production: Production) -> Target:
             ],
             "BulkDeleteExports": [pb.BulkDeleteExportsRequest(export_ids=["none"])],
             "ListExports": [pb.ListExportsRequest(dataset_name=dataset, formats=["csv"])],
+            "WatchExports": [
+                pb.WatchExportsRequest(page=pb.ListExportsRequest(dataset_name=dataset))
+            ],
+            "UpdateWebhook": [webhooks_pb.UpdateWebhookRequest(id=webhook, set_events=True)],
+            "ListDeliveries": [webhooks_pb.ListDeliveriesRequest(webhook_id=webhook)],
             "CreateDataset": [catalog_pb.CreateDatasetRequest(classes=[item])],
             "GetDataset": [catalog_pb.GetDatasetRequest(dataset_name=dataset)],
             "PutImages": [

@@ -317,7 +317,9 @@ def test_paths_say_of_foreign_things_what_they_say_of_nothing(
             http.request(method, other, json=other_body), OF_NOBODY
         )
         if "preview" not in path and method != "GET":
-            assert answer.status_code in (200, 403, 404, 405) or path.endswith("webhooks")
+            assert answer.status_code in (200, 403, 404, 405) or path.rstrip("/").endswith(
+                "webhooks"
+            )
         for _, value in vars_of(mine):
             assert value not in answer.text or value in f"{path} {body}"
 
