@@ -23,12 +23,12 @@ IMAGES = 100
 BOXES = 10
 DATASET = "watched"
 #: Exports before those that count.
-WARM_UP = 10
+WARM_UP = 5
 
 
 def rows(quick: bool) -> list[Row]:
     """Measures one export after the other."""
-    samples = 60 if quick else 400
+    samples = 30 if quick else 400
     with ExitStack() as running:
         postgresql, broker, store = servers(running)
         stack = running.enter_context(
