@@ -1,8 +1,8 @@
 """`make bench`: measures everything that has a goal, each beside its peer in one run, and writes
 the figures into docs/performance.md.
 
-Takes about half an hour on 2 cores, and wants a machine that does nothing else. `--quick` measures
-less of everything and writes nothing; topics by name measure those alone and write nothing.
+Takes about an hour on 2 cores, and wants a machine that does nothing else. Topics by name measure
+those alone; `--quick` measures less of everything, and writes nothing.
 """
 
 import argparse
@@ -11,14 +11,42 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tests.bench import embedded, peers
+from tests.bench import (
+    again,
+    asking,
+    building,
+    distance,
+    embedded,
+    growth,
+    importing,
+    peers,
+    rendering,
+    watching,
+)
 from tests.bench.drawing import machine
-from tests.bench.report import write
+from tests.bench.report import draw_plots, write
 from tests.bench.rows import Row, table
+
+
+def _peers(quick: bool) -> list[Row]:
+    series = peers.measure(peers.SIZES[:1] if quick else peers.SIZES, rounds=1 if quick else 3)
+    if not quick:
+        draw_plots(series)
+    return peers.compared(series)
+
 
 #: In the order of the page.
 TOPICS: dict[str, Callable[[bool], list[Row]]] = {
+    "building": building.rows,
+    "again": again.rows,
+    "importing": importing.rows,
+    "rendering": rendering.rows,
+    "watching": watching.rows,
+    "distance": distance.rows,
+    "growth": growth.rows,
+    "asking": asking.rows,
     "embedded": embedded.rows,
+    "peers": _peers,
 }
 
 
@@ -31,7 +59,6 @@ def main() -> int:
     if unknown := set(options.topics) - set(TOPICS):
         arguments.error(f"unknown: {', '.join(sorted(unknown))}")
     print(machine(), flush=True)
-    found: list[Row] = []
     failed: list[str] = []
     for topic in options.topics or TOPICS:
         started = time.perf_counter()
@@ -43,10 +70,8 @@ def main() -> int:
             continue
         print(f"\n{topic}, {time.perf_counter() - started:.0f} s\n")
         print("\n".join(table(rows)), flush=True)
-        found += rows
-    if not options.topics and not options.quick:
-        series = peers.measure(peers.SIZES, rounds=3)
-        write(found + peers.compared(series), series, datetime.now(UTC).date(), machine())
+        if not options.quick:
+            write(topic, rows, datetime.now(UTC).date(), machine())
     if failed:
         print(f"could not be measured: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
