@@ -112,6 +112,20 @@ def test_a_gateway_that_goes_and_comes_back(production: Production, visit: Visit
     visitor.complaints = [text for text in visitor.complaints if "503" not in text]
 
 
+def test_an_organization_that_has_nothing_yet(production: Production, visit: Visit) -> None:
+    visitor = visit(production)
+    page = visitor.page
+    page.goto(production.base_url)
+    page.get_by_label("API key").fill(production.key("owner", unique("new")))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No exports yet")).to_be_visible()
+    expect(page.locator("#shown")).to_have_text("0 exports")
+    assert visitor.violations() == []
+    page.get_by_role("button", name="Make the first export").click()
+    expect(page.locator("#preview")).to_contain_text("no dataset yet")
+    expect(page.get_by_role("button", name="Create export")).to_be_disabled()
+
+
 def test_search_and_filters_select_and_stay_in_the_address(
     production: Production, visit: Visit
 ) -> None:
