@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -30,9 +31,20 @@ _SETTINGS = {
 _seeds = count(10_000)
 
 
+_noise = cache(noise_jpeg)
+
+
+def content() -> bytes:
+    """An image that nobody had before: some noise, with a comment of its own."""
+    seed = next(_seeds)
+    comment = f"{seed:08}".encode()
+    start, rest = _noise(seed % 4)[:2], _noise(seed % 4)[2:]
+    return start + b"\xff\xfe" + (2 + len(comment)).to_bytes(2) + comment + rest
+
+
 def picture(path: str) -> Picture:
-    """An image that nobody had before."""
-    return Picture(path, noise_jpeg(next(_seeds)), [bbox("car")])
+    """The same with an annotation."""
+    return Picture(path, content(), [bbox("car")])
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +194,7 @@ def test_after_some_generations_all_is_built_anew(stack: Production, dataset: st
 
 
 def test_other_filters_copy_what_they_share(stack: Production, dataset: str) -> None:
-    put(stack, dataset, [Picture("3/030.jpg", noise_jpeg(next(_seeds)))])
+    put(stack, dataset, [Picture("3/030.jpg", content())])
     export = exported(stack, dataset, class_filter=["car"])
     assert generation(stack, export) == 1
     assert export.image_count == COUNT - 1
