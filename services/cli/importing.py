@@ -84,7 +84,7 @@ def import_dataset(
     from services.importing.command import ImportCall, run_import
     from services.importing.dataset import ImportOptions
 
-    called = load_connection(server, api_key, profile, needs_key=not dry_run)
+    called = load_connection(server, api_key, profile, needs_key=False)
     raise typer.Exit(
         run_import(
             ImportCall(

@@ -110,8 +110,10 @@ def load_connection(
     from services.importing.endpoint import endpoint
     from services.importing.profiles import config_file, read_profile, with_profile
 
-    found = with_profile(settings.load(), read_profile(profile, config_file()))
-    key = api_key or found.api_key
+    known = read_profile(profile, config_file())
+    found = with_profile(settings.load(), known)
+    # The option has the environment's already.
+    key = api_key or known.api_key or ""
     if needs_key and not key:
         raise typer.BadParameter(
             f"give an API key: with --api-key, CARTOUCHE_API_KEY, or api_key in {config_file()}"
