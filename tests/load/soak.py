@@ -1,7 +1,8 @@
 """Constant work, and what of a Cartouche has grown when it is over.
 
 Each cycle of the work leaves nothing behind but tombstones: rows of deleted exports, and of their
-datasets, stay for half an hour on purpose, and are counted apart.
+datasets, stay for half an hour on purpose, and are counted apart. So is what a worker stored for an
+export that was deleted at that moment: the second sweep, at the end of that time, removes it.
 """
 
 import threading
@@ -64,10 +65,15 @@ class Figures:
                 with suppress(psutil.NoSuchProcess):
                     counts["files"] += one.num_fds()
                     counts["threads"] += one.num_threads()
-        counts.update(_record(stack))
+        record, deleted = _record(stack)
+        counts.update(record)
         with object_store(stack) as store:
             for bucket in (store.images_bucket, store.exports_bucket):
                 for found in store.list(bucket):
+                    _, _, rest = found.key.partition("/")
+                    if bucket == store.exports_bucket and rest.partition("/")[0] in deleted:
+                        counts["tombstones"] += 1
+                        continue
                     counts["objects"] += 1
                     counts["bytes in the store"] += found.size
             counts["objects"] += len(list(store.list_uploads()))
@@ -87,8 +93,9 @@ def _at_most(before: float, slack: float) -> float:
     return before + max(slack, _SHARE * before) if slack else before
 
 
-def _record(stack: Stack) -> dict[str, float]:
-    """Rows of the record, tombstones, and connections to it."""
+def _record(stack: Stack) -> tuple[dict[str, float], set[str]]:
+    """Rows of the record, tombstones, and connections to it; and the ids of deleted exports that
+    are yet to be swept."""
     url = stack.env.get("CARTOUCHE_DATABASE_URL") or (
         f"sqlite:///{Path(stack.env['CARTOUCHE_HOME']) / 'cartouche.db'}"
     )
@@ -110,13 +117,21 @@ def _record(stack: Stack) -> dict[str, float]:
                 connection.scalar(count.select_from(table(name)).where(text(where))) or 0
                 for name, where in dead.items()
             )
+            deleted = {
+                str(i) for i in connection.scalars(text("SELECT id FROM exports WHERE deleted"))
+            }
             connections = 0
             if engine.dialect.name == "postgresql":
                 others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                 connections = (connection.scalar(text(others)) or 1) - 1
     finally:
         engine.dispose()
-    return {"rows": rows - tombstones, "tombstones": tombstones, "connections": connections}
+    counts: dict[str, float] = {
+        "rows": rows - tombstones,
+        "tombstones": tombstones,
+        "connections": connections,
+    }
+    return counts, deleted
 
 
 class Work:
