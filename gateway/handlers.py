@@ -10,7 +10,7 @@ import grpc
 from cartouche.catalog.v1 import catalog_service_pb2 as catalog_pb
 from cartouche.exports.v1 import export_service_pb2 as pb
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from gateway import bodies, dialects, errors, schemas
 from gateway.addresses import ById, Reading
@@ -99,7 +99,7 @@ async def list_exports(
         int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out before them.")
     ] = 0,
     format: Annotated[
-        list[str] | None,
+        list[Annotated[str, Field(json_schema_extra={"pattern": schemas.NAME_PATTERN})]] | None,
         Query(max_length=100, description="Only exports in this format; may be given again."),
     ] = None,
     search: Annotated[
