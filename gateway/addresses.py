@@ -42,7 +42,6 @@ class Form(Enum):
     OUTSIDE = auto()
     #: Something that is only read: datasets, formats.
     READ_ONLY = auto()
-    #: Webhooks: their routes know their methods.
     WEBHOOKS = auto()
     #: A path with dot segments: normalised, it may be anything, even the collection.
     DOTS = auto()
@@ -93,6 +92,8 @@ class Target:
     #: What a POST to the path does (one of ACTIONS, or nothing), and the readings of the rest.
     action: str = ""
     acted: tuple[Reading, ...] = ()
+    #: Of a webhook's path: the methods it answers.
+    hooked: tuple[str, ...] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ class Target:
             case Form.OUTSIDE:
                 return ()
             case Form.WEBHOOKS:
-                return ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+                return (*self.hooked, "OPTIONS")
             case Form.DOTS | Form.READ_ONLY:
                 return ("GET", "HEAD", "OPTIONS")
             case Form.COLLECTION:
@@ -130,7 +131,7 @@ def read(raw_path: bytes, query: bytes, *, prefers_by_name: bool = False) -> Tar
         if any(raw_path.startswith(place.encode()) for place in (DATASETS, FORMATS)):
             return Target(Form.READ_ONLY)
         if raw_path.startswith(WEBHOOKS.encode()):
-            return Target(Form.WEBHOOKS)
+            return _webhook(raw_path)
         return Target(Form.OUTSIDE)
     segments = [_decode(segment) for segment in raw_path[len(_PREFIX) + 1 :].split(b"/")]
     if len(segments) > 1 and segments[-1] == "":
@@ -165,6 +166,20 @@ def dataset_name(path: str) -> str | None:
     if name is None or name in (".", "..") or not _possible(ByName(name, name)):
         return None
     return name
+
+
+def _webhook(raw_path: bytes) -> Target:
+    """What a path below `WEBHOOKS` addresses, by its segments; outside: nothing is there."""
+    match raw_path.removeprefix(WEBHOOKS.encode()).strip(b"/").split(b"/"):
+        case [b""]:
+            return Target(Form.WEBHOOKS, hooked=("GET", "HEAD", "POST"))
+        case [_]:
+            return Target(Form.WEBHOOKS, hooked=("PATCH", "DELETE"))
+        case [b"deliveries", _, b"redeliver"] | [_, b"rotate" | b"test"]:
+            return Target(Form.WEBHOOKS, hooked=("POST",))
+        case [_, b"deliveries"]:
+            return Target(Form.WEBHOOKS, hooked=("GET", "HEAD"))
+    return Target(Form.OUTSIDE)
 
 
 def _readings(

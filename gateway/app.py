@@ -12,7 +12,6 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from gateway import console_files, errors, routes, schemas, webhooks
-from gateway.addresses import Form
 from gateway.answers import json_response, problem_response
 from gateway.config import GatewayConfig
 from gateway.edge import Edge
@@ -131,9 +130,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     exchange = exchange_of(request)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "").split(", ")
-        is_routed = exchange.target.form in (Form.OUTSIDE, Form.WEBHOOKS)
-        methods = allowed if is_routed else exchange.target.methods
+        methods = exchange.target.methods or (error.headers or {}).get("Allow", "").split(", ")
         problem = errors.method_not_allowed(methods)
     elif error.status_code == 404:
         problem = errors.no_such_path()

@@ -16,6 +16,10 @@ MAX_CLASSES = 10_000
 NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 
+#: Addresses that a webhook takes, and no others that a browser might: ASCII, without a password.
+URL_PATTERN = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,4})?(/[!-~]*)?$"
+
+
 class ExportChoice(BaseModel):
     """What an export takes, and in which form. Keys that are not listed here are ignored."""
 
@@ -301,7 +305,10 @@ class CreateWebhook(BaseModel):
     )
 
     url: str = Field(
-        min_length=1, max_length=1000, description="HTTPS; redirects are not followed."
+        min_length=1,
+        max_length=1000,
+        description="HTTPS; redirects are not followed.",
+        json_schema_extra={"pattern": URL_PATTERN},
     )
     events: list[EventType] = Field(
         default_factory=list, max_length=10, description="Empty: all of them."
@@ -314,7 +321,9 @@ class UpdateWebhook(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    url: str | None = Field(None, min_length=1, max_length=1000)
+    url: str | None = Field(
+        None, min_length=1, max_length=1000, json_schema_extra={"pattern": URL_PATTERN}
+    )
     events: list[EventType] | None = Field(None, max_length=10)
     description: str | None = Field(
         None, max_length=200, json_schema_extra={"pattern": NAME_PATTERN}

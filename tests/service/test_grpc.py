@@ -24,9 +24,11 @@ from tests.stack import Stack
 
 EXPORT_SERVICE = "cartouche.exports.v1.ExportService"
 CATALOG_SERVICE = "cartouche.catalog.v1.CatalogService"
+WEBHOOK_SERVICE = "cartouche.webhooks.v1.WebhookService"
 SERVICES = {
     EXPORT_SERVICE,
     CATALOG_SERVICE,
+    WEBHOOK_SERVICE,
     "grpc.health.v1.Health",
     "grpc.reflection.v1alpha.ServerReflection",
 }
