@@ -33,6 +33,8 @@ SETTINGS = {
     "CARTOUCHE_LEASE": str(LEASE),
     "CARTOUCHE_RECONCILE_INTERVAL": "1",
     "CARTOUCHE_WORKER_THREADS": "2",
+    # What earlier archives hold is copied, and built anew now and then.
+    "CARTOUCHE_COPY_GENERATIONS": "3",
     # What a failed export leaves is removed at once.
     "CARTOUCHE_RETRY_WINDOW": "0",
 }

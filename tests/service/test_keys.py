@@ -182,7 +182,7 @@ def test_each_part_says_what_it_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "threads", "needed"), [("serve", 4, 51), ("worker", 7, 17), ("run", 4, 60)]
+    ("command", "threads", "needed"), [("serve", 4, 51), ("worker", 7, 18), ("run", 4, 61)]
 )
 def test_fewer_connections_than_threads_are_refused(
     tmp_path: Path, command: str, threads: int, needed: int
