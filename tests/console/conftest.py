@@ -11,7 +11,8 @@ from tests.console.browsing import Visitor, launch, visiting
 from tests.stack import Stack
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, no other test of this thread may run a loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A running browser."""
     with sync_playwright() as playwright:
