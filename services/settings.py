@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -54,6 +54,16 @@ def _seconds(value: object) -> object:
         except OverflowError:
             raise ValueError("Input should be fewer seconds") from None
     return value
+
+
+def networks_of(setting: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks of a setting that takes addresses or networks with commas between.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    parts = [part.strip() for part in setting.split(",")]
+    return tuple(ip_network(part) for part in parts if part)
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
@@ -294,9 +304,7 @@ def _faults(settings: Settings) -> Iterator[str]:
             "of a worker that died is found in time"
         )
     try:
-        networks = [part.strip() for part in settings.webhook_allow.split(",") if part.strip()]
-        for network in networks:
-            ip_network(network)
+        networks_of(settings.webhook_allow)
     except ValueError as error:
         yield f"CARTOUCHE_WEBHOOK_ALLOW takes networks with commas between, as 10.0.0.0/8: {error}"
     if settings.s3_kms_key_id and settings.s3_server_side_encryption != "aws:kms":

@@ -4,13 +4,14 @@ way."""
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from importlib.metadata import version
 
 from services.database.engine import Database
 from services.errors import Unavailable
 from services.webhooks import outbox
-from services.webhooks.addresses import allowed_networks
+from services.webhooks.addresses import Network
 from services.webhooks.model import DueMessage, Outcome
 from services.webhooks.sending import send
 from services.webhooks.signing import signatures
@@ -29,10 +30,10 @@ _FAREWELL = 3.0
 class Messenger:
     """`start` it; in the end `end` and `join` it. It has one connection of the database."""
 
-    def __init__(self, database: Database, allow: str) -> None:
-        """`allow`: the setting that names networks beside public addresses."""
+    def __init__(self, database: Database, allowed: Sequence[Network]) -> None:
+        """`allowed`: networks beside public addresses."""
         self._database = database
-        self._allowed = allowed_networks(allow)
+        self._allowed = allowed
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="messenger", daemon=True)
         self._agent = f"Cartouche/{version('cartouche')}"

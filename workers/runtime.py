@@ -15,7 +15,7 @@ from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.exports.model import Lane
 from services.formats.registry import FORMATS
-from services.settings import Settings
+from services.settings import Settings, networks_of
 from services.storage import ObjectStore
 from workers.actors import Looks, Slots, register
 from workers.budget import STEP, Budget, room_of
@@ -67,7 +67,7 @@ class WorkerRuntime:
         # Bells that a busy worker hoards would keep idle ones waiting.
         self._worker.queue_prefetch = settings.worker_threads
         self._looks: Looks | None = None
-        self._messenger = Messenger(database, settings.webhook_allow)
+        self._messenger = Messenger(database, networks_of(settings.webhook_allow))
 
     @property
     def liveness(self) -> Mapping[str, Callable[[], str | None]]:

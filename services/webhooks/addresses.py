@@ -40,16 +40,6 @@ class Place:
     target: str
 
 
-def allowed_networks(setting: str) -> tuple[Network, ...]:
-    """The networks of `CARTOUCHE_WEBHOOK_ALLOW`: addresses or networks with commas between.
-
-    Raises:
-        ValueError: one is neither.
-    """
-    parts = [part.strip() for part in setting.split(",")]
-    return tuple(ipaddress.ip_network(part) for part in parts if part)
-
-
 def check_url(url: str) -> None:
     """Raises:
     Invalid: it is no address that a webhook can have.

@@ -1,7 +1,6 @@
 """A full disk is called one by answers and health checks, until there is room."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.datasets import unique
 from tests.disks import SmallDisk
 from tests.exports import completed, refused, stub
 from tests.stack import Embedded
+from tests.waiting import until
 
 EXPORTS = "/api/v1/developer/exports"
 DATASET = "street-scenes"
@@ -30,13 +30,6 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         pytest.skip(str(error))
     yield made
     made.remove()
-
-
-def until(true: Callable[[], bool], patience: float = 30) -> None:
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_a_full_disk(disk: SmallDisk) -> None:

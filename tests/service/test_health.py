@@ -1,8 +1,6 @@
 """What each process says of its health is true, in both directions."""
 
 import socket
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,16 +10,10 @@ from tests.needs import postgresql_class
 from tests.parts import Rclone, Redis
 from tests.service.record import Tenant, take
 from tests.stack import Production, Stack
+from tests.waiting import until
 from workers.leases import LeaseKeeper
 
 pytestmark = pytest.mark.timeout(180)
-
-
-def until(reached: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, "it was not reached in time"
-        time.sleep(0.2)
 
 
 def faults(stack: Stack, name: str, path: str = "/readyz") -> set[str]:
@@ -41,7 +33,7 @@ def test_what_is_away_is_named_until_it_is_back() -> None:
             part.start()
         with Production(database.create_database(), broker.url, store, workers=1) as stack:
             everybody: dict[str, set[str]] = {"serve": set(), "gateway": set(), "worker-1": set()}
-            until(lambda: {name: faults(stack, name) for name in everybody} == everybody)
+            until(lambda: {name: faults(stack, name) for name in everybody} == everybody, 60)
 
             for part in parts:
                 part.kill()
@@ -51,20 +43,20 @@ def test_what_is_away_is_named_until_it_is_back() -> None:
                 "gateway": {"server"},
                 "worker-1": {"database", "broker", "object store"},
             }
-            until(lambda: {name: faults(stack, name) for name in gone} == gone)
+            until(lambda: {name: faults(stack, name) for name in gone} == gone, 60)
             # A new start would help nobody.
             assert not any(faults(stack, name, "/healthz") for name in gone)
 
             for part in parts:
                 part.start()
-            until(lambda: {name: faults(stack, name) for name in everybody} == everybody)
+            until(lambda: {name: faults(stack, name) for name in everybody} == everybody, 60)
 
             worker = stack.workers[0]
             worker.pause()
             with pytest.raises(OSError, match="timed out"):
                 ask(stack.metrics_ports["worker-1"])
             worker.resume()
-            until(lambda: not faults(stack, "worker-1"))
+            until(lambda: not faults(stack, "worker-1"), 60)
     finally:
         for part in parts:
             part.remove()
@@ -78,7 +70,7 @@ def ask(port: int) -> bytes:
 
 def test_every_part_answers_its_probes(stack: Stack) -> None:
     for name in stack.processes:
-        until(lambda name=name: not faults(stack, name))  # type: ignore[misc]
+        until(lambda name=name: not faults(stack, name), 60)  # type: ignore[misc]
         assert faults(stack, name, "/healthz") == set()
         assert stack.look(name, "/other").status_code == 404
         assert stack.look(name, "/metrics").status_code == 200

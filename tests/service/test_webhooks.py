@@ -3,8 +3,7 @@ must not be."""
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,6 +21,7 @@ from tests.exports import create, watch
 from tests.parts import ObjectStore, PostgreSQL, RabbitMQ
 from tests.service.record import Tenant
 from tests.stack import Embedded, Production, Stack
+from tests.waiting import until
 
 WEBHOOKS = "/api/v1/developer/webhooks"
 #: Receivers of the tests are on this machine.
@@ -38,10 +38,7 @@ class Receiver:
 
     def wait(self, count: int, seconds: float = 30) -> list[tuple[dict[str, str], bytes]]:
         """The messages once there are so many."""
-        until = time.monotonic() + seconds
-        while len(self.received) < count:
-            assert time.monotonic() < until, self.received
-            time.sleep(0.05)
+        until(lambda: len(self.received) >= count, seconds)
         return self.received
 
 
@@ -103,13 +100,6 @@ def checked(made: Any, message: tuple[dict[str, str], bytes]) -> Any:
 
 def deliveries(stack: Stack, made: Any) -> Any:
     return stack.http("viewer").get(f"{WEBHOOKS}/{made['id']}/deliveries").json()["deliveries"]
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    ends_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends_at
-        time.sleep(0.05)
 
 
 def test_ends_of_exports_are_told(hooked: Stack, receiver: Receiver) -> None:

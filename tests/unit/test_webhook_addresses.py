@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import Invalid
-from services.settings import Settings, SettingsError, load
+from services.settings import Settings, SettingsError, load, networks_of
 from services.webhooks.addresses import (
     AddressRefused,
     addresses_of,
-    allowed_networks,
     check_url,
     place_of,
     plain_address,
@@ -53,7 +52,7 @@ def test_an_address_is_called_if_it_is_public_or_allowed(
     # Over plain HTTP there is no way but by an allowance.
     with pytest.raises(AddressRefused):
         addresses_of(place_of(f"http://{host}/"), ())
-    network = allowed_networks(f"10.0.0.0/8, {mapped}")
+    network = networks_of(f"10.0.0.0/8, {mapped}")
     assert addresses_of(place_of(f"http://{host}/"), network)
 
 
