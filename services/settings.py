@@ -39,6 +39,7 @@ _NEEDS = {
     "client_certificate": "server_ca",
     "server_name": "server_ca",
 }
+_ORIGIN = re.compile(r"\*|https?://[^/\s,*]+")
 _COUNTERS = ("redis://", "rediss://", "redis+unix://", "memory://")
 
 
@@ -144,6 +145,12 @@ class Settings(BaseSettings):
     s3_images_bucket: str = "cartouche-images"
     s3_exports_bucket: str = "cartouche-exports"
 
+    s3_cors_origins: str = Field(
+        "*",
+        description="Origins whose pages may read archives by their links, with commas between; "
+        "none: the exports bucket is given no such rule",
+    )
+
     verify: Literal["sample", "full"] = Field(
         "sample", description="full: read the whole archive back and know its SHA-256"
     )
@@ -232,6 +239,12 @@ class Settings(BaseSettings):
         return self
 
     @cached_property
+    def page_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may read archives; none of them where no rule is wanted."""
+        named = tuple(part.strip() for part in self.s3_cors_origins.split(",") if part.strip())
+        return () if named == ("none",) else named
+
+    @cached_property
     def embedded_database(self) -> bool:
         return not self.database_url
 
@@ -307,6 +320,12 @@ def _faults(settings: Settings) -> Iterator[str]:
         networks_of(settings.webhook_allow)
     except ValueError as error:
         yield f"CARTOUCHE_WEBHOOK_ALLOW takes networks with commas between, as 10.0.0.0/8: {error}"
+    for origin in settings.page_origins:
+        if not _ORIGIN.fullmatch(origin):
+            yield (
+                f"CARTOUCHE_S3_CORS_ORIGINS has {origin!r}: give origins with commas between, as "
+                "https://exports.example.com, or * for any, or none"
+            )
     if settings.s3_kms_key_id and settings.s3_server_side_encryption != "aws:kms":
         yield (
             "CARTOUCHE_S3_KMS_KEY_ID is of no use but with CARTOUCHE_S3_SERVER_SIDE_ENCRYPTION at "

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 
 from services.database.clock import now
 from services.database.engine import Database
@@ -12,11 +13,23 @@ from services.doorbell import connect_broker, reach
 from services.exports.inventory import take_inventory
 from services.process.configured import open_database, shared_broker, storage_config
 from services.settings import Settings
-from services.storage import ObjectStore, StorageRefused
+from services.storage import ObjectStore, PagesRefused, StorageRefused
 
 #: Seconds by which a clock may differ: S3 refuses signatures that are older than 15 minutes, and
 #: links say when they end.
 _CLOCK = 60.0
+
+
+#: A page that is nowhere, to ask as where any may read.
+_ANY_PAGE = "https://console.invalid"
+
+
+class Grade(StrEnum):
+    """How it is with a part; what is merely `LACKING` keeps nothing from its work."""
+
+    WELL = "ok"
+    LACKING = "LACKS"
+    WRONG = "WRONG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +37,13 @@ class Finding:
     """One line of the diagnosis."""
 
     part: str
-    is_well: bool
+    grade: Grade
     says: str
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the part does what others stand on."""
+        return self.grade is not Grade.WRONG
 
 
 def diagnose(settings: Settings) -> Iterator[Finding]:
@@ -47,6 +65,8 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
         yield buckets
         if buckets.is_well:
             yield _look("links", lambda: _links(store, settings))
+            if settings.console:
+                yield _look("look inside", lambda: _look_inside(store, settings))
         yield _look("broker", lambda: _broker(broker_url))
         if schema.is_well and buckets.is_well:
             yield _look("inventory", lambda: _inventory(database, store))
@@ -56,11 +76,17 @@ class _Unwell(Exception):
     """Something is wrong; the message says what."""
 
 
+class _Lacking(Exception):
+    """Something is missing that people like to have; the message says what."""
+
+
 def _look(part: str, look: Callable[[], str]) -> Finding:
     try:
-        return Finding(part, True, look())
+        return Finding(part, Grade.WELL, look())
+    except _Lacking as lack:
+        return Finding(part, Grade.LACKING, str(lack))
     except Exception as error:
-        return Finding(part, False, str(error).strip() or type(error).__name__)
+        return Finding(part, Grade.WRONG, str(error).strip() or type(error).__name__)
 
 
 def _schema(database: Database) -> str:
@@ -100,6 +126,23 @@ def _links(store: ObjectStore, settings: Settings) -> str:
         ) from error
     more = ", and write it: take that from them, as links show their access key"
     return f"the keys that sign them read the exports bucket{more if may_write else ' alone'}"
+
+
+def _look_inside(store: ObjectStore, settings: Settings) -> str:
+    """The console's: a page of another origin than the store reads parts of archives."""
+    origins = settings.page_origins
+    asked = [_ANY_PAGE if origin == "*" else origin for origin in origins] or [_ANY_PAGE]
+    address = store.config.public_endpoint
+    try:
+        for origin in asked:
+            store.try_page(origin)
+    except PagesRefused as why:
+        raise _Lacking(
+            f"the console cannot show what archives hold, as the store at {address} does not let "
+            f"its page read them: {why}. Downloads work without. docs/stores.md, *Pages*, says "
+            "what to set where"
+        ) from why
+    return f"the store at {address} lets pages of {', '.join(origins) or 'any origin'} read links"
 
 
 def _broker(url: str) -> str:

@@ -17,6 +17,7 @@ from services.storage.errors import (
     UploadNotFound,
 )
 from services.storage.multipart import Extract, UploadInfo
+from services.storage.pages import PagesRefused
 from services.storage.retries import retried
 from services.storage.side_by_side import WriteBehind
 from services.storage.store import ObjectInfo, ObjectStore
@@ -28,6 +29,7 @@ __all__ = [
     "ObjectInfo",
     "ObjectNotFound",
     "ObjectStore",
+    "PagesRefused",
     "StorageConfig",
     "StorageError",
     "StorageMisconfigured",

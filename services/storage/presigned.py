@@ -63,9 +63,24 @@ class PresignedCalls:
         ) as response:
             return response.read()
 
-    def call_bucket(self, bucket: str, query: Mapping[str, str]) -> bytes:
-        """What the store answers to a question about a bucket itself."""
-        with self._exchange_url("GET", self._bucket_url(bucket, query), bucket) as response:
+    def call_bucket(
+        self,
+        bucket: str,
+        query: Mapping[str, str],
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> bytes:
+        """What the store answers to a small call on a bucket itself."""
+        with self._exchange_url(
+            method,
+            self._bucket_url(method, bucket, query),
+            bucket,
+            headers=headers,
+            body=body,
+            length=len(body),
+        ) as response:
             return response.read()
 
     def put(
@@ -198,7 +213,7 @@ class PresignedCalls:
         del signed["Host"]
         return urlunsplit(address), {name: str(value) for name, value in signed.items()}
 
-    def _bucket_url(self, bucket: str, query: Mapping[str, str]) -> str:
+    def _bucket_url(self, method: str, bucket: str, query: Mapping[str, str]) -> str:
         """A presigned call on a bucket itself, which `get_presigned_url` does not make."""
         config = self._config
         credentials = self._clients().credentials.retrieve()
@@ -208,7 +223,7 @@ class PresignedCalls:
         any_key = self._clients().control.get_presigned_url("GET", bucket, "k", CALL_EXPIRES)
         address = urlsplit(any_key)
         signed = presign_v4(
-            method="GET",
+            method=method,
             url=address._replace(
                 path=address.path.removesuffix("k"),
                 query=urlencode(sorted(given.items()), quote_via=quote, safe=""),

@@ -24,6 +24,7 @@ from services.storage.errors import (
 from services.storage.links import download_link
 from services.storage.multipart import Extract, MultipartUploads, UploadInfo
 from services.storage.observed import observed
+from services.storage.pages import allow_pages, try_page
 from services.storage.presigned import PresignedCalls
 from services.storage.read_ahead import WINDOW_BYTES, ReadAhead
 from services.storage.reading import CHUNK_BYTES, ObjectReader
@@ -45,6 +46,7 @@ class ObjectInfo:
 #: Where the store is tried out. No organization has such an id.
 PROBES = "probes/"
 _PROBE = b"probe"
+_PROBE_LINK = timedelta(minutes=5)
 
 
 class ObjectStore:
@@ -136,6 +138,24 @@ class ObjectStore:
             except StorageRefused:
                 return False
         return True
+
+    def allow_pages(self, origins: Sequence[str]) -> None:
+        """Lets pages of these origins read archives by their links: the console's look inside.
+
+        Raises PagesRefused where the bucket is left as it is, or StorageUnavailable.
+        """
+        with observed("cors"):
+            allow_pages(self._calls, self.exports_bucket, origins)
+
+    def try_page(self, origin: str) -> None:
+        """Reads a small object by a link, at the address of links, as a page of this origin does.
+
+        Raises PagesRefused where a browser would keep it from the page, StorageUnavailable or
+        StorageRefused.
+        """
+        with self._probe(self.exports_bucket) as key:
+            link = self.sign_download(key, "probe", _PROBE_LINK)
+            try_page(self._clients().pool, link, origin)
 
     @contextmanager
     def _probe(self, bucket: str) -> Iterator[str]:

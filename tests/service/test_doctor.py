@@ -32,7 +32,10 @@ def test_all_is_well(production: Production) -> None:
         0,
         [
             f"ok     {part}"
-            for part in ("database", "clock", "object store", "links", "broker", "inventory")
+            for part in (
+                *("database", "clock", "object store", "links", "look inside"),
+                *("broker", "inventory"),
+            )
         ],
     ), said
 
@@ -48,6 +51,16 @@ def test_keys_of_links_that_may_write_are_named(production: Production) -> None:
     assert (code, "write it" in said["ok     links"]) == (0, True), said
     code, said = doctor(production, **dict.fromkeys(keys, ""))
     assert (code, "everybody sees" in said["ok     links"]) == (0, True), said
+
+
+def test_a_console_that_cannot_look_inside_is_no_fault(production: Production) -> None:
+    code, said = doctor(production, CARTOUCHE_S3_PUBLIC_ENDPOINT="http://127.0.0.1:9")
+    assert (code, "no answer here" in said["LACKS  look inside"]) == (0, True), said
+    code, said = doctor(production, CARTOUCHE_CONSOLE="false")
+    assert (code, [part for part in said if "look inside" in part]) == (0, []), said
+    origins = "https://a.example.com, https://b.example.com"
+    code, said = doctor(production, CARTOUCHE_S3_CORS_ORIGINS=origins)
+    assert (code, origins in said["ok     look inside"]) == (0, True), said
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]) -> Sett
         {"DATABASE_POOL": 1, "WORKER_THREADS": 64},
         {"HTTP_PORT": 0, "GRPC_PORT": 65535},
         {"S3_SIGNING_ACCESS_KEY": "links", "S3_SIGNING_SECRET_KEY": "secret"},
+        {"S3_CORS_ORIGINS": "none"},
+        {"S3_CORS_ORIGINS": "https://a.example.com, http://localhost:8080"},
         {"DATABASE_URL": "postgres://host/name", "RATE_LIMIT_URL": "rediss://host/1"},
         {"DATABASE_URL": "sqlite:////folder/name.db", "RATE_LIMIT_URL": "memory://"},
     ],
@@ -53,6 +55,9 @@ def test_what_works_is_taken(monkeypatch: pytest.MonkeyPatch, settings: dict[str
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"S3_CORS_ORIGINS": "a.example.com"}, "CARTOUCHE_S3_CORS_ORIGINS has 'a.example.com'"),
+        ({"S3_CORS_ORIGINS": "https://a/console"}, "has 'https://a/console': give origins"),
+        ({"S3_CORS_ORIGINS": "none, *"}, "CARTOUCHE_S3_CORS_ORIGINS has 'none'"),
         ({"S3_KMS_KEY_ID": "key"}, "CARTOUCHE_S3_KMS_KEY_ID is of no use but with"),
         ({"IMPORT_SPACE": 1000}, "CARTOUCHE_IMPORT_SPACE is '1000': it should be greater than"),
         ({"WORKER_LANES": "fast"}, "CARTOUCHE_WORKER_LANES is 'fast': it should be 'all', 'short'"),

@@ -79,6 +79,7 @@ CARTOUCHE_S3_REGION: {{ .Values.store.region | quote }}
 CARTOUCHE_S3_ADDRESSING_STYLE: {{ .Values.store.addressingStyle | quote }}
 CARTOUCHE_S3_SERVER_SIDE_ENCRYPTION: {{ .Values.store.serverSideEncryption | quote }}
 CARTOUCHE_S3_KMS_KEY_ID: {{ .Values.store.kmsKeyId | quote }}
+CARTOUCHE_S3_CORS_ORIGINS: {{ .Values.store.corsOrigins | quote }}
 CARTOUCHE_S3_IMAGES_BUCKET: {{ .Values.store.imagesBucket | quote }}
 CARTOUCHE_S3_EXPORTS_BUCKET: {{ .Values.store.exportsBucket | quote }}
 {{- range $name, $value := .Values.settings }}
