@@ -5,11 +5,13 @@ from the raw path; the templates here document the forms there are. Each path an
 with and without a trailing slash, and never with a redirect.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from inspect import signature
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Security
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 
@@ -41,6 +43,17 @@ def _identified(
     ] = None,
 ) -> None:
     """The parameters of a path that gives an id, or a name beside `?dataset=`."""
+
+
+class _Route(APIRoute):
+    """A route whose handler reads the request by itself is called with it at once: what such a
+    route declares of its parameters is for the document."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        if list(signature(self.endpoint).parameters) == ["request"]:
+            handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+            return handler
+        return super().get_route_handler()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ _FORMS = (
 
 def router() -> APIRouter:
     """The routes of the Exports API."""
-    routes = APIRouter(dependencies=[Security(_api_key)])
+    routes = APIRouter(route_class=_Route, dependencies=[Security(_api_key)])
     routes.post(
         f"{EXPORTS}/",
         status_code=201,
