@@ -28,26 +28,56 @@ def get_export(database: Database, organization_id: str, address: ExportAddress)
         return find_export(connection, organization_id, address)
 
 
+#: An organization, and the address of an export that may be one of its own.
+OwnedAddress = tuple[str, ExportAddress]
+
+
+def exports_at(
+    database: Database, asked: Sequence[OwnedAddress]
+) -> dict[OwnedAddress, Export | NotFound]:
+    """`get_export` for many at once, of any organizations."""
+    ids = {address.id for _, address in asked if address.id}
+    found: dict[OwnedAddress, Export | NotFound] = {}
+    with database.read() as connection:
+        for row in connection.execute(_all_exports().where(exports.c.id.in_(ids))) if ids else ():
+            found[row.organization_id, ExportAddress(id=row.id)] = _export(row)
+        for owner, address in asked:
+            if not address.id:
+                try:
+                    found[owner, address] = find_export(connection, owner, address)
+                except NotFound as error:
+                    found[owner, address] = error
+    return {key: found.get(key) or no_export(key[1]) for key in asked}
+
+
 def find_export(connection: Connection, organization_id: str, address: ExportAddress) -> Export:
     """`get_export` within a transaction."""
     query = exports_of(organization_id)
     if address.id:
         found = one_export(connection, query.where(exports.c.id == address.id))
-        asked = f"id {quoted(address.id)}"
     else:
         dataset = find_dataset(connection, organization_id, address.dataset_name)
         found = one_export(
             connection,
             query.where(exports.c.dataset_id == dataset.id, exports.c.name == address.name),
         )
-        asked = f"name {quoted(address.name)} in dataset {quoted(address.dataset_name)}"
     if found is None:
-        raise NotFound(
-            "EXPORT_NOT_FOUND",
-            f"No export with the {asked} was found. List the exports to see what there is.",
-            {"id": address.id, "dataset_name": address.dataset_name, "name": address.name},
-        )
+        raise no_export(address)
     return found
+
+
+def no_export(address: ExportAddress) -> NotFound:
+    """The error of an address at which there is nothing."""
+    asked = (
+        f"id {quoted(address.id)}"
+        if address.id
+        else f"name {quoted(address.name)} in dataset {quoted(address.dataset_name)}"
+    )
+    return NotFound(
+        "EXPORT_NOT_FOUND",
+        f"No export with the {asked} was found. List the exports to see what there is.",
+        {"id": address.id, "dataset_name": address.dataset_name, "name": address.name},
+    )
 
 
 def list_exports(
@@ -136,10 +166,14 @@ def bulk_delete_exports(
 
 def exports_of(organization_id: str) -> Select[tuple[object, ...]]:
     """The exports of an organization that are not deleted, to be narrowed down."""
+    return _all_exports().where(exports.c.organization_id == organization_id)
+
+
+def _all_exports() -> Select[tuple[object, ...]]:
     return (
         select(exports, DATASET_NAME.label("dataset_name"))
         .join(datasets, datasets.c.id == exports.c.dataset_id)
-        .where(exports.c.organization_id == organization_id, ~exports.c.deleted)
+        .where(~exports.c.deleted)
     )
 
 

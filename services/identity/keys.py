@@ -8,6 +8,7 @@ import hashlib
 import secrets
 import string
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -224,12 +225,42 @@ def authenticate(database: Database, key: str) -> Caller:
     Raises:
         Unauthenticated: there is no key, or nobody holds it, or it has expired.
     """
+    digest = digest_of(key)
+    return known_holder(callers_of(database, [digest]).get(digest))
+
+
+def digest_of(key: str) -> str:
+    """What a key is looked up by.
+
+    Raises:
+        Unauthenticated: there is no key.
+    """
     if not key:
         raise Unauthenticated(
             "API_KEY_MISSING", "Send your API key in the X-API-Key header (pk_live_…)."
         )
+    return _hash(key)
+
+
+def known_holder(found: Caller | None) -> Caller:
+    """The holder of a key, if anybody was found.
+
+    Raises:
+        Unauthenticated: nobody was.
+    """
+    if found is None:
+        raise Unauthenticated(
+            "API_KEY_INVALID",
+            "The API key is not valid, or has expired. Check X-API-Key, or ask for a new key.",
+        )
+    return found
+
+
+def callers_of(database: Database, digests: Sequence[str]) -> dict[str, Caller]:
+    """Who holds keys, by what `digest_of` says of them; those that nobody holds are left out."""
     query = (
         select(
+            api_keys.c.key_hash,
             api_keys.c.id,
             api_keys.c.organization_id,
             api_keys.c.role,
@@ -237,15 +268,13 @@ def authenticate(database: Database, key: str) -> Caller:
         )
         .join(organizations, organizations.c.id == api_keys.c.organization_id)
         .where(
-            api_keys.c.key_hash == _hash(key),
+            api_keys.c.key_hash.in_(digests),
             or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now()),
         )
     )
     with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        raise Unauthenticated(
-            "API_KEY_INVALID",
-            "The API key is not valid, or has expired. Check X-API-Key, or ask for a new key.",
-        )
-    return Caller(row.id, row.organization_id, Role[row.role], row.rate_limit)
+        rows = connection.execute(query).all()
+    return {
+        row.key_hash: Caller(row.id, row.organization_id, Role[row.role], row.rate_limit)
+        for row in rows
+    }

@@ -45,6 +45,8 @@ class RateLimiter:
         self._per_hour = per_hour
         shared = not url.startswith("memory:")
         options = {**_BOUNDS, "retry": Retry(NoBackoff(), 0)} if shared else {}
+        #: Whether counting is a call over the network.
+        self.is_shared = shared
         self._windows = SlidingWindowCounterRateLimiter(storage_from_string(url, **options))
         self._counter = _Counter()
 

@@ -17,9 +17,8 @@ _WATCH = 1
 
 def of_server(settings: Settings) -> int:
     """Those of `cartouche serve`."""
-    return (
-        server.CALLS + server.STREAMS + server.HEALTH + _RECONCILER + _DOORBELL + _watches(settings)
-    )
+    calls = server.CALLS + server.STREAMS + server.READS + server.HEALTH
+    return calls + _RECONCILER + _DOORBELL + _watches(settings)
 
 
 def of_worker(settings: Settings) -> int:

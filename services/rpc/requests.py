@@ -21,6 +21,8 @@ MAX_ITEMS = 10_000
 MAX_SIZE = 4 * 1024 * 1024
 #: Bytes of a request that is parsed beside others.
 _SMALL = 128 * 1024
+#: Bytes of a request that is parsed where everything else waits for it.
+LIGHT_SIZE = 16 * 1024
 #: Held while any other is parsed and checked: each may take sixty times its bytes until it is
 #: refused for its number of items.
 _LARGE = threading.Lock()

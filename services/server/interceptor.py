@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -13,11 +14,12 @@ import grpc
 from services import logs, metrics, tracing
 from services.database.engine import Database
 from services.errors import CartoucheError, Overloaded, Unavailable
-from services.identity.keys import authenticate
-from services.identity.rate_limits import RateLimiter
+from services.identity.keys import authenticate, callers_of, digest_of, known_holder
+from services.identity.rate_limits import Allowance, RateLimiter
 from services.identity.roles import Caller
 from services.rpc.caller import set_caller
-from services.rpc.requests import MAX_SIZE, all_read, check_request, reader
+from services.rpc.gathering import GatheredReads, Readers
+from services.rpc.requests import LIGHT_SIZE, MAX_SIZE, all_read, check_request, reader
 from services.rpc.status import (
     API_KEY,
     KEY_ROLE,
@@ -58,8 +60,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of Cartouche's own services; health and reflection stay open, and
     only end with the server."""
 
-    def __init__(self, database: Database, limiter: RateLimiter, drain: Drain) -> None:
+    def __init__(
+        self, database: Database, limiter: RateLimiter, drain: Drain, readers: Readers
+    ) -> None:
         self._database = database
+        self._callers = GatheredReads(partial(callers_of, database), readers)
         self._limiter = limiter
         self._drain = drain
 
@@ -87,10 +92,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if not is_own:
             return handler
         assert handler.unary_unary is not None
-        assert not inspect.iscoroutinefunction(handler.unary_unary)
-        return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, method), *coders
-        )
+        wrapped = self._light if inspect.iscoroutinefunction(handler.unary_unary) else self._unary
+        return grpc.unary_unary_rpc_method_handler(wrapped(handler.unary_unary, method), *coders)
 
     def _unary(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
         """Synchronous handlers run on the server's thread pool, and so does this."""
@@ -119,6 +122,31 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
+    def _light(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
+        """Handlers that are coroutines, and so light that they run on the event loop."""
+
+        async def call(request: Any, context: Any) -> Any:
+            request_id, key = _identify(context)
+            started = time.monotonic()
+            said: Metadata = ((REQUEST_ID, request_id),)
+            failed: Failure | None = None
+            with tracing.span(*_span_of(method, context)) as span:
+                try:
+                    said += await self._admit_soon(key)
+                    message = request.read(LIGHT_SIZE)
+                    check_request(message)
+                    response = await behaviour(message, context)
+                except Exception as error:
+                    failed = _failure(error, request_id)
+                _log(method, started, failed[0] if failed else grpc.StatusCode.OK, span)
+            if failed is not None:
+                code, text, trailing = failed
+                await context.abort(code, text, trailing + said)
+            context.set_trailing_metadata(said)
+            return response
+
+        return call
+
     def _stream(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             request_id, key = _identify(context)
@@ -128,9 +156,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             # Whatever a stream does by and by is no child of it: there is no end to that.
             with tracing.span(*_span_of(method, context), takes_children=False) as span:
                 try:
-                    known, allowance = await asyncio.to_thread(self._known, key)
-                    set_caller(known)
-                    said += allowance
+                    said += await self._admit_soon(key)
                     # What is wrong with one message of many is for the method to answer.
                     if isinstance(request, AsyncIterator):
                         request = all_read(request)
@@ -170,18 +196,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _admit(self, key: str) -> Metadata:
         """Sets who calls; his role, and what he may still do, are for the answer."""
-        known, allowance = self._known(key)
-        set_caller(known)
-        return allowance
-
-    def _known(self, key: str) -> tuple[Caller, Metadata]:
         known = authenticate(self._database, key)
-        allowance = self._limiter.count(known)
-        role: Metadata = ((KEY_ROLE, known.role.name),)
-        if allowance is None:
-            return known, role
-        limits = rate_limit_metadata(allowance.limit, allowance.remaining, allowance.reset_at)
-        return known, role + limits
+        set_caller(known)
+        return _allowed(known, self._limiter.count(known))
+
+    async def _admit_soon(self, key: str) -> Metadata:
+        """`_admit` on the event loop."""
+        known = known_holder(await self._callers.get(digest_of(key)))
+        set_caller(known)
+        if self._limiter.is_shared:
+            return _allowed(known, await asyncio.to_thread(self._limiter.count, known))
+        return _allowed(known, self._limiter.count(known))
+
+
+def _allowed(known: Caller, allowance: Allowance | None) -> Metadata:
+    role: Metadata = ((KEY_ROLE, known.role.name),)
+    if allowance is None:
+        return role
+    return role + rate_limit_metadata(allowance.limit, allowance.remaining, allowance.reset_at)
 
 
 def _check_line(waited: float) -> None:

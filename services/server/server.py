@@ -22,6 +22,7 @@ from services.exports.creation import Limits
 from services.exports.endings import Keeping
 from services.exports.servicer import ExportServicer
 from services.identity.rate_limits import RateLimiter
+from services.rpc.gathering import Readers
 from services.server import health, reflection, threads
 from services.server.credentials import server_credentials
 from services.server.draining import Drain
@@ -73,10 +74,11 @@ class Server:
         limiter = RateLimiter(settings.rate_limit_storage, settings.rate_limit)
         self._drain = Drain()
         self._changes = Changes(database)
+        self._readers = Readers(threads.READS)
         self._pool = ThreadPoolExecutor(threads.CALLS, thread_name_prefix="call")
         self._server = grpc.aio.server(
             migration_thread_pool=self._pool,
-            interceptors=[CallInterceptor(database, limiter, self._drain)],
+            interceptors=[CallInterceptor(database, limiter, self._drain, self._readers)],
             options=(*_OPTIONS, ("grpc.max_allowed_incoming_connections", _most_connections())),
         )
         limits = Limits(settings.pending_quota, settings.part_size)
@@ -89,6 +91,7 @@ class Server:
                 settings.download_url_ttl,
                 limits,
                 Keeping.of(settings),
+                self._readers,
             ),
             self._server,
         )
@@ -128,3 +131,4 @@ class Server:
         await self._server.stop(_GRACE)
         await self._changes.stop()
         self._pool.shutdown(wait=False)
+        self._readers.close()
