@@ -17,6 +17,7 @@ from tests.bench import (
     building,
     distance,
     embedded,
+    footprint,
     growth,
     importing,
     peers,
@@ -46,6 +47,7 @@ TOPICS: dict[str, Callable[[bool], list[Row]]] = {
     "growth": growth.rows,
     "asking": asking.rows,
     "embedded": embedded.rows,
+    "footprint": footprint.rows,
     "peers": _peers,
 }
 

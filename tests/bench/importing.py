@@ -18,7 +18,6 @@ from pathlib import Path
 
 from minio import Minio
 
-from services.catalog.model import DatasetClass
 from services.database.engine import Database
 from services.identity.keys import create_key, ensure_organization
 from services.identity.roles import Role
@@ -26,6 +25,7 @@ from services.importing.client import import_dataset
 from services.importing.dataset import ImportItem, read_dataset
 from services.importing.file_hashes import RememberedHashes
 from services.importing.summary import ImportSummary
+from tests.bench.boxed import BOXES, CLASSES, boxed
 from tests.bench.drawing import draw
 from tests.bench.rows import Row, main
 from tests.bench.subjects import servers
@@ -35,7 +35,6 @@ from tests.stack import Production
 
 #: As many as rclone is given.
 TRANSFERS = 8
-BOXES = 10
 
 
 def rows(quick: bool) -> list[Row]:
@@ -103,7 +102,7 @@ class _Subject:
         self._folder = folder
         self._count = count
         self._round = 0
-        self._classes = [DatasetClass(f"class {number}") for number in range(BOXES)]
+        self._classes = CLASSES
         self._images = folder / "images"
         self._images.mkdir()
         draw(self._images, count)
@@ -157,20 +156,7 @@ class _Subject:
 
     def _items(self) -> Iterator[ImportItem]:
         for number, name in enumerate(self._names):
-            yield ImportItem(
-                path=name,
-                file=self._images / name,
-                status="complete",
-                annotations=[
-                    {
-                        "id": f"{number}-{n}",
-                        "name": f"class {n}",
-                        "type": "bbox",
-                        "bounding_box": {"x": n, "y": 2 * n, "w": 20.5, "h": 10.25},
-                    }
-                    for n in range(BOXES)
-                ],
-            )
+            yield boxed(name, self._images / name, number)
 
     def _import(self, key: str, dataset: str, items: list[ImportItem], memory: Path | None) -> None:
         endpoint, classes = self._stack.endpoint, self._classes

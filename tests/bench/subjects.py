@@ -18,10 +18,9 @@ from cartouche.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 
-from services.catalog.model import DatasetClass
 from services.importing.client import import_dataset
-from services.importing.dataset import ImportItem
 from services.importing.summary import ImportSummary
+from tests.bench.boxed import CLASSES, boxed
 from tests.bench.latency import Latency, latencies
 from tests.parts import (
     Credentials,
@@ -85,20 +84,7 @@ class Subject:
     def put(self, files: Mapping[int, Path]) -> ImportSummary:
         """Imports images by their numbers, or replaces them."""
         items = (
-            ImportItem(
-                path=f"{100 * number // self._images:03}/{number:05}.png",
-                file=file,
-                status="complete",
-                annotations=[
-                    {
-                        "id": f"{number}-{n}",
-                        "name": f"class {n}",
-                        "type": "bbox",
-                        "bounding_box": {"x": n, "y": 2 * n, "w": 20.5, "h": 10.25},
-                    }
-                    for n in range(10)
-                ],
-            )
+            boxed(f"{100 * number // self._images:03}/{number:05}.png", file, number)
             for number, file in files.items()
         )
         return import_dataset(
@@ -106,7 +92,7 @@ class Subject:
             self._stack.key("member", ORGANIZATION),
             DATASET,
             items,
-            [DatasetClass(f"class {n}") for n in range(10)],
+            CLASSES,
         )
 
     def cartouche(self, *, keeps: bool = False) -> Run:

@@ -11,16 +11,14 @@ from pathlib import Path
 from cartouche.exports.v1 import export_service_pb2 as pb
 from cartouche.exports.v1.export_service_pb2_grpc import ExportServiceStub
 
-from services.catalog.model import DatasetClass
 from services.importing.client import import_dataset
-from services.importing.dataset import ImportItem
+from tests.bench.boxed import CLASSES, boxed
 from tests.bench.drawing import draw
 from tests.bench.rows import Row, main
 from tests.bench.subjects import servers
 from tests.stack import Production
 
 IMAGES = 100
-BOXES = 10
 DATASET = "watched"
 #: Exports before those that count.
 WARM_UP = 5
@@ -53,19 +51,7 @@ def rows(quick: bool) -> list[Row]:
 def _fill(stack: Production) -> None:
     with tempfile.TemporaryDirectory() as folder:
         items = (
-            ImportItem(
-                path=f"{number:03}.png",
-                file=file,
-                annotations=[
-                    {
-                        "id": f"{number}-{n}",
-                        "name": f"class {n}",
-                        "type": "bbox",
-                        "bounding_box": {"x": n, "y": 2 * n, "w": 20.5, "h": 10.25},
-                    }
-                    for n in range(BOXES)
-                ],
-            )
+            boxed(f"{number:03}.png", file, number)
             for number, file in enumerate(draw(Path(folder), IMAGES))
         )
         summary = import_dataset(
@@ -73,7 +59,7 @@ def _fill(stack: Production) -> None:
             stack.key("member"),
             DATASET,
             items,
-            [DatasetClass(f"class {n}") for n in range(BOXES)],
+            CLASSES,
         )
     assert summary.created.images == IMAGES, summary
 
