@@ -1,6 +1,7 @@
 // What one can do to exports, from a row, from its details or to several at once.
 
 import { ask } from "./confirm.js";
+import { h } from "./dom.js";
 import { counted } from "./format.js";
 import { isEnded } from "./exports-model.js";
 import { look } from "./look-inside.js";
@@ -37,11 +38,7 @@ export class Actions {
 			if (index) await new Promise((resolve) => setTimeout(resolve, BETWEEN_DOWNLOADS_MS));
 			await this.#each([row], async () => {
 				const link = await this.api.downloadLink(row.id);
-				const anchor = document.createElement("a");
-				anchor.href = link.download_url;
-				anchor.download = "";
-				anchor.rel = "noreferrer";
-				anchor.click();
+				h("a", { href: link.download_url, download: "", rel: "noreferrer" }).click();
 			});
 		}
 	};
@@ -56,7 +53,7 @@ export class Actions {
 		const running = rows.filter((row) => !isEnded(row));
 		if (!running.length) return;
 		const sure = await ask({
-			title: running.length === 1 ? `Cancel ${running[0].name}?` : `Cancel ${counted(running.length, "export")}?`,
+			title: `Cancel ${named(running)}?`,
 			text: "What was built so far is removed. The export stays in the list as failed and can be retried.",
 			verb: running.length === 1 ? "Cancel export" : "Cancel exports",
 			back: "Keep building",
@@ -67,7 +64,7 @@ export class Actions {
 	remove = async (rows) => {
 		if (!rows.length) return;
 		const sure = await ask({
-			title: rows.length === 1 ? `Delete ${rows[0].name}?` : `Delete ${counted(rows.length, "export")}?`,
+			title: `Delete ${named(rows)}?`,
 			text: "The archive is removed from the store, and links to it end. This cannot be undone.",
 			names: rows.length > 1 ? rows.map((row) => row.name) : [],
 			verb: "Delete",
@@ -79,7 +76,7 @@ export class Actions {
 				const ids = rows.slice(start, start + DELETED_AT_ONCE).map((row) => row.id);
 				const { deleted } = await this.api.deleteExports(ids);
 				this.model.remove(ids);
-				notify(`${deleted.length === 1 ? named(rows, 1) : counted(deleted.length, "export")} deleted.`);
+				notify(`${named(rows, deleted.length)} deleted.`);
 			}
 		} catch (error) {
 			notify(error.message, "bad");
@@ -101,6 +98,6 @@ export class Actions {
 	}
 }
 
-function named(rows, done) {
+function named(rows, done = rows.length) {
 	return done === 1 && rows.length === 1 ? rows[0].name : counted(done, "export");
 }

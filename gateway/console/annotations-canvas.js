@@ -7,9 +7,7 @@ const TURN = 137.508;
 
 /** The hue of a class, by its place among all that are seen. */
 export class Palette {
-	constructor() {
-		this.hues = new Map();
-	}
+	hues = new Map();
 
 	hue(name) {
 		if (!this.hues.has(name)) this.hues.set(name, (205 + this.hues.size * TURN) % 360);

@@ -6,18 +6,14 @@ import { button, fill, h } from "./dom.js";
 export function ask({ title, text, names = [], verb, back }) {
 	return new Promise((resolve) => {
 		const dialog = h("dialog.confirm", { role: "alertdialog", aria: { labelledby: "confirm-title", describedby: "confirm-text" } });
-		const answer = (yes) => {
-			dialog.returnValue = yes ? "yes" : "";
-			dialog.close();
-		};
 		fill(
 			dialog,
 			h("h2", { id: "confirm-title" }, title),
 			h("p", { id: "confirm-text" }, text),
 			names.length > 0 && h("ul.names", { tabIndex: 0 }, names.map((name) => h("li", name))),
 			h("div.buttons",
-				button(back, () => answer(false), { autofocus: true }),
-				button(verb, () => answer(true), { class: "danger" }),
+				button(back, () => dialog.close(), { autofocus: true }),
+				button(verb, () => dialog.close("yes"), { class: "danger" }),
 			),
 		);
 		dialog.addEventListener("close", () => {

@@ -15,7 +15,7 @@ export function h(kind, ...rest) {
 	if (classes.length) element.className = classes.join(" ");
 	const properties = rest[0]?.constructor === Object ? rest.shift() : {};
 	for (const [key, value] of Object.entries(properties)) {
-		if (value === undefined || value === null) continue;
+		if (value == null) continue;
 		if (key === "class") element.className = value;
 		else if (key === "label") element.setAttribute("aria-label", value);
 		else if (key === "on") {
@@ -30,7 +30,7 @@ export function h(kind, ...rest) {
 }
 
 function flat(children) {
-	return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+	return children.flat(Infinity).filter((child) => (child ?? false) !== false);
 }
 
 /** Terms and what is said of each; pairs that are false are left out. */

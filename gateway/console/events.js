@@ -6,6 +6,8 @@ import { ApiError } from "./api.js";
 /** Heartbeats come every 15 seconds: a stream that is silent for longer than three is dead. */
 const SILENCE_MS = 50_000;
 const LONGEST_WAIT_MS = 30_000;
+/** Between two looks of a hidden tab: rare enough for limits of calls, which count each. */
+const HIDDEN_MS = 30_000;
 
 /** Lines of a stream in, events out. */
 export class EventParser {
@@ -47,6 +49,9 @@ export class EventParser {
 /**
  * Follows a path until `signal` ends it, connecting again whenever it breaks.
  * After `onBroken(error, waitMs)` it tries again, after `onRefused(error)` it does not.
+ *
+ * A hidden tab only takes the first event, now and then: of HTTP/1.1 a browser opens six
+ * connections to a server, for all of its tabs.
  */
 export async function follow(api, path, { onEvent, onOpen, onBroken, onRefused }, signal) {
 	let failures = 0;
@@ -54,9 +59,15 @@ export async function follow(api, path, { onEvent, onOpen, onBroken, onRefused }
 	let retryMs = 1000;
 	while (!signal.aborted) {
 		let problem = null;
+		let isTurned = false;
 		const attempt = new AbortController();
 		const giveUp = () => attempt.abort();
-		signal.addEventListener("abort", giveUp);
+		const turn = () => {
+			isTurned = true;
+			giveUp();
+		};
+		signal.addEventListener("abort", giveUp, { signal: attempt.signal });
+		document.addEventListener("visibilitychange", turn, { signal: attempt.signal });
 		let watchdog;
 		const alive = () => {
 			clearTimeout(watchdog);
@@ -64,10 +75,13 @@ export async function follow(api, path, { onEvent, onOpen, onBroken, onRefused }
 		};
 		try {
 			alive();
-			const headers = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
+			const headers = { Accept: "text/event-stream", ...(lastId && !document.hidden ? { "Last-Event-ID": lastId } : {}) };
 			const answer = await api.request(path, { headers, signal: attempt.signal });
 			onOpen();
-			const parser = new EventParser(({ type, data }) => onEvent({ type, data: JSON.parse(data) }));
+			const parser = new EventParser(({ type, data }) => {
+				onEvent({ type, data: JSON.parse(data) });
+				if (document.hidden) turn();
+			});
 			const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 			for (;;) {
 				const { value, done } = await reader.read();
@@ -75,16 +89,18 @@ export async function follow(api, path, { onEvent, onOpen, onBroken, onRefused }
 				alive();
 				parser.push(value);
 				failures = 0;
-				lastId = parser.lastId;
-				retryMs = parser.retryMs;
+				({ lastId, retryMs } = parser);
 			}
 		} catch (error) {
 			problem = error;
-		} finally {
-			clearTimeout(watchdog);
-			signal.removeEventListener("abort", giveUp);
 		}
+		clearTimeout(watchdog);
+		giveUp();
 		if (signal.aborted) return;
+		if (isTurned) {
+			await pause(document.hidden ? HIDDEN_MS : 0, signal);
+			continue;
+		}
 		if (problem instanceof ApiError && problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
 			onRefused(problem);
 			return;
@@ -97,16 +113,19 @@ export async function follow(api, path, { onEvent, onOpen, onBroken, onRefused }
 	}
 }
 
+/** Waits, no longer than until the network is back, or the tab is shown. */
 function pause(ms, signal) {
 	return new Promise((resolve) => {
+		const over = new AbortController();
 		const done = () => {
+			over.abort();
 			clearTimeout(timer);
-			signal.removeEventListener("abort", done);
-			removeEventListener("online", done);
 			resolve();
 		};
 		const timer = setTimeout(done, ms);
-		signal.addEventListener("abort", done);
-		addEventListener("online", done);
+		const until = { signal: over.signal };
+		signal.addEventListener("abort", done, until);
+		document.addEventListener("visibilitychange", done, until);
+		addEventListener("online", done, until);
 	});
 }

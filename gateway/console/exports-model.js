@@ -25,13 +25,14 @@ export class ExportsModel {
 	filters = new URLSearchParams();
 	pace = new Pace();
 	changed = new Set();
+	newest = "";
 	frame = 0;
 	stream = null;
 
 	/**
 	 * `onChange` hears a Set of ids that changed, at most once a frame; `onState` hears `loading`,
 	 * `live`, `offline`, `refused` or `paused`, the error, and the milliseconds until the next try;
-	 * `onFinished` hears of an export that ended before one's eyes.
+	 * `onFinished` hears of an export that has ended since the page was opened.
 	 */
 	constructor(api, { onChange, onState, onFinished }) {
 		Object.assign(this, { api, onChange, onState, onFinished });
@@ -100,11 +101,11 @@ export class ExportsModel {
 		if (type === "page") {
 			const kept = new Set(data.exports.map((row) => row.id));
 			const gone = this.order.filter((id) => !kept.has(id));
-			this.loaded = true;
 			this.total = data.total;
 			this.#forget(gone);
 			this.order = data.exports.map((row) => row.id);
 			this.#upsert(data.exports);
+			this.loaded = true;
 			// While paused a filter is answered once.
 			if (this.paused) this.setPaused(true);
 		} else if (type === "changes") {
@@ -123,10 +124,12 @@ export class ExportsModel {
 				const place = this.order.findIndex((id) => this.rows.get(id).created_at <= row.created_at);
 				this.order.splice(place < 0 ? this.order.length : place, 0, row.id);
 			}
-			if (before && !isEnded(before) && isEnded(row)) this.onFinished(row);
+			const isNews = before ? !isEnded(before) : this.loaded && row.created_at > this.newest;
+			if (isNews && isEnded(row)) this.onFinished(row);
 			this.changed.add(row.id);
 		}
 		this.#forget(this.order.slice(this.limit));
+		this.newest = this.rows.get(this.order[0])?.created_at ?? "";
 		this.#tell();
 	}
 

@@ -24,7 +24,6 @@ function warningChips(warnings) {
 /** Rows by id, in the order of the model. */
 export class ExportsTable {
 	rows = new Map();
-	selected = new Set();
 
 	constructor(body, model, actions, onSelection) {
 		Object.assign(this, { body, model, actions, onSelection });
@@ -54,16 +53,12 @@ export class ExportsTable {
 	}
 
 	selectAll(on) {
-		for (const [id, row] of this.rows) {
-			row.box.checked = on;
-			if (on) this.selected.add(id);
-			else this.selected.delete(id);
-		}
+		for (const row of this.rows.values()) row.box.checked = on;
 		this.onSelection();
 	}
 
 	selection() {
-		return this.model.order.filter((id) => this.selected.has(id)).map((id) => this.model.rows.get(id));
+		return this.model.order.filter((id) => this.rows.get(id)?.box.checked).map((id) => this.model.rows.get(id));
 	}
 
 	#remove(id) {
@@ -74,7 +69,6 @@ export class ExportsTable {
 		row.element.remove();
 		row.panel?.remove();
 		this.rows.delete(id);
-		this.selected.delete(id);
 		if (hadFocus) (next?.querySelector?.(".row-name") ?? document.getElementById("new-export")).focus();
 	}
 }
@@ -85,7 +79,7 @@ class Row {
 		this.export = row;
 		this.panel = null;
 		this.details = null;
-		this.box = h("input", { type: "checkbox", label: `Select ${row.name}`, on: { change: () => this.#select() } });
+		this.box = h("input", { type: "checkbox", label: `Select ${row.name}`, on: { change: () => table.onSelection() } });
 		this.name = button(null, () => this.toggle(), { class: "row-name", aria: { expanded: "false", controls: `details-${row.id}` } });
 		this.name.append(icon("more"), h("span.name", row.name));
 		this.dataset = h("span.muted");
@@ -143,12 +137,6 @@ class Row {
 		}
 		this.name.setAttribute("aria-expanded", String(Boolean(this.panel)));
 		this.element.classList.toggle("open", Boolean(this.panel));
-	}
-
-	#select() {
-		if (this.box.checked) this.table.selected.add(this.export.id);
-		else this.table.selected.delete(this.export.id);
-		this.table.onSelection();
 	}
 
 	#writeState(row) {

@@ -13,18 +13,14 @@ export class Filters {
 		this.form = byId("filters");
 		this.onChange = onChange;
 		this.events = new AbortController();
-		const { signal } = this.events;
+		const on = (target, event, listener) => target.addEventListener(event, listener, { signal: this.events.signal });
 		let timer = 0;
-		this.form.addEventListener("submit", (event) => event.preventDefault(), { signal });
-		this.form.addEventListener(
-			"input",
-			() => {
-				clearTimeout(timer);
-				timer = setTimeout(() => this.#changed(), WAIT_MS);
-			},
-			{ signal },
-		);
-		byId("clear-filters").addEventListener("click", () => this.clear(), { signal });
+		on(this.form, "submit", (event) => event.preventDefault());
+		on(this.form, "input", () => {
+			clearTimeout(timer);
+			timer = setTimeout(() => this.#changed(), WAIT_MS);
+		});
+		on(byId("clear-filters"), "click", () => this.clear());
 		this.#read();
 	}
 
@@ -65,11 +61,9 @@ export class Filters {
 		for (const [field, parameter] of Object.entries(PARAMETERS)) {
 			const value = parameters.get(parameter) ?? "";
 			const element = this.form.elements[field];
-			// Which datasets there are is not known yet.
-			if (value && element.tagName === "SELECT" && ![...element.options].some((option) => option.value === value)) {
-				element.append(h("option", { value }, value));
-			}
 			element.value = value;
+			// Which datasets there are is not known yet.
+			if (element.options && element.value !== value) element.append(h("option", { value, selected: true }, value));
 		}
 		byId("clear-filters").hidden = !this.parameters().size;
 	}

@@ -2,6 +2,7 @@
 
 const numbers = new Intl.NumberFormat("en");
 const dates = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const times = new Intl.RelativeTimeFormat("en");
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
 const SPANS = [
 	["day", 86_400],
@@ -11,7 +12,7 @@ const SPANS = [
 
 /** `12,345`; a dash where it is not known. */
 export function count(value) {
-	return value === null || value === undefined ? "–" : numbers.format(value);
+	return value == null ? "–" : numbers.format(value);
 }
 
 export function counted(value, word) {
@@ -20,7 +21,7 @@ export function counted(value, word) {
 
 /** `12.3 MB`, in powers of 1,000; a dash where it is not known. */
 export function bytes(value) {
-	if (value === null || value === undefined) return "–";
+	if (value == null) return "–";
 	let unit = 0;
 	let amount = value;
 	while (amount >= 999.5 && unit < UNITS.length - 1) {
@@ -35,22 +36,18 @@ export function bytes(value) {
 export function duration(seconds) {
 	const whole = Math.max(0, Math.round(seconds));
 	if (whole < 60) return `${whole} s`;
-	if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60 ? `${whole % 60} s` : ""}`.trim();
-	if (whole < 172_800) {
-		const minutes = Math.floor((whole % 3600) / 60);
-		return `${Math.floor(whole / 3600)} h ${minutes ? `${minutes} min` : ""}`.trim();
-	}
-	return `${Math.floor(whole / 86_400)} days`;
+	if (whole >= 172_800) return `${Math.floor(whole / 86_400)} days`;
+	const [length, unit, smaller] = whole < 3600 ? [60, "min", "s"] : [3600, "h", "min"];
+	const rest = Math.floor(((whole % length) / length) * 60);
+	return `${Math.floor(whole / length)} ${unit}${rest ? ` ${rest} ${smaller}` : ""}`;
 }
 
 /** `3 minutes ago`, `in 30 days`. */
 export function relative(time, now = Date.now()) {
 	const seconds = (Date.parse(time) - now) / 1000;
-	const [unit, length] = SPANS.find(([, least]) => Math.abs(seconds) >= least) ?? [null, 1];
+	const [unit, length] = SPANS.find(([, least]) => Math.abs(seconds) >= least) ?? [];
 	if (!unit) return seconds > 0 ? "in less than a minute" : "just now";
-	const amount = seconds > 0 ? Math.round(seconds / length) : Math.floor(-seconds / length);
-	const words = `${amount} ${unit}${amount === 1 ? "" : "s"}`;
-	return seconds > 0 ? `in ${words}` : `${words} ago`;
+	return times.format(seconds > 0 ? Math.round(seconds / length) : Math.ceil(seconds / length), unit);
 }
 
 /** `Nov 30, 2026, 13:02:03` in the reader's time zone. */

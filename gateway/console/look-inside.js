@@ -44,7 +44,6 @@ class View {
 		this.dialog = h("dialog.look", { aria: { labelledby: "look-title" } },
 			h(
 				"header",
-				{},
 				h("h2", { id: "look-title" }, `Inside ${row.name}`),
 				h("label.inline", this.toggle, "Annotations"),
 				button("Download", download),
@@ -111,7 +110,6 @@ class View {
 		const tile = { scene, canvas, note, picture: null };
 		tile.element = h(
 			"figure",
-			{},
 			button(canvas, () => this.#enlarge(tile), { class: "tile", label: `Enlarge ${scene.name}: ${describe(scene)}` }),
 			h("figcaption", h("span.path", scene.name), note),
 		);
@@ -138,8 +136,8 @@ class View {
 		}
 	}
 
-	#draw(tile) {
-		draw(tile.canvas, tile.scene, tile.picture, { palette: this.palette, width: SMALL, shapes: this.toggle.checked });
+	#draw({ scene, picture, canvas: small }, canvas = small, width = SMALL) {
+		draw(canvas, scene, picture, { palette: this.palette, width, shapes: this.toggle.checked });
 	}
 
 	#drawAll() {
@@ -151,7 +149,7 @@ class View {
 		this.enlarged = tile;
 		const canvas = h("canvas", { role: "img", label: `${tile.scene.name}: ${describe(tile.scene)}` });
 		const width = Math.min(LARGE, Math.max(SMALL, (tile.picture?.width ?? tile.scene.width) * 2));
-		draw(canvas, tile.scene, tile.picture, { palette: this.palette, width, shapes: this.toggle.checked });
+		this.#draw(tile, canvas, width);
 		const back = button("Back to all images", () => {
 			this.enlarged = null;
 			this.large.hidden = true;

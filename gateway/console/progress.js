@@ -3,9 +3,7 @@
 const WINDOW_MS = 20_000;
 
 export class Pace {
-	constructor() {
-		this.samples = new Map();
-	}
+	samples = new Map();
 
 	observe(row, nowMs = performance.now()) {
 		if (row.status !== "processing" || !row.bytes_total) {

@@ -1,7 +1,9 @@
 """A person at the console: a real Chromium, what it shows, says and asks the network for."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -18,6 +20,7 @@ from playwright.sync_api import (
 
 from services.storage.embedded import HOST
 from tests.needs import need_tool
+from tests.processes import Process
 from tests.stack import Production, Stack
 
 WIDE = ViewportSize(width=1360, height=860)
@@ -26,13 +29,39 @@ NARROW = ViewportSize(width=390, height=800)
 PATIENCE = 60_000
 
 
+# Root has no sandbox; a container's /dev/shm is small.
+_ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
+
+
 def launch(playwright: Playwright) -> Browser:
     """Debian's Chromium; the tests download no browser."""
-    return playwright.chromium.launch(
-        executable_path=need_tool("chromium"),
-        # Root has no sandbox; a container's /dev/shm is small.
-        args=["--no-sandbox", "--disable-dev-shm-usage"],
-    )
+    return playwright.chromium.launch(executable_path=need_tool("chromium"), args=_ARGUMENTS)
+
+
+@contextmanager
+def window(playwright: Playwright, folder: Path) -> Iterator[BrowserContext]:
+    """A window whose tabs hide each other, as a person's do.
+
+    A browser that Playwright launches believes that all of its tabs are shown.
+
+    Args:
+        playwright: a running one.
+        folder: for the browser's profile.
+    """
+    command = [need_tool("chromium"), "--headless", "--remote-debugging-port=0", *_ARGUMENTS]
+    chromium = Process("chromium", [*command, f"--user-data-dir={folder}"], folder, os.environ)
+    told = folder / "DevToolsActivePort"
+    chromium.start()
+    try:
+        chromium.wait_until(lambda: told.exists() and "\n" in told.read_text())
+        port = told.read_text().split()[0]
+        browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}", no_defaults=True)
+        (context,) = browser.contexts
+        context.set_default_timeout(PATIENCE)
+        yield context
+        browser.close()
+    finally:
+        chromium.stop()
 
 
 class Visitor:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.console.browsing import Visitor, launch, visiting
 from tests.stack import Stack
@@ -13,12 +13,18 @@ from tests.stack import Stack
 
 # Not for the session: while Playwright runs, no other test of this thread may run a loop.
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
+    """What drives browsers."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """A running browser."""
-    with sync_playwright() as playwright:
-        opened = launch(playwright)
-        yield opened
-        opened.close()
+    opened = launch(playwright)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
