@@ -1,12 +1,16 @@
 """`cartouche demo`: all of it once, from start to archive or to its link."""
 
 import asyncio
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.wiring import make_gateway, make_worker
+
+if TYPE_CHECKING:
+    from services.importing.endpoint import Endpoint
 
 
 def demo(
@@ -27,7 +31,7 @@ def demo(
         _print_link(at)
         return
     from services import logs, settings
-    from services.demo.first_start import import_demo
+    from services.demo.first_start import farewell, import_demo
     from services.demo.tour import run as tour
     from services.process.signals import run_until_stopped
     from services.process.standalone import standalone
@@ -36,12 +40,16 @@ def demo(
     loaded = found.model_copy(update={"http_port": 0, "grpc_port": 0, "home": found.home / "demo"})
     logs.configure("WARNING")
 
+    def fill(server: "Endpoint", owner: str) -> None:
+        print("Importing the demo dataset, unless it is there …")
+        import_demo(server, owner)
+
     async def serving(stopped: asyncio.Event) -> None:
         print("Starting Cartouche: database, broker, object store, gRPC server, gateway, worker …")
-        async with standalone(loaded, make_worker, make_gateway(loaded)) as standing:
-            print("Importing the demo dataset, unless it is there …")
-            await asyncio.to_thread(import_demo, standing.server, standing.keys["owner"])
+        async with standalone(loaded, make_worker, make_gateway(loaded), fill) as standing:
             await asyncio.to_thread(tour, standing.base_url, standing.keys["member"], target)
+        if found.console:
+            print(farewell(sys.argv[0], loaded.home, f"http://{found.http_host}:{found.http_port}"))
 
     run_until_stopped(serving)
 

@@ -19,9 +19,16 @@ def run() -> None:
     settings = load_settings()
 
     async def serving(stopped: asyncio.Event) -> None:
-        async with standalone(settings, make_worker, make_gateway(settings)) as standing:
-            await asyncio.to_thread(import_demo, standing.server, standing.keys["owner"])
-            print(welcome(standing.base_url, standing.server.address, settings.home / "keys.json"))
+        gateway = make_gateway(settings)
+        async with standalone(settings, make_worker, gateway, import_demo) as standing:
+            print(
+                welcome(
+                    standing.base_url,
+                    standing.server.address,
+                    settings.home / "keys.json",
+                    has_console=settings.console,
+                )
+            )
             say_ready()
             await stopped.wait()
 

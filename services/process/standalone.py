@@ -40,6 +40,8 @@ class Worker(Protocol):
 
 
 MakeWorker = Callable[[Settings, Parts], Worker]
+#: Puts data into a Cartouche that nobody meets yet, with a key of role owner.
+Fill = Callable[[Endpoint, str], None]
 #: Serves the gateway: gRPC address, host, port, and whom to tell the port.
 ServeGateway = Callable[[str, str, int, Callable[[int], None]], Awaitable[None]]
 
@@ -56,11 +58,14 @@ class Standing:
 
 @asynccontextmanager
 async def standalone(
-    settings: Settings, make_worker: MakeWorker, serve_gateway: ServeGateway
+    settings: Settings, make_worker: MakeWorker, serve_gateway: ServeGateway, fill: Fill
 ) -> AsyncIterator[Standing]:
     """Starts every part, and stops them in turn at the end of the block.
 
+    The gateway comes last: who asks it finds all that `fill` puts in, or is not answered yet.
+
     Raises:
+        CartoucheError: `fill` could not put it in.
         SettingsError: another process uses the same home, or a setting is wrong.
         EmbeddedStoreError: the embedded store does not start.
         OSError: a port is taken.
@@ -113,13 +118,14 @@ async def standalone(
         await server.start()
         stack.push_async_callback(server.stop)
         address = f"{settings.grpc_host}:{server.port}"
+        keys, called = first_keys(database, settings.home), endpoint(settings, address)
+        await asyncio.to_thread(fill, called, keys["owner"])
         http_port = await stack.enter_async_context(_gateway(settings, address, serve_gateway))
-        keys = first_keys(database, settings.home)
         phase.begin()
         stack.callback(phase.end)
         yield Standing(
             base_url=f"http://{settings.http_host}:{http_port}",
-            server=endpoint(settings, address),
+            server=called,
             keys=keys,
         )
 
