@@ -95,13 +95,6 @@ def build_small(
 
     Raises: as `finish`, and PermanentFailure for a missing image.
     """
-    return _checked(context, held, claim, *_stored_small(context, held, claim, blocks))
-
-
-def _stored_small(
-    context: WorkerContext, held: Held, claim: ExportClaim, blocks: list[Block]
-) -> tuple["_Built", str]:
-    """Builds it, and stores it; its SHA-256 too. Nothing of it is in memory any more."""
     info = export_info(claim)
     staging = MemoryStaging()
     with stage("text") as made:
@@ -110,6 +103,33 @@ def _stored_small(
     if info.include_images:
         images = (planned for block in blocks for planned in block)
         stage_images(ImageEntries(context.store, images, info, held), staging, results[0])
+    return _checked(context, held, claim, *_stored(context, held, claim, results, staging))
+
+
+def store_text(
+    context: WorkerContext,
+    held: Held,
+    claim: ExportClaim,
+    results: list[dict[str, Any]],
+    staging: MemoryStaging,
+) -> Completion:
+    """Stores a whole archive, of text that was built in memory, with one PUT, and checks it.
+
+    Raises: as `finish`.
+    """
+    return _checked(context, held, claim, *_stored(context, held, claim, results, staging))
+
+
+def _stored(
+    context: WorkerContext,
+    held: Held,
+    claim: ExportClaim,
+    results: list[dict[str, Any]],
+    staging: MemoryStaging,
+) -> tuple["_Built", str]:
+    """Puts together and stores what lies in memory, which is empty then; the archive, and its
+    SHA-256."""
+    info = export_info(claim)
     with stage("finish") as made:
         assembly = Assembly(info, results, staging)
         pieces = list(assembly)
@@ -120,6 +140,7 @@ def _stored_small(
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
+    staging.clear()
     return _built(claim, key, assembly), digest.hexdigest()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.catalog import selection
 from services.catalog.datasets import classes_of
 from services.catalog.limits import MAX_DOCUMENT
-from services.catalog.selection import Selection
+from services.catalog.selection import ImageTotals, Selection
 from services.database.engine import Transaction
 from services.exports.claims import ExportClaim
 from services.exports.earlier import earlier_export
@@ -19,13 +19,14 @@ from services.formats.common.export import ExportImage, ExportInfo
 from services.formats.registry import FORMATS
 from services.work_version import TEXT_APART
 from workers.archive.segments import MIN_PART, part_size
-from workers.budget import LARGE, Share, needs
+from workers.budget import LARGE, STEP, Share, needs
 from workers.context import WorkerContext
 from workers.earlier_archive import EarlierArchive
 from workers.entry_names import EntryNames, clash, names_bytes
 from workers.export_info import export_info
 from workers.failures import PermanentFailure
 from workers.leases import Held
+from workers.segment import build_text, text_bytes
 from workers.segment_manifest import (
     Block,
     PlannedImage,
@@ -35,13 +36,21 @@ from workers.segment_manifest import (
 from workers.segment_planning import SegmentPlanner
 from workers.segment_text import documents
 from workers.stages import Stage, stage
-from workers.staging import StagingBehind, StoreStaging, stage_of
+from workers.staging import MemoryStaging, OutOfRoom, StagingBehind, StoreStaging, stage_of
 from workers.versions import made_with
 
 #: Images that an export has at most to be built in memory, however small they are, and bytes of
 #: images and text.
 SMALL_IMAGES = 2_000
 SMALL_BYTES = 4 * 1024 * 1024
+#: Bytes of deflated text, reckoned, that an export of annotations alone has at most to be built in
+#: memory while it is read: 25,000 images with ten boxes, which are one second of COCO. In segments
+#: it would take a third more work.
+AT_ONCE = 32 * 1024 * 1024
+#: Of them for each image, beside its names and half the bytes of its annotations: headers and
+#: records of its files, and its row of the manifest; and for all of them together.
+_IMAGE_TEXT = 512
+_LEAST_TEXT = 64 * 1024
 #: Seconds until the database gives the next images of a selection, which it may have to sort.
 _PATIENCE = 600.0
 
@@ -52,6 +61,15 @@ class SmallPlan:
 
     claim: ExportClaim
     blocks: list[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltText:
+    """An export of annotations alone whose text was built while it was read."""
+
+    claim: ExportClaim
+    results: list[dict[str, Any]]
+    staging: MemoryStaging
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +87,9 @@ class SegmentedPlan:
 
 def plan(
     context: WorkerContext, held: Held, share: Share, claim: ExportClaim
-) -> SmallPlan | SegmentedPlan:
-    """Reads the selection in one snapshot, and writes segment manifests unless it is small.
+) -> SmallPlan | BuiltText | SegmentedPlan:
+    """Reads the selection in one snapshot, and writes segment manifests unless it is small; text
+    alone is built at once while it is read, where it fits in memory.
 
     Raises:
         PermanentFailure: the selection has no image, or its dataset was deleted.
@@ -89,7 +108,7 @@ def _planned(
     claim: ExportClaim,
     earlier: EarlierArchive | None,
     made: Stage,
-) -> SmallPlan | SegmentedPlan:
+) -> SmallPlan | BuiltText | SegmentedPlan:
     with context.database.snapshot(_PATIENCE) as connection:
         classes = classes_of(connection, claim.dataset_id)
         if classes is None:
@@ -113,15 +132,24 @@ def _planned(
         annotation_count = sum(
             found.annotation_count for found in selection.shape_totals_of(connection, chosen)
         )
-        names = EntryNames(_document_paths(info))
-        images = _named(_images(connection, chosen, info), info, names)
         known = totals.annotation_bytes + (totals.image_bytes if info.include_images else 0)
         made.bytes = known
         parsed = _is_doubtful(chosen, info) and totals.annotation_bytes > LARGE
         # Annotations are parsed to tell what is selected.
         needed = needs(MAX_DOCUMENT if parsed else 0) + names_bytes(2 * totals.image_count)
         needed += earlier.memory if earlier is not None else 0
-        share.resize(max(share.size, needed), held.check)
+        needed = max(share.size, needed)
+        text = reckoned_text(totals)
+        # Beside it there is room for another step.
+        fits = needed + text <= context.budget.room - STEP
+        if fits and text <= AT_ONCE and not info.include_images:
+            share.resize(needed + text, held.check)
+            built = _built(held, connection, chosen, info, text)
+            if built is not None:
+                return BuiltText(claim, *built)
+        share.resize(needed, held.check)
+        names = EntryNames(_document_paths(info))
+        images = _named(_images(connection, chosen, info), info, names)
         small = min(SMALL_BYTES, context.settings.part_size)
         if known <= small and totals.image_count <= SMALL_IMAGES:
             found = list(blocks(images, info.include_images))
@@ -169,6 +197,48 @@ def _planned(
         annotation_count=annotation_count,
         generation=1 + earlier.generation if earlier is not None and _copies(segments) else 0,
     )
+
+
+def reckoned_text(totals: ImageTotals) -> int:
+    """Bytes of deflated text, with the records of its entries, in any format: more than there were
+    in every one of them, of boxes, polygons and keypoints, and of images with nothing on them."""
+    own = _IMAGE_TEXT * totals.image_count + 2 * totals.path_bytes
+    return _LEAST_TEXT + own + totals.annotation_bytes // 2
+
+
+def _built(
+    held: Held, connection: Transaction, chosen: Selection, info: ExportInfo, room: int
+) -> tuple[list[dict[str, Any]], MemoryStaging] | None:
+    """What `build_text` makes of the selection, in so many bytes of memory; None: it takes more, or
+    an image has annotations that do.
+
+    Raises: as `_planned`.
+    """
+    names = EntryNames(_document_paths(info))
+    images = _named(_images(connection, chosen, info), info, names)
+    staging = MemoryStaging(room)
+    try:
+        with stage("text") as made:
+            results = build_text(held, _bounded(blocks(images, False)), info, staging, "")
+            made.bytes = text_bytes(results)
+    except OutOfRoom:
+        return None
+    if not results[0]["image_count"]:
+        raise _empty(info)
+    _prove(names, _images(connection, chosen, info), info)
+    return results, staging
+
+
+def _bounded(found: Iterable[Block]) -> Iterator[Block]:
+    """The blocks, as long as no image has large annotations.
+
+    Raises:
+        OutOfRoom: one has.
+    """
+    for block in found:
+        if max(len(planned.image.annotations) for planned in block) > LARGE:
+            raise OutOfRoom
+        yield block
 
 
 def _copies(segments: Iterable[PlannedSegment]) -> bool:

@@ -125,6 +125,10 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held, share: Share) 
         completion = finish.build_small(context, held, planned.claim, planned.blocks)
         _complete(context, claim, completion)
         return
+    if isinstance(planned, plan.BuiltText):
+        text = planned.results, planned.staging
+        _complete(context, claim, finish.store_text(context, held, planned.claim, *text))
+        return
     recorded = progress.export_planned(
         context.database,
         claim,

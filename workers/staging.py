@@ -105,16 +105,34 @@ class ReadOnce:
             self._key, self._chunks = key, chunks
 
 
-class MemoryStaging:
-    """For an export that one task builds: nothing leaves the process."""
+class OutOfRoom(Exception):
+    """What was to be kept in memory takes more than was reckoned."""
 
-    def __init__(self) -> None:
+
+class MemoryStaging:
+    """For an export that one task builds: nothing leaves the process, which keeps so many bytes at
+    most; None: as many as come."""
+
+    def __init__(self, room: int | None = None) -> None:
         self._pieces: dict[str, Sequence[bytes]] = {}
+        self._room = room
 
     def put(self, key: str, pieces: Sequence[bytes]) -> None:
-        """Keeps them."""
+        """Keeps them.
+
+        Raises:
+            OutOfRoom: it has no room for them.
+        """
+        if self._room is not None:
+            self._room -= sum(map(len, pieces))
+            if self._room < 0:
+                raise OutOfRoom
         self._pieces[key] = pieces
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Gives them back."""
         yield from self._pieces[key]
+
+    def clear(self) -> None:
+        """Keeps nothing any more."""
+        self._pieces.clear()

@@ -1,8 +1,8 @@
 """Annotations alone: images that a worker exports for each second of a core, in every format.
 
 The whole of an export counts: the plan with its reading of the record, the text, the archive's end,
-and the check. `cpu_seconds` are those of the worker's process, so that what else the machine does
-changes little.
+and the check. Seconds of a core are those of user and system that all threads of the worker's
+process take, so that what else the machine does changes little: it still shares caches.
 """
 
 import statistics
@@ -85,7 +85,7 @@ def _row(name: str, count: int, runs: list[Run]) -> Row:
     goal = GOALS.get(name, GOAL)
     rate = statistics.median(rates)
     return Row(
-        f"{count:,} images with ten boxes, annotations alone, {name}",
+        f"{count:,} images with ten boxes, annotations alone, {name}, by CPU seconds of the worker",
         f"{rate:,.0f} images/s and core ({min(rates):,.0f} to {max(rates):,.0f}; {seconds:.2f} s)",
         f">= {goal:,}",
         rate >= goal,

@@ -1,6 +1,7 @@
 """The same snapshot gives the same bytes, whoever builds it and however it is cut."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -113,6 +114,29 @@ def test_text_is_cut_by_its_own_bytes(production: Production, has_parts: bool) -
     assert first == second
     names = unzip(first).namelist()
     assert len([name for name in names if name.endswith(".jpg")]) == len(pictures)
+
+
+def test_text_alone_is_built_at_once_where_it_fits_in_memory(production: Production) -> None:
+    """As beside images, where it is cut; and cut where an image has large annotations."""
+    dataset = unique("alone")
+    boxes = [bbox("car", x=n % 40, y=n % 20) for n in range(6_000)]
+    few = [Picture(f"{n:03}.jpg", jpeg(seed=n), boxes[:500]) for n in range(80)]
+    put_all(production, dataset, few)
+    alone = completed(production, dataset, format="coco")
+    beside = completed(production, dataset, format="coco", include_images=True)
+    put_all(production, dataset, [Picture("large.jpg", jpeg(seed=80), boxes)])
+    large = completed(production, dataset, format="coco")
+    counts = segment_counts(production, [alone, beside, large])
+    assert counts[0] == 0
+    assert min(counts[1:]) > 0
+    document = "annotations/instances_default.json"
+    first, second, third = (
+        unzip(download(production, export.id)) for export in (alone, beside, large)
+    )
+    found, same = first.getinfo(document), second.getinfo(document)
+    assert (found.CRC, found.compress_size) == (same.CRC, same.compress_size)
+    assert len(json.loads(first.read(document))["annotations"]) == 80 * 500
+    assert len(json.loads(third.read(document))["annotations"]) == 80 * 500 + 6_000
 
 
 def segment_counts(stack: Production, exports: list[pb.Export]) -> list[int]:

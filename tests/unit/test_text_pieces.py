@@ -8,21 +8,24 @@ from typing import cast
 
 import pytest
 
+from services.catalog.selection import ImageTotals
 from services.formats.registry import FORMATS
 from tests.unit.formats.archives import box, image, info
 from workers import segment
 from workers.archive_assembly import Assembly
 from workers.leases import Held
+from workers.plan import reckoned_text
 from workers.segment import build_text
 from workers.segment_manifest import (
     Block,
     ManifestWriter,
     PlannedImage,
+    blocks,
     manifest_key,
     manifest_objects,
     read_blocks,
 )
-from workers.staging import MemoryStaging
+from workers.staging import MemoryStaging, OutOfRoom
 
 HELD = cast(Held, SimpleNamespace(check=lambda: None))
 MIB = 1024 * 1024
@@ -72,6 +75,26 @@ def test_memory_does_not_follow_the_annotations(
         tracemalloc.stop()
         assert sum(result["image_count"] for result in results) == count
     assert peaks[1] < peaks[0] + MIB
+
+
+@pytest.mark.parametrize("boxes", [0, 1, 10])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_text_of_an_export_is_no_more_than_was_reckoned(format_: str, boxes: int) -> None:
+    found = [planned for block in made_blocks(300, boxes) for planned in block]
+    totals = ImageTotals(
+        image_count=len(found),
+        renamed_count=0,
+        foldered_count=0,
+        unannotated_count=0,
+        annotation_count=len(found) * boxes,
+        annotation_bytes=sum(len(planned.image.annotations) for planned in found),
+        image_bytes=0,
+        path_bytes=sum(len(planned.image.path) for planned in found),
+    )
+    room = reckoned_text(totals)
+    build_text(HELD, blocks(found, False), info(format_), MemoryStaging(room), "")
+    with pytest.raises(OutOfRoom):
+        build_text(HELD, blocks(found, False), info(format_), MemoryStaging(1_000), "")
 
 
 def test_a_manifest_may_lie_in_several_objects() -> None:

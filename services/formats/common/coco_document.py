@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import orjson
@@ -13,7 +12,7 @@ from services.formats.common.writer import Document, Tally
 #: Pixels by which rounding may carry a box over the edge.
 _SLACK = 1e-6
 #: Bytes of rows that are parsed at once.
-_SOME = 4 * 1024
+_SOME = 8 * 1024
 
 
 def coco_document(path: str, info: ExportInfo, categories: list[dict[str, Any]]) -> Document:
@@ -52,30 +51,24 @@ def read_coco(lines: Iterator[bytes], class_count: int) -> Tally:
         heights.extend([row["height"] + _SLACK for row in rows])
     places = iter(zip(numbers, widths, heights, strict=True))
     image, right, bottom = None, 0.0, 0.0
-    count = 0
-    # The hottest loop of all that reads: whatever it calls takes as long as itself.
-    for row in chain.from_iterable(_rows(lines, b"]}")):
-        number = row["image_id"]
-        if number != image:
-            for place in places:
-                if place[0] == number:
-                    image, right, bottom = place
-                    break
-            else:
-                raise ValueError(f"annotation {row['id']} is about no image in order")
-        if not 1 <= row["category_id"] <= class_count:
-            raise ValueError(f"annotation {row['id']} has no known category")
-        x, y, w, h = row["bbox"]
-        if not (
-            x >= -_SLACK
-            and y >= -_SLACK
-            and w >= 0
-            and h >= 0
-            and x + w <= right
-            and y + h <= bottom
-        ):
-            raise ValueError(f"the box of annotation {row['id']} is off the image")
-        count += 1
+    count, least = 0, -_SLACK
+    for rows in _rows(lines, b"]}"):
+        count += len(rows)
+        # The hottest loop of all that reads: whatever it calls takes as long as itself.
+        for row in rows:
+            number = row["image_id"]
+            if number != image:
+                for place in places:
+                    if place[0] == number:
+                        image, right, bottom = place
+                        break
+                else:
+                    raise ValueError(f"annotation {row['id']} is about no image in order")
+            if not 1 <= row["category_id"] <= class_count:
+                raise ValueError(f"annotation {row['id']} has no known category")
+            x, y, w, h = row["bbox"]
+            if not (x >= least <= y and w >= 0 <= h and x + w <= right and y + h <= bottom):
+                raise ValueError(f"the box of annotation {row['id']} is off the image")
     return Tally(len(numbers), count)
 
 

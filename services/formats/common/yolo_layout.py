@@ -148,7 +148,7 @@ class YoloLayout(ABC):
             count += 1
             if b"e" in line or (b"-" in line and not self.may_leave_image):
                 raise ValueError(f"row {count} has a number that readers refuse")
-            check([float(number) for number in numbers])
+            check(list(map(float, numbers)))
         return Tally(1, count)
 
     def _data_yaml(

@@ -68,9 +68,12 @@ def _box_row(item: Object, image: ExportImage, losses: LossReport) -> list[float
 
 
 def _check_box(numbers: Sequence[float]) -> None:
+    if len(numbers) == 4:
+        x, y, w, h = numbers
+        if 0 <= x <= 1 and 0 <= y <= 1 and 0 < w <= 1 and 0 < h <= 1:
+            return
     in_range(numbers)
-    if len(numbers) != 4 or min(numbers[2:]) <= 0:
-        raise ValueError("a box needs a centre and an extent")
+    raise ValueError("a box needs a centre and an extent")
 
 
 def _check_ring(numbers: Sequence[float]) -> None:
