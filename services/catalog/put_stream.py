@@ -175,8 +175,8 @@ class PutStream:
                 self._give_back(sum(coming.share.size for coming in batch))
                 for _ in batch:
                     self._pending.release()
-                for result, count in Counter(map(_result, responses)).items():
-                    metrics.IMAGES_IMPORTED.labels(result).inc(count)
+                for result, count in Counter(one.result for one in responses).items():
+                    metrics.IMAGES_IMPORTED.labels(_word(result)).inc(count)
                 for response in self._messages(responses):
                     yield response
             await reader
@@ -482,8 +482,8 @@ def _needed(path: str, *, only_annotations: bool = False) -> pb.PutImagesRespons
     return pb.PutImagesResponse(path=path, result=needed)
 
 
-def _result(response: pb.PutImagesResponse) -> str:
-    name = pb.PutImageResult.Name(response.result)
+def _word(result: pb.PutImageResult.ValueType) -> str:
+    name = pb.PutImageResult.Name(result)
     return name.removeprefix("PUT_IMAGE_RESULT_").lower()
 
 

@@ -36,7 +36,7 @@ CHUNK = 256 * 1024
 #: Images on their way at the same time; no more than these are in memory.
 WINDOW = 2_000
 #: Images in one message.
-MOST = 1_000
+MOST = 500
 #: Bytes of an image that shares its message with others; larger ones come in chunks.
 SMALL = 1024 * 1024
 #: Seconds after which a server is taken for one that knows no messages of several images.

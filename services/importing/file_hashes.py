@@ -73,7 +73,7 @@ class RememberedHashes(FileHashes):
     def of(self, file: Path) -> FileHash:
         path = os.fsencode(os.path.abspath(file))
         if self._memory is not None:
-            known = self._known(path, file.stat())
+            known = self._known(path, os.stat(path))
             if known is not None:
                 return known
         found, state = _read(file)

@@ -3,6 +3,7 @@ stored."""
 
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence, Sized
+from functools import cache
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
@@ -146,9 +147,9 @@ def _excess(items: Sized, name: str) -> Invalid | None:
 
 def _check(message: Message, at: str) -> None:
     for field, value in message.ListFields():
-        name = f"{at}{field.name}"
-        check = _CHECKS.get(field.type)
-        if not field.is_repeated:
+        name, is_repeated, check = _about(field)
+        name = at + name
+        if not is_repeated:
             if check is not None:
                 check(value, name)
             continue
@@ -157,6 +158,13 @@ def _check(message: Message, at: str) -> None:
         if check is not None:
             for index, item in enumerate(value):
                 check(item, f"{name}[{index}]")
+
+
+@cache
+def _about(field: FieldDescriptor) -> tuple[str, bool, Callable[[Any, str], None] | None]:
+    """Name of a field, whether it is a list, and the check of its values: asking the descriptor
+    takes longer than the check."""
+    return field.name, field.is_repeated, _CHECKS.get(field.type)
 
 
 def _check_message(message: Message, name: str) -> None:
