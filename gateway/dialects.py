@@ -119,13 +119,27 @@ def many_exports(
     return {
         dialect.many: list(exports),
         "count": len(exports),
-        "pagination": {
-            "total": total,
-            "limit": limit,
-            "offset": offset,
-            "has_more": offset + len(exports) < total,
-        },
+        "pagination": _pagination(len(exports), total=total, limit=limit, offset=offset),
     }
+
+
+def one_dataset(dialect: Dialect, dataset: Body) -> Body:
+    """The answer that carries one dataset."""
+    return _put(tuple(_DATASET_PLACES.get(place, place) for place in dialect.one), dataset)
+
+
+def many_datasets(
+    dialect: Dialect, datasets: Sequence[Body], *, total: int, limit: int, offset: int
+) -> Body:
+    """The answer that carries a page of datasets; `total` counts all pages.
+
+    No page documents it. SDKs read `datasets` before 1.61.0 and `data` from then on, whose
+    pager goes by `pagination.has_more`.
+    """
+    if dialect.many != "data":
+        return {"datasets": list(datasets), "total": total}
+    pagination = _pagination(len(datasets), total=total, limit=limit, offset=offset)
+    return {"data": list(datasets), "pagination": pagination}
 
 
 def other_answer(dialect: Dialect, answer: Body) -> Body:
@@ -144,6 +158,14 @@ def error_answer(dialect: Dialect, slug: str, message: str, details: Mapping[str
     if details:
         answer["details"] = dict(details)
     return answer
+
+
+#: Where a dataset is put, by where an export is.
+_DATASET_PLACES = {"export": "dataset"}
+
+
+def _pagination(count: int, *, total: int, limit: int, offset: int) -> Body:
+    return {"total": total, "limit": limit, "offset": offset, "has_more": offset + count < total}
 
 
 def _put(places: tuple[str, ...], value: Body) -> Body:

@@ -263,15 +263,17 @@ async def list_datasets(
     ] = 0,
 ) -> Response:
     """List the organization's datasets, by name."""
-    server = server_of(request)
+    server, exchange = server_of(request), exchange_of(request)
     answer = await server.call(
         server.catalog.ListDatasets,
         catalog_pb.ListDatasetsRequest(limit=limit, offset=offset),
-        exchange_of(request),
+        exchange,
     )
-    return json_response(
-        {"datasets": [bodies.dataset(row) for row in answer.datasets], "total": answer.total}
+    rows = [bodies.dataset(row) for row in answer.datasets]
+    page = dialects.many_datasets(
+        exchange.dialect, rows, total=answer.total, limit=limit, offset=offset
     )
+    return json_response(page)
 
 
 async def read_dataset(request: Request) -> Response:
@@ -279,13 +281,11 @@ async def read_dataset(request: Request) -> Response:
     name = read_name(request.path_params["dataset_name"])
     if name is None:
         raise errors.no_such_dataset()
-    server = server_of(request)
+    server, exchange = server_of(request), exchange_of(request)
     answer = await server.call(
-        server.catalog.GetDataset,
-        catalog_pb.GetDatasetRequest(dataset_name=name),
-        exchange_of(request),
+        server.catalog.GetDataset, catalog_pb.GetDatasetRequest(dataset_name=name), exchange
     )
-    return json_response(bodies.dataset(answer.dataset))
+    return json_response(dialects.one_dataset(exchange.dialect, bodies.dataset(answer.dataset)))
 
 
 async def list_formats(request: Request) -> Response:

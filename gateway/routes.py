@@ -199,6 +199,8 @@ def router() -> APIRouter:
     routes.post(f"{EXPORTS}/preview/", **hidden)(handlers.preview_export)
     routes.get(DATASETS, **hidden)(handlers.list_datasets)
     routes.get(FORMATS, **hidden)(handlers.list_formats)
+    # As most SDKs of 1.x ask.
+    routes.get(f"{DATASETS}/by-name/{{dataset_name:path}}", **hidden)(handlers.read_dataset)
     routes.get(f"{DATASETS}/{{dataset_name:path}}", **hidden)(handlers.read_dataset)
     # Trailing slashes, and names with unquoted slashes in them.
     anything = EXPORTS + "/{address:path}"

@@ -63,6 +63,21 @@ def test_each_client_finds_what_it_reads(
 
 
 @pytest.mark.parametrize(("user_agent", "one", "many", "error"), CLIENTS)
+def test_datasets_are_where_exports_are(
+    user_agent: str, one: str | None, many: str | None, error: str
+) -> None:
+    dialect, row = dialect_of(user_agent), ROWS[0]
+    place = {None: None, "export": "dataset", "data": "data"}[one]
+    assert dialects.one_dataset(dialect, row) == (row if place is None else {place: row})
+    listed = dialects.many_datasets(dialect, ROWS, total=7, limit=2, offset=4)
+    if many == "data":
+        pagination = {"total": 7, "limit": 2, "offset": 4, "has_more": True}
+        assert listed == {"data": ROWS, "pagination": pagination}
+    else:
+        assert listed == {"datasets": ROWS, "total": 7}
+
+
+@pytest.mark.parametrize(("user_agent", "one", "many", "error"), CLIENTS)
 def test_every_client_finds_a_readable_error(
     user_agent: str, one: str | None, many: str | None, error: str
 ) -> None:
