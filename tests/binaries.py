@@ -19,6 +19,7 @@ APT_PACKAGES = {
     "7z": "p7zip-full",
     "bsdtar": "libarchive-tools",
     "curl": "curl",
+    "jq": "jq",
     "openssl": "openssl",
     "prometheus": "prometheus",
     "promtool": "prometheus",

@@ -43,7 +43,7 @@ def read(reader: str, script: str, *arguments: str | Path, scripts: Path = _SCRI
     Raises:
         ReaderFailed: the reader cannot be installed, or refuses the archive.
     """
-    python = _environment(reader)
+    python = environment(reader)
     home = python.parents[1] / "home"
     home.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=".json", dir=home)
@@ -51,14 +51,7 @@ def read(reader: str, script: str, *arguments: str | Path, scripts: Path = _SCRI
     answer = Path(name)
     done = subprocess.run(
         [python, "-W", "ignore", scripts / f"{script}.py", *arguments, answer],
-        env=os.environ
-        | {
-            "HOME": str(home),
-            "MPLCONFIGDIR": str(home),
-            "YOLO_CONFIG_DIR": str(home),
-            "YOLO_AUTOINSTALL": "false",
-            "YOLO_OFFLINE": "true",
-        },
+        env=os.environ | settings_of(home),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,8 +66,23 @@ def read(reader: str, script: str, *arguments: str | Path, scripts: Path = _SCRI
         answer.unlink()
 
 
-def _environment(reader: str) -> Path:
-    """The Python of a reader's environment, which is made where it is missing."""
+def settings_of(home: Path) -> dict[str, str]:
+    """Variables of readers that keep what they write in a folder, and ask nobody for anything."""
+    return {
+        "HOME": str(home),
+        "MPLCONFIGDIR": str(home),
+        "YOLO_CONFIG_DIR": str(home),
+        "YOLO_AUTOINSTALL": "false",
+        "YOLO_OFFLINE": "true",
+    }
+
+
+def environment(reader: str) -> Path:
+    """The Python of a reader's environment, which is made where it is missing.
+
+    Raises:
+        ReaderFailed: it cannot be installed.
+    """
     requirements = READERS[reader]
     version = ".".join(map(str, sys.version_info[:2]))
     mark = hashlib.sha256("\n".join((version, *requirements)).encode()).hexdigest()[:12]
