@@ -1,4 +1,5 @@
-"""A network between two processes that can go dark, or slow, cut connections, or flip a bit."""
+"""A network between two processes that can go dark, or slow, cut connections, flip a bit, or answer
+in a server's place."""
 
 import socket
 import threading
@@ -24,6 +25,9 @@ class Network:
         self._is_dark = threading.Event()
         self._marker: bytes | None = None
         self._flips_answers = False
+        self._asked: bytes | None = None
+        self._answers: tuple[bytes | None, ...] = ()
+        self._times = 0
         #: After so many bytes of answers each of the next connections ends.
         self.cuts: list[int] = []
         #: Bytes a second that each connection gets from the server; None: as many as there are.
@@ -56,6 +60,17 @@ class Network:
         with self._lock:
             missed, self._marker = self._marker, None
         assert missed is None, "the marker did not pass"
+
+    @contextmanager
+    def answering(self, marker: bytes, *answers: bytes | None) -> Iterator[None]:
+        """Requests whose head has the marker get these answers in turn, and the last one from then
+        on, until the end of the block; None: the server's. All of them must be used."""
+        with self._lock:
+            self._asked, self._answers, self._times = marker, answers, 0
+        yield
+        with self._lock:
+            self._asked = None
+        assert self._times >= len(answers), f"it was asked {self._times} times"
 
     def through(self, url: str) -> str:
         """The URL of the server, as it is reached through this network."""
@@ -101,6 +116,10 @@ class Network:
             with self._lock:
                 left = self.cuts.pop(0) if is_answer and self.cuts else None
             while data := source.recv(64 * 1024):
+                answer = None if is_answer else self._answer(data)
+                if answer is not None:
+                    source.sendall(answer)
+                    break
                 data, tail = self._flipped(data, tail, is_answer)
                 if left is not None:
                     data, left = data[:left], left - len(data)
@@ -113,6 +132,14 @@ class Network:
         # That one side has gone is no news that passes the dark.
         if not self._is_dark.is_set():
             self._close(source, target)
+
+    def _answer(self, data: bytes) -> bytes | None:
+        """What a request gets in the server's place; None: nothing."""
+        with self._lock:
+            if self._asked is None or self._asked not in data:
+                return None
+            self._times += 1
+            return self._answers[min(self._times, len(self._answers)) - 1]
 
     def _flipped(self, data: bytes, tail: bytes, is_answer: bool) -> tuple[bytes, bytes]:
         """The next bytes of a direction, and what to remember of them; `tail` is what was

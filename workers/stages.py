@@ -1,4 +1,7 @@
-"""The stages of the work, as they are measured: plan, text, images, copy, finish, verify."""
+"""The stages of the work, as they are measured: plan, text, images, copy, finish, verify.
+
+Where the plan builds the text while it reads, its time has that of the text within.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -141,6 +141,8 @@ def failure(
     if code == "NoSuchKey" or (status == 404 and code == ""):
         return ObjectNotFound(key)
     place = f"{bucket}/{key}" if key else bucket
+    if code == "" and status == 501:
+        code = "NotImplemented"
     if status >= 500 or status in (408, 429) or code in PASSING:
         return StorageUnavailable(
             f"the object store failed on {place}: {status} {code} {message}", code

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from cartouche.exports.v1 import export_service_pb2 as pb
 from tests.datasets import Picture, bbox, noise_jpeg, put, put_all, unique
 from tests.exports import completed, create, download, object_store, stub, unzip, watch
 from tests.needs import running
+from tests.network import Network
 from tests.parts import ObjectStore, PostgreSQL, Rclone, Redis
 from tests.stack import Production
 
@@ -245,6 +247,68 @@ def test_a_damaged_source_ends_as_an_archive_that_is_built(stack: Production, da
         archive[500_000] ^= 1
         store.put(store.exports_bucket, key, bytes(archive))
     assert download(stack, exported(stack, dataset).id) == right
+
+
+def answer(status: str, code: str) -> bytes:
+    """A refusal as stores have it; without a code, as what stands before them has it."""
+    body = f"<Error><Code>{code}</Code><Message>No.</Message></Error>" if code else ""
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+    return f"{head}Content-Type: application/xml\r\n\r\n{body}".encode()
+
+
+@pytest.fixture(scope="module")
+def refusing(
+    postgresql: PostgreSQL, redis: Redis, object_store: ObjectStore
+) -> Iterator[tuple[Production, Network]]:
+    """A Cartouche that copies, with one worker, and what is between it and its store."""
+    port = urlsplit(object_store.endpoint).port
+    assert port is not None
+    with (
+        Network(port) as network,
+        Production(
+            postgresql.create_database(),
+            redis.url.removesuffix("/0") + "/10",
+            object_store,
+            name="refused-copies",
+            workers=1,
+            settings=_SETTINGS
+            | {
+                "CARTOUCHE_S3_ENDPOINT": network.through(object_store.endpoint),
+                # One after the other.
+                "CARTOUCHE_WORKER_THREADS": "1",
+            },
+        ) as stack,
+    ):
+        put_all(stack, "refused", [picture(f"{n:03}.jpg") for n in range(COUNT)])
+        for _ in range(2):
+            # The second tries out whether the store copies.
+            exported(stack, "refused")
+        yield stack, network
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("404 Not Found", "NoSuchKey"),
+        ("404 Not Found", ""),
+        ("412 Precondition Failed", "PreconditionFailed"),
+        ("412 Precondition Failed", ""),
+        ("501 Not Implemented", "NotImplemented"),
+        ("501 Not Implemented", ""),
+    ],
+)
+def test_a_copy_that_is_refused_in_the_middle_is_built(
+    refusing: tuple[Production, Network], status: str, code: str
+) -> None:
+    stack, network = refusing
+    # What is before it is copied, what follows not.
+    put(stack, "refused", [picture("013.jpg")])
+    copied = stage_bytes(stack, "copy")
+    with network.answering(b"x-amz-copy-source:", None, answer(status, code)):
+        export = exported(stack, "refused")
+    copied = stage_bytes(stack, "copy") - copied
+    assert 0 < copied < export.file_size / 2
+    assert download(stack, export.id) == download(stack, built_anew(stack, "refused").id)
 
 
 def test_a_store_that_copies_no_parts(postgresql: PostgreSQL, redis: Redis) -> None:
