@@ -64,6 +64,7 @@ def export(message: pb.Export) -> dict[str, Any]:
         "bytes_done": message.bytes_done,
         "queued_at": time_words(message.queued_at) if message.HasField("queued_at") else None,
         "snapshot_at": time_words(message.snapshot_at) if message.HasField("snapshot_at") else None,
+        "callback_url": message.callback_url or None,
     }
     if message.status == pb.EXPORT_STATUS_FAILED:
         body["error_message"] = message.error_message

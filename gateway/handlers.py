@@ -51,6 +51,7 @@ async def create_export(request: Request) -> Response:
             organize_by_split=body.organize_by_split,
             idempotency_key=request.headers.get("idempotency-key", ""),
             return_recent_duplicate=exchange.dialect.repeats_create,
+            callback_url=body.callback_url or "",
         ),
         exchange,
     )

@@ -84,6 +84,14 @@ class CreateExport(ExportChoice):
         description="The export's name, unique in its dataset.",
         json_schema_extra={"minLength": 1, "maxLength": 100, "pattern": NAME_PATTERN},
     )
+    callback_url: str | None = Field(
+        None,
+        max_length=1000,
+        description="Told when the export has completed or failed, as a webhook is, and signed "
+        "with the secret of `GET /api/v1/developer/webhooks/callbacks/secret`. HTTPS; redirects "
+        "are not followed. An address that a webhook has is told by that alone.",
+        json_schema_extra={"pattern": URL_PATTERN},
+    )
 
 
 class PreviewExport(ExportChoice):
@@ -188,6 +196,7 @@ class Export(BaseModel):
                     "bytes_done": 52428800,
                     "queued_at": "2024-01-15T10:30:00Z",
                     "snapshot_at": "2024-01-15T10:30:01Z",
+                    "callback_url": None,
                 }
             ]
         }
@@ -238,6 +247,7 @@ class Export(BaseModel):
         description="When its selection was frozen; null: it has not been.",
         json_schema_extra={"format": "date-time"},
     )
+    callback_url: str | None = Field(description="Told of its end; null: nobody is.")
     error_message: str = Field("", description="Only on failed exports: why, and what to do.")
     error_code: str = Field(
         "",
@@ -360,7 +370,7 @@ class Webhooks(BaseModel):
 
 
 class Secret(BaseModel):
-    """A new secret; the one before works for another day."""
+    """What messages are signed with. Beside a new one, the one before works for another day."""
 
     secret: str
 
@@ -384,6 +394,7 @@ class Delivery(BaseModel):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     next_attempt_at: str | None = Field(json_schema_extra={"format": "date-time"})
     attempts: list[DeliveryAttempt]
+    url: str = Field(description="Where it goes.")
 
 
 class Deliveries(BaseModel):

@@ -77,14 +77,26 @@ async def delete_webhook(request: Request, webhook_id: str) -> Response:
 
 
 async def rotate_secret(request: Request, webhook_id: str) -> Response:
-    """Make a new secret. Messages are signed with both for a day. Requires the role admin or
-    owner.
+    """Make a new secret, or with the id `callbacks` that of the callbacks of exports. Messages are
+    signed with both for a day. Requires the role admin or owner.
     """
     server = server_of(request)
     answer = await server.call(
         server.webhooks.RotateWebhookSecret,
         pb.RotateWebhookSecretRequest(id=webhook_id),
         exchange_of(request),
+    )
+    exchange_of(request).headers["Cache-Control"] = "no-store"
+    return json_response({"secret": answer.secret})
+
+
+async def callback_secret(request: Request) -> Response:
+    """Read what the callbacks of all exports are signed with (`callback_url` of Create export).
+    Requires the role admin or owner.
+    """
+    server = server_of(request)
+    answer = await server.call(
+        server.webhooks.GetCallbackSecret, pb.GetCallbackSecretRequest(), exchange_of(request)
     )
     exchange_of(request).headers["Cache-Control"] = "no-store"
     return json_response({"secret": answer.secret})
@@ -107,7 +119,9 @@ async def list_deliveries(
         int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out before them.")
     ] = 0,
 ) -> Response:
-    """List the messages of the last week to a webhook, the newest first, with every attempt."""
+    """List the messages of the last week to a webhook, the newest first, with every attempt; with
+    the id `callbacks` those to the callbacks of all exports.
+    """
     server = server_of(request)
     answer = await server.call(
         server.webhooks.ListDeliveries,
@@ -144,6 +158,13 @@ def router() -> APIRouter:
         ("PATCH", one, update_webhook, schemas.Webhook, "Update webhook"),
         ("DELETE", one, delete_webhook, schemas.DeletedWebhook, "Delete webhook"),
         ("POST", f"{one}/rotate", rotate_secret, schemas.Secret, "Rotate webhook secret"),
+        (
+            "GET",
+            f"{WEBHOOKS}/callbacks/secret",
+            callback_secret,
+            schemas.Secret,
+            "Read callback secret",
+        ),
         ("POST", f"{one}/test", test_webhook, schemas.MessageId, "Test webhook"),
         ("GET", f"{one}/deliveries", list_deliveries, schemas.Deliveries, "List deliveries"),
         (
@@ -212,4 +233,5 @@ def _delivery(message: pb.Delivery) -> dict[str, Any]:
             }
             for attempt in message.attempts
         ],
+        "url": message.url,
     }

@@ -90,6 +90,13 @@ def create(
     idempotency_key: Annotated[
         str, typer.Option(help="The same key again answers with the same export, for a day.")
     ] = "",
+    callback_url: Annotated[
+        str,
+        typer.Option(
+            help="Told when it ends, as a webhook is; `cartouche webhooks callback-secret` says "
+            "what messages are signed with."
+        ),
+    ] = "",
     wait: _Wait = False,
     json: Json = False,
     server: Server = "",
@@ -109,6 +116,7 @@ def create(
         include_unannotated=include_unannotated,
         organize_by_split=by_split,
         idempotency_key=idempotency_key,
+        callback_url=callback_url,
     )
     with _commands(server, api_key, profile, json=json) as commands:
         raise typer.Exit(commands.create(request, wait=wait))

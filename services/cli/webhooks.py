@@ -99,6 +99,21 @@ def rotate(
         webhooks.rotate(webhook)
 
 
+@app.command("callback-secret")
+def callback_secret(
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Make a new one; both count for a day.")
+    ] = False,
+    json: Json = False,
+    server: Server = "",
+    api_key: ApiKey = "",
+    profile: ProfileName = "default",
+) -> None:
+    """Show what callbacks of exports are signed with."""
+    with _webhooks(server, api_key, profile, json=json) as webhooks:
+        webhooks.callback_secret(rotate=rotate)
+
+
 @app.command()
 def delete(
     webhook: _Id,
@@ -130,7 +145,7 @@ def send_test(
 
 @app.command()
 def deliveries(
-    webhook: _Id,
+    webhook: Annotated[str, typer.Argument(help="Id of the webhook; or: callbacks.", metavar="ID")],
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
     json: Json = False,
     server: Server = "",

@@ -273,6 +273,8 @@ exports = Table(
     Column("generation", Integer, nullable=False, server_default="0"),
     # Whoever wants to hear that it expires soon was told.
     Column("expiry_told", Boolean, nullable=False, server_default=false()),
+    # An address of its own that is told of its end; empty: none.
+    Column("callback_url", Text, nullable=False, server_default=""),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",
@@ -406,7 +408,26 @@ webhooks = Table(
     Column("created_at", Double, nullable=False),
     # Since when every attempt has failed.
     Column("failing_since", Double),
+    # An address that an export named for itself, there while there are messages to it. Its secret
+    # is the organization's, and it was created when it was used last.
+    Column("is_callback", Boolean, nullable=False, server_default=false()),
     Index("ix_webhooks_organization_id", "organization_id"),
+    Index(
+        "ix_webhooks_registered",
+        "organization_id",
+        postgresql_where=text("NOT is_callback"),
+        sqlite_where=text("is_callback = 0"),
+    ),
+)
+
+# What the callbacks of an organization are signed with, as of a webhook.
+callback_secrets = Table(
+    "callback_secrets",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("secret", String(100), nullable=False),
+    Column("previous_secret", String(100)),
+    Column("previous_until", Double),
 )
 
 # The outbox: written in the transaction of the change that a message tells of.

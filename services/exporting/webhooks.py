@@ -63,6 +63,15 @@ class Webhooks:
         made = answered(self._stub.RotateWebhookSecret, request, self._api_key)
         print(json_line(made) if self._as_json else made.secret)
 
+    def callback_secret(self, *, rotate: bool) -> None:
+        """Shows what callbacks are signed with, a new one on request."""
+        if rotate:
+            self.rotate("callbacks")
+            return
+        request = pb.GetCallbackSecretRequest()
+        found = answered(self._stub.GetCallbackSecret, request, self._api_key)
+        print(json_line(found) if self._as_json else found.secret)
+
     def test(self, webhook_id: str) -> None:
         """Sends a message that tells of nothing."""
         request = pb.TestWebhookRequest(id=webhook_id)
@@ -80,6 +89,7 @@ class Webhooks:
             status = pb.DeliveryStatus.Name(row.status).removeprefix("DELIVERY_STATUS_").lower()
             print(
                 f"{row.id}  {row.event}  {status}  {row.created_at.ToDatetime():%Y-%m-%d %H:%M:%S}"
+                f"  {printable(row.url)}"
             )
             for attempt in row.attempts:
                 what = attempt.error or f"answered {attempt.http_status}"

@@ -22,6 +22,7 @@ from services.exports.queries import exports_of, find_export, one_export
 from services.exports.quota import check_quota
 from services.exports.validation import class_errors, field_errors, invalid
 from services.texts import quoted
+from services.webhooks.addresses import Network, callback_error
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 #: How long an equal request counts as the same one sent again.
@@ -46,6 +47,8 @@ class Limits:
     pending_quota: int = 1_000
     #: Bytes of images and annotations up to which the steps of an export are short.
     short_bytes: int = 16 * 1024 * 1024
+    #: Networks that callbacks may call beside public addresses over HTTPS.
+    webhook_allow: tuple[Network, ...] = ()
 
 
 DEFAULT_LIMITS = Limits()
@@ -71,9 +74,11 @@ def create_export(
         QuotaExceeded: as many exports of the organization as may wait do so already.
     """
     fields = field_errors(request)
-    request_hash = hashlib.sha256(
-        orjson.dumps({**asdict(request), "idempotency_key": ""})
-    ).hexdigest()
+    if request.callback_url and (
+        problem := callback_error(request.callback_url, limits.webhook_allow)
+    ):
+        fields["callback_url"] = problem
+    request_hash = _hash(request)
     try:
         with database.write() as connection:
             if replay := _replay(connection, organization_id, request, request_hash):
@@ -110,6 +115,7 @@ def create_export(
                     status_filter=request.status_filter,
                     include_unannotated=request.include_unannotated,
                     organize_by_split=request.organize_by_split,
+                    callback_url=request.callback_url,
                     status=Status.pending,
                     stage=Stage.plan,
                     lane=lane,
@@ -162,6 +168,15 @@ def create_export(
             if duplicate := _duplicate(connection, dataset, request):
                 return Created(duplicate.id, encode(duplicate))
         raise _exists(request) from None
+
+
+def _hash(request: ExportRequest) -> str:
+    """The same for the same request, to servers of any version."""
+    said = {**asdict(request), "idempotency_key": ""}
+    if not request.callback_url:
+        # Older servers know none.
+        del said["callback_url"]
+    return hashlib.sha256(orjson.dumps(said)).hexdigest()
 
 
 def _exists(request: ExportRequest) -> AlreadyExists:
@@ -237,6 +252,7 @@ def _duplicate(connection: Connection, dataset: Dataset, request: ExportRequest)
         and found.status_filter == request.status_filter
         and found.include_unannotated == request.include_unannotated
         and found.organize_by_split == request.organize_by_split
+        and found.callback_url == request.callback_url
         and recent - found.created_at < DUPLICATE_SECONDS
     )
     if request.return_recent_duplicate and same:

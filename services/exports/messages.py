@@ -64,6 +64,7 @@ def export_message(export: Export) -> pb.Export:
         segments_done=export.segments_done,
         bytes_total=export.bytes_total,
         bytes_done=export.bytes_done,
+        callback_url=export.callback_url,
     )
     if export.queued_at is not None:
         message.queued_at.CopyFrom(timestamp(export.queued_at))
@@ -102,6 +103,7 @@ def export_request(message: pb.CreateExportRequest) -> ExportRequest:
         organize_by_split=message.organize_by_split,
         idempotency_key=message.idempotency_key,
         return_recent_duplicate=message.return_recent_duplicate,
+        callback_url=message.callback_url,
     )
 
 

@@ -73,6 +73,8 @@ class ExportRequest:
     organize_by_split: bool = False
     idempotency_key: str = ""
     return_recent_duplicate: bool = False
+    #: Told when it ends; empty: nobody is.
+    callback_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class Export:
     queued_at: float | None
     #: When its selection was frozen.
     snapshot_at: float | None
+    #: Told when it ends; empty: nobody is.
+    callback_url: str
     version: int
 
 

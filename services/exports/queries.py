@@ -230,5 +230,6 @@ def _export(row: Row[tuple[object, ...]]) -> Export:
         bytes_done=row.work_done,
         queued_at=row.queued_at,
         snapshot_at=row.snapshot_at,
+        callback_url=row.callback_url,
         version=row.version,
     )

@@ -27,7 +27,7 @@ from services.server import health, reflection, threads
 from services.server.credentials import server_credentials
 from services.server.draining import Drain
 from services.server.interceptor import CallInterceptor
-from services.settings import Settings, SettingsError
+from services.settings import Settings, SettingsError, networks_of
 from services.storage import ObjectStore
 from services.webhooks.servicer import WebhookServicer
 
@@ -81,7 +81,9 @@ class Server:
             interceptors=[CallInterceptor(database, limiter, self._drain, self._readers)],
             options=(*_OPTIONS, ("grpc.max_allowed_incoming_connections", _most_connections())),
         )
-        limits = Limits(settings.pending_quota, settings.part_size)
+        limits = Limits(
+            settings.pending_quota, settings.part_size, networks_of(settings.webhook_allow)
+        )
         exports_rpc.add_ExportServiceServicer_to_server(
             ExportServicer(
                 database,

@@ -50,6 +50,20 @@ def check_url(url: str) -> None:
         raise Invalid.of("url", str(error)) from None
 
 
+def callback_error(url: str, allowed: Sequence[Network]) -> str | None:
+    """What is wrong with the URL of a callback, as far as it can be told without resolving a name;
+    None: nothing."""
+    try:
+        place = place_of(url)
+        if _names_itself(place.host):
+            addresses_of(place, allowed)
+        elif not place.is_tls and not allowed:
+            raise AddressRefused("begins with http://: give an address that begins with https://")
+    except AddressRefused as error:
+        return str(error)
+    return None
+
+
 def place_of(url: str) -> Place:
     """Where a URL leads.
 
@@ -89,6 +103,24 @@ def addresses_of(place: Place, allowed: Sequence[Network]) -> list[str]:
             "addresses, over HTTPS"
         )
     return good
+
+
+def _names_itself(host: str) -> bool:
+    """Whether a host is an address in some notation, or this machine.
+
+    Raises:
+        AddressRefused: it can be neither, nor a name.
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except UnicodeError:
+        # A label that is empty, or longer than 63 characters.
+        raise AddressRefused("names a host that there cannot be") from None
+    except OSError:
+        return False
+    return True
 
 
 def _is_good(text: str, place: Place, allowed: Sequence[Network]) -> bool:

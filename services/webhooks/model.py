@@ -68,6 +68,7 @@ class Delivery:
     #: When it is tried next, while it is pending.
     due_at: float | None
     attempts: tuple[Attempt, ...]
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class DueMessage:
     payload: str
     #: Fencing: every claim raises it, and the result carries it.
     attempt: int
+    #: Of an export's own address, which is never disabled: its next export may be served.
+    is_callback: bool
 
 
 @dataclass(frozen=True, slots=True)

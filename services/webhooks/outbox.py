@@ -10,13 +10,27 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, case, delete, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from services.database.clock import now, now_once
 from services.database.engine import Database
 from services.database.tables import (
+    callback_secrets,
     datasets,
     exports,
     webhook_attempts,
@@ -25,6 +39,7 @@ from services.database.tables import (
 )
 from services.errors import NotFound
 from services.texts import quoted
+from services.webhooks import callbacks
 from services.webhooks.model import (
     Attempt,
     Delivery,
@@ -33,7 +48,7 @@ from services.webhooks.model import (
     EventType,
     Outcome,
 )
-from services.webhooks.registry import find_webhook
+from services.webhooks.registry import find_webhook, registered
 
 #: Seconds between one attempt and the next.
 PAUSES = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -43,6 +58,8 @@ LEASE = 60.0
 PATIENCE = 5 * 86_400.0
 #: Seconds for which a message is kept that was delivered or given up.
 KEPT = 7 * 86_400.0
+#: What callbacks are told of.
+_ENDS = frozenset((EventType.completed, EventType.failed))
 #: Part of a pause that is added at random, so that a receiver that comes back is not overrun.
 _JITTER = 0.1
 
@@ -50,26 +67,30 @@ _JITTER = 0.1
 def announce(
     connection: Connection, organization_id: str, export_id: str, event: EventType
 ) -> None:
-    """Writes a message for each webhook of the organization that wants to hear of an export.
+    """Writes a message for each webhook of the organization that wants to hear of an export, and
+    for the callback of one that has ended, whose address is told once.
 
     Payloads are thin: whoever needs more reads the export.
     """
-    wanted = [
-        row.id
+    told = {
+        row.id: row.url
         for row in connection.execute(
-            select(webhooks.c.id, webhooks.c.events).where(
-                webhooks.c.organization_id == organization_id, webhooks.c.enabled
+            select(webhooks.c.id, webhooks.c.url, webhooks.c.events).where(
+                *registered(organization_id), webhooks.c.enabled
             )
         )
         if not row.events or event in row.events
-    ]
-    if not wanted:
-        return
+    }
     export = connection.execute(
         select(exports, datasets.c.name.label("dataset_name"), now().label("at"))
         .join(datasets, datasets.c.id == exports.c.dataset_id)
         .where(exports.c.id == export_id)
     ).one()
+    wanted = list(told)
+    if event in _ENDS and export.callback_url and export.callback_url not in told.values():
+        wanted.append(callbacks.address(connection, organization_id, export.callback_url))
+    if not wanted:
+        return
     data = {
         "id": export.id,
         "name": export.name,
@@ -132,17 +153,26 @@ def redeliver(database: Database, organization_id: str, message_id: str) -> str:
 def list_deliveries(
     database: Database, organization_id: str, webhook_id: str, limit: int, offset: int
 ) -> tuple[list[Delivery], int]:
-    """Messages to a webhook, the newest first, and how many there are.
+    """Messages to a webhook, or to all callbacks (`CALLBACKS`), the newest first, and how many
+    there are.
 
     Raises:
         NotFound: the organization has no such webhook.
     """
     with database.read() as connection:
-        find_webhook(connection, organization_id, webhook_id)
-        mine = webhook_messages.c.webhook_id == webhook_id
+        mine: ColumnElement[bool]
+        if webhook_id == callbacks.CALLBACKS:
+            theirs = select(webhooks.c.id).where(
+                webhooks.c.organization_id == organization_id, webhooks.c.is_callback
+            )
+            mine = webhook_messages.c.webhook_id.in_(theirs)
+        else:
+            find_webhook(connection, organization_id, webhook_id)
+            mine = webhook_messages.c.webhook_id == webhook_id
         total = connection.scalar(select(func.count()).where(mine)) or 0
         rows = connection.execute(
-            select(webhook_messages)
+            select(webhook_messages, webhooks.c.url)
+            .join(webhooks, webhooks.c.id == webhook_messages.c.webhook_id)
             .where(mine)
             .order_by(webhook_messages.c.created_at.desc(), webhook_messages.c.id)
             .limit(limit)
@@ -166,6 +196,7 @@ def list_deliveries(
             row.created_at,
             row.due_at if row.status == DeliveryStatus.pending else None,
             tuple(attempts[row.id]),
+            row.url,
         )
         for row in rows
     ], total
@@ -194,10 +225,18 @@ def claim_due(database: Database, most: int) -> list[DueMessage]:
             select(
                 webhook_messages,
                 webhooks.c.url,
-                webhooks.c.secret,
-                case((webhooks.c.previous_until > now(), webhooks.c.previous_secret)).label("old"),
+                webhooks.c.is_callback,
+                *_secrets(webhooks),
+                *_secrets(callback_secrets, "callback_"),
             )
             .join(webhooks, webhooks.c.id == webhook_messages.c.webhook_id)
+            .outerjoin(
+                callback_secrets,
+                and_(
+                    webhooks.c.is_callback,
+                    callback_secrets.c.organization_id == webhooks.c.organization_id,
+                ),
+            )
             .where(*due, webhooks.c.enabled, ~busy)
             .order_by(webhook_messages.c.due_at)
             .limit(8 * most)
@@ -217,9 +256,10 @@ def claim_due(database: Database, most: int) -> list[DueMessage]:
             row.webhook_id,
             row.organization_id,
             row.url,
-            (row.secret, row.old) if row.old else (row.secret,),
+            _signed_with(row),
             row.payload,
             row.attempt + 1,
+            row.is_callback,
         )
         for row in claimed
     ]
@@ -262,11 +302,12 @@ def record(database: Database, message: DueMessage, outcome: Outcome) -> None:
             .where(webhook_messages.c.id == message.id)
             .values(status=status, due_at=due_at, tries=row.tries + 1, leased_until=None)
         )
-        _count(connection, message.webhook_id, outcome, row.at)
+        if not message.is_callback:
+            _count(connection, message.webhook_id, outcome, row.at)
 
 
 def purge(database: Database, most: int) -> None:
-    """Forgets messages that were delivered or given up a week ago."""
+    """Forgets messages that were delivered or given up a week ago, and callbacks without any."""
     with database.write() as connection:
         old = list(
             connection.scalars(
@@ -283,6 +324,18 @@ def purge(database: Database, most: int) -> None:
                 delete(webhook_attempts).where(webhook_attempts.c.message_id.in_(old))
             )
             connection.execute(delete(webhook_messages).where(webhook_messages.c.id.in_(old)))
+        callbacks.forget(connection, KEPT, most)
+
+
+def _secrets(table: Table, prefix: str = "") -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """The secret of a table, and the one before as long as it counts."""
+    old = case((table.c.previous_until > now(), table.c.previous_secret))
+    return table.c.secret.label(f"{prefix}secret"), old.label(f"{prefix}old")
+
+
+def _signed_with(row: Row[Any]) -> tuple[str, ...]:
+    new, old = (row.callback_secret, row.callback_old) if row.is_callback else (row.secret, row.old)
+    return (new, old) if old else (new,)
 
 
 def _count(connection: Connection, webhook_id: str, outcome: Outcome, at: float) -> None:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from services.database.clock import now
 from services.database.engine import Database
@@ -12,13 +12,11 @@ from services.errors import Invalid, NotFound, QuotaExceeded
 from services.texts import control_error, quoted
 from services.webhooks.addresses import check_url
 from services.webhooks.model import EVENTS, Webhook
-from services.webhooks.signing import new_secret
+from services.webhooks.signing import BOTH_SECRETS, new_secret
 
 #: Of one organization.
 MAX_WEBHOOKS = 20
 MAX_DESCRIPTION = 200
-#: Seconds for which messages are signed with the secret before the last one, too.
-BOTH_SECRETS = 24 * 3600.0
 
 
 def create_webhook(
@@ -33,9 +31,7 @@ def create_webhook(
     check_url(url)
     secret = new_secret()
     with database.write() as connection:
-        count = connection.scalar(
-            select(func.count()).where(webhooks.c.organization_id == organization_id)
-        )
+        count = connection.scalar(select(func.count()).where(*registered(organization_id)))
         if (count or 0) >= MAX_WEBHOOKS:
             raise QuotaExceeded(
                 "TOO_MANY_WEBHOOKS",
@@ -61,7 +57,7 @@ def list_webhooks(database: Database, organization_id: str) -> list[Webhook]:
     with database.read() as connection:
         rows = connection.execute(
             select(webhooks)
-            .where(webhooks.c.organization_id == organization_id)
+            .where(*registered(organization_id))
             .order_by(webhooks.c.created_at, webhooks.c.id)
         ).all()
     return [_webhook(row) for row in rows]
@@ -139,6 +135,11 @@ def delete_webhook(database: Database, organization_id: str, webhook_id: str) ->
         connection.execute(webhooks.delete().where(webhooks.c.id == webhook_id))
 
 
+def registered(organization_id: str) -> tuple[ColumnElement[bool], ...]:
+    """Of a webhook: the organization has registered it. Those of callbacks nobody has."""
+    return webhooks.c.organization_id == organization_id, ~webhooks.c.is_callback
+
+
 def find_webhook(connection: Connection, organization_id: str, webhook_id: str) -> Webhook:
     """One webhook.
 
@@ -146,9 +147,7 @@ def find_webhook(connection: Connection, organization_id: str, webhook_id: str) 
         NotFound: the organization has no such webhook.
     """
     row = connection.execute(
-        select(webhooks).where(
-            webhooks.c.id == webhook_id, webhooks.c.organization_id == organization_id
-        )
+        select(webhooks).where(webhooks.c.id == webhook_id, *registered(organization_id))
     ).one_or_none()
     if row is None:
         raise NotFound(

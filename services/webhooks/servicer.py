@@ -9,7 +9,7 @@ from services.identity.roles import Role
 from services.rpc.caller import caller
 from services.rpc.paging import page
 from services.rpc.timestamps import timestamp
-from services.webhooks import outbox, registry
+from services.webhooks import callbacks, outbox, registry
 from services.webhooks.model import Attempt, Delivery, DeliveryStatus, Webhook
 
 _STATUSES = {
@@ -62,8 +62,17 @@ class WebhookServicer(rpc.WebhookServiceServicer):
     def RotateWebhookSecret(
         self, request: pb.RotateWebhookSecretRequest, context: grpc.ServicerContext
     ) -> pb.RotateWebhookSecretResponse:
-        secret = registry.rotate_secret(self._database, _admin(), request.id)
+        organization_id = _admin()
+        if request.id == callbacks.CALLBACKS:
+            secret = callbacks.rotate_secret(self._database, organization_id)
+        else:
+            secret = registry.rotate_secret(self._database, organization_id, request.id)
         return pb.RotateWebhookSecretResponse(secret=secret)
+
+    def GetCallbackSecret(
+        self, request: pb.GetCallbackSecretRequest, context: grpc.ServicerContext
+    ) -> pb.GetCallbackSecretResponse:
+        return pb.GetCallbackSecretResponse(secret=callbacks.secret_of(self._database, _admin()))
 
     def TestWebhook(
         self, request: pb.TestWebhookRequest, context: grpc.ServicerContext
@@ -117,6 +126,7 @@ def _delivery(found: Delivery) -> pb.Delivery:
         status=_STATUSES[found.status],
         created_at=timestamp(found.created_at),
         attempts=map(_attempt, found.attempts),
+        url=found.url,
     )
     if found.due_at is not None:
         message.next_attempt_at.CopyFrom(timestamp(found.due_at))

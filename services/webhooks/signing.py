@@ -9,6 +9,8 @@ from collections.abc import Sequence
 _PREFIX = "whsec_"
 #: The specification asks for 24 to 64 bytes.
 _SECRET_BYTES = 32
+#: Seconds for which messages are signed with the secret before the last one, too.
+BOTH_SECRETS = 24 * 3600.0
 
 
 def new_secret() -> str:

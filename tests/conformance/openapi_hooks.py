@@ -9,12 +9,14 @@ from schemathesis.specs.openapi import checks
 
 @schemathesis.hook  # type: ignore[untyped-decorator]
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """A filter names classes of its dataset, of which no document can know; a request that is
-    to be accepted names one that is there."""
+    """A filter names classes of its dataset, and a callback an address that may be called, of which
+    no document can know; a request that is to be accepted names one that is."""
     body = case.body
     is_valid = case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE
     if is_valid and isinstance(body, dict) and isinstance(body.get("class_filter"), list):
         body["class_filter"] = ["car" for _ in body["class_filter"]]
+    if is_valid and isinstance(body, dict) and body.get("callback_url"):
+        body["callback_url"] = "https://nobody.invalid/hook"
 
 
 _was_deleted_here = checks.resource_was_deleted

@@ -155,6 +155,7 @@ CALLS: dict[str, Callable[[Names], list[list[Message]]]] = {
             "TestWebhook": webhooks_pb.TestWebhookRequest,
         }.items()
     },
+    "GetCallbackSecret": lambda names: [[webhooks_pb.GetCallbackSecretRequest()]],
     "ListDeliveries": lambda names: [
         [webhooks_pb.ListDeliveriesRequest(webhook_id=names.webhook_id)]
     ],

@@ -4,7 +4,7 @@ must not be."""
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,8 +13,11 @@ from sqlalchemy import create_engine, text
 from standardwebhooks import Webhook
 
 from services.database.engine import Database
-from services.exports.model import Lane
-from services.webhooks import outbox, registry
+from services.database.tables import exports
+from services.errors import NotFound
+from services.exports import creation
+from services.exports.model import ExportRequest, Lane
+from services.webhooks import callbacks, outbox, registry
 from services.webhooks.model import DeliveryStatus, EventType, Outcome
 from tests.datasets import Picture, bbox, jpeg, put_all, unique
 from tests.exports import create, watch
@@ -23,7 +26,10 @@ from tests.service.record import Tenant
 from tests.stack import Embedded, Production, Stack
 from tests.waiting import until
 
+EXPORTS = "/api/v1/developer/exports"
 WEBHOOKS = "/api/v1/developer/webhooks"
+#: What 0.2.0 makes of a request (`sha256`), which a test below has.
+HASH = "7956f7badcd0af0ad98dfe988e1efad24e4f81f829d5cf8a1138726c425014b6"
 #: Receivers of the tests are on this machine.
 ALLOWED = {"CARTOUCHE_WEBHOOK_ALLOW": "127.0.0.1", "CARTOUCHE_RECONCILE_INTERVAL": "0.5"}
 
@@ -137,6 +143,60 @@ def checked_by(message: tuple[dict[str, str], bytes], *webhooks: Any) -> str:
     raise AssertionError("nobody signed it")
 
 
+def test_an_export_calls_back(hooked: Stack, receiver: Receiver) -> None:
+    admin = hooked.http("admin")
+    answer = admin.get(f"{WEBHOOKS}/callbacks/secret")
+    assert answer.headers["cache-control"] == "no-store"
+    ours = answer.json()
+    assert admin.get(f"{WEBHOOKS}/callbacks/secret/").json() == ours
+    assert hooked.http("member").get(f"{WEBHOOKS}/callbacks/secret").status_code == 403
+    put_all(hooked, dataset := unique("hooks"), [Picture("a.jpg", jpeg(), [bbox("car")])])
+    body = {"dataset_name": dataset, "name": "first", "callback_url": receiver.url}
+    made = hooked.http("member").post(f"{EXPORTS}/", json=body)
+    assert (made.status_code, made.json()["callback_url"]) == (201, receiver.url)
+    message = checked(ours, receiver.wait(1)[0])
+    assert message["type"] == "export.completed"
+    assert message["data"]["id"] == made.json()["id"]
+    bad = create(hooked, dataset, status_filter="review", callback_url=f"{receiver.url}?failed")
+    assert bad.callback_url == f"{receiver.url}?failed"
+    assert watch(hooked, create(hooked, dataset).id)[-1].callback_url == ""
+    message = checked(ours, receiver.wait(2)[1])
+    assert (message["type"], message["data"]["id"]) == ("export.failed", bad.id)
+    # They are in a log of their own, and nobody registered them.
+    callbacks = {"id": "callbacks"}
+    until(lambda: [row["status"] for row in deliveries(hooked, callbacks)] == ["delivered"] * 2)
+    assert [row["url"] for row in deliveries(hooked, callbacks)] == [
+        f"{receiver.url}?failed",
+        receiver.url,
+    ]
+    assert receiver.url not in str(admin.get(WEBHOOKS).json())
+    foreign = hooked.http("owner", "strangers")
+    assert foreign.get(f"{WEBHOOKS}/callbacks/deliveries").json()["deliveries"] == []
+    assert foreign.get(f"{WEBHOOKS}/callbacks/secret").json() != ours
+    # Again, with the next secret beside this one.
+    new = admin.post(f"{WEBHOOKS}/callbacks/rotate").json()
+    sent = deliveries(hooked, callbacks)[1]["id"]
+    assert foreign.post(f"{WEBHOOKS}/deliveries/{sent}/redeliver").status_code == 404
+    assert admin.post(f"{WEBHOOKS}/deliveries/{sent}/redeliver").status_code == 200
+    again = receiver.wait(3)[2]
+    assert again[0]["webhook-id"] == sent
+    for secret in (ours, new):
+        assert checked(secret, again)["type"] == "export.completed"
+
+
+def test_an_address_that_a_webhook_has_is_told_once(hooked: Stack, receiver: Receiver) -> None:
+    made = webhook(hooked, receiver.url, events=["export.completed"])
+    put_all(hooked, dataset := unique("hooks"), [Picture("a.jpg", jpeg(), [bbox("car")])])
+    create(hooked, dataset, callback_url=receiver.url)
+    assert checked(made, receiver.wait(1)[0])["type"] == "export.completed"
+    # What the webhook does not ask for, the callback tells.
+    create(hooked, dataset, status_filter="review", callback_url=receiver.url)
+    ours = hooked.http("admin").get(f"{WEBHOOKS}/callbacks/secret").json()
+    assert checked(ours, receiver.wait(2)[1])["type"] == "export.failed"
+    assert len(receiver.received) == 2
+    hooked.http("admin").delete(f"{WEBHOOKS}/{made['id']}")
+
+
 def test_a_secret_is_rotated_and_a_message_sent_again(hooked: Stack, receiver: Receiver) -> None:
     made = webhook(hooked, receiver.url)
     admin = hooked.http("admin")
@@ -211,6 +271,33 @@ def test_roles_and_values(hooked: Stack, receiver: Receiver) -> None:
     admin.delete(f"{WEBHOOKS}/{made['id']}")
 
 
+def test_the_command_line(hooked: Stack, receiver: Receiver) -> None:
+    def run(*words: str) -> Any:
+        return json.loads(hooked.command("webhooks", *words, "--json", role="admin").stdout)
+
+    made = run("create", receiver.url, "--event", "export.failed")
+    number = made["webhook"]["id"]
+    assert made["secret"].startswith("whsec_")
+    assert number in [row["id"] for row in run("list")["webhooks"]]
+    assert run("disable", number)["enabled"] is False
+    assert run("enable", number)["enabled"] is True
+    assert run("rotate", number)["secret"] != made["secret"]
+    sent = run("test", number)["delivery_id"]
+    receiver.wait(1)
+    until(lambda: run("deliveries", number)["deliveries"][0]["status"] == "delivered")
+    assert run("redeliver", sent) == {"delivery_id": sent}
+    receiver.wait(2)
+    assert run("delete", number, "--yes") == {"id": number}
+    put_all(hooked, dataset := unique("hooks"), [Picture("a.jpg", jpeg())])
+    words = ("exports", "create", dataset, "first", "--callback-url", receiver.url, "--wait")
+    hooked.command(*words, role="member")
+    secret = run("callback-secret")
+    assert checked(secret, receiver.wait(3)[2])["type"] == "export.completed"
+    until(lambda: run("deliveries", "callbacks")["deliveries"][0]["status"] == "delivered")
+    assert run("deliveries", "callbacks")["deliveries"][0]["url"] == receiver.url
+    assert run("callback-secret", "--rotate") != secret
+
+
 def test_an_expiring_archive_is_told_once(receiver: Receiver) -> None:
     settings = ALLOWED | {"CARTOUCHE_RETENTION": "20"}
     with Embedded("webhooks-expiring", settings) as stack:
@@ -234,23 +321,25 @@ def test_nobody_inside_is_called(stack: Stack, receiver: Receiver) -> None:
     stack.http("admin").delete(f"{WEBHOOKS}/{made['id']}")
 
 
-def test_the_command_line(hooked: Stack, receiver: Receiver) -> None:
-    def run(*words: str) -> Any:
-        return json.loads(hooked.command("webhooks", *words, "--json", role="admin").stdout)
-
-    made = run("create", receiver.url, "--event", "export.failed")
-    number = made["webhook"]["id"]
-    assert made["secret"].startswith("whsec_")
-    assert number in [row["id"] for row in run("list")["webhooks"]]
-    assert run("disable", number)["enabled"] is False
-    assert run("enable", number)["enabled"] is True
-    assert run("rotate", number)["secret"] != made["secret"]
-    sent = run("test", number)["delivery_id"]
-    receiver.wait(1)
-    until(lambda: run("deliveries", number)["deliveries"][0]["status"] == "delivered")
-    assert run("redeliver", sent) == {"delivery_id": sent}
-    receiver.wait(2)
-    assert run("delete", number, "--yes") == {"id": number}
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:9/hook", "where nothing may be sent"),
+        ("https://169.254.169.254/latest", "where nothing may be sent"),
+        ("https://localhost/hook", "where nothing may be sent"),
+        ("http://example.org/hook", "https://"),
+        ("hook", "no URL"),
+    ],
+)
+def test_a_callback_that_may_not_be_called_is_refused(stack: Stack, url: str, said: str) -> None:
+    """Without an allowance, before the export is made."""
+    put_all(stack, dataset := unique("hooks"), [Picture("a.jpg", jpeg())])
+    body = {"dataset_name": dataset, "name": "first", "callback_url": url}
+    answer = stack.http("member").post(f"{EXPORTS}/", json=body)
+    assert answer.status_code == 422
+    assert "callback_url" in answer.text
+    assert said in answer.json()["message"]
+    assert stack.http().get(f"{EXPORTS}/?dataset_name={dataset}").json() == []
 
 
 def outcome(status: int = 204, error: str = "") -> Outcome:
@@ -318,6 +407,65 @@ def test_retries_end_and_days_of_failures_disable(empty_record: Database) -> Non
     # Nothing more is sent to it.
     outbox.send_test(database, organization, made.id)
     assert outbox.claim_due(database, 10) == []
+
+
+def test_a_callback_is_never_disabled_and_forgotten_at_last(empty_record: Database) -> None:
+    database = empty_record
+    tenant = Tenant.make(database, "tenant")
+    export = tenant.create(Lane.short)
+
+    def told(url: str) -> None:
+        with database.write() as connection:
+            connection.execute(exports.update().values(callback_url=url))
+            outbox.announce(connection, tenant.id, export, EventType.expiring)
+            outbox.announce(connection, tenant.id, export, EventType.completed)
+
+    for url in ("https://a.org", "https://b.org", "https://a.org"):
+        told(url)
+    first, second = sorted(outbox.claim_due(database, 10), key=lambda message: message.url)
+    # One of each address, as of webhooks.
+    assert (first.url, second.url) == ("https://a.org", "https://b.org")
+    assert first.secrets == (callbacks.secret_of(database, tenant.id),) == second.secrets
+    outbox.record(database, first, outcome(410, "the receiver answered 410"))
+    outbox.record(database, second, outcome())
+    (third,) = outbox.claim_due(database, 10)
+    assert third.url == "https://a.org"
+    outbox.record(database, third, outcome(500, "the receiver answered 500"))
+    found, total = outbox.list_deliveries(database, tenant.id, callbacks.CALLBACKS, 10, 0)
+    assert total == 3
+    assert {(row.url, row.status) for row in found} == {
+        ("https://a.org", DeliveryStatus.failed),
+        ("https://a.org", DeliveryStatus.pending),
+        ("https://b.org", DeliveryStatus.delivered),
+    }
+    assert registry.list_webhooks(database, tenant.id) == []
+    with pytest.raises(NotFound):
+        registry.update_webhook(database, tenant.id, third.webhook_id, enabled=False)
+
+    def addresses() -> set[str]:
+        with database.read() as connection:
+            return set(connection.scalars(text("SELECT url FROM webhooks")))
+
+    outbox.purge(database, 10)
+    assert addresses() == {"https://a.org", "https://b.org"}
+    with database.write() as connection:
+        for table in ("webhooks", "webhook_messages"):
+            connection.execute(text(f"UPDATE {table} SET created_at = created_at - 700000"))
+    told("https://b.org")
+    outbox.purge(database, 10)
+    # One message waits, and the other address was used just now.
+    assert addresses() == {"https://a.org", "https://b.org"}
+    with database.write() as connection:
+        connection.execute(text("UPDATE webhook_messages SET status = 'failed'"))
+    outbox.purge(database, 10)
+    assert addresses() == {"https://b.org"}
+
+
+def test_a_request_without_a_callback_is_the_same_to_an_older_server() -> None:
+    """Its Idempotency-Key is known again by both while one follows the other."""
+    request = ExportRequest("cells", "first", "coco", class_filter=("car",), idempotency_key="k")
+    assert creation._hash(request) == HASH
+    assert creation._hash(replace(request, callback_url="https://a.org")) != HASH
 
 
 def test_only_those_who_want_it_are_told(empty_record: Database) -> None:

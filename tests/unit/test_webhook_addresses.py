@@ -12,6 +12,7 @@ from services.settings import Settings, SettingsError, load, networks_of
 from services.webhooks.addresses import (
     AddressRefused,
     addresses_of,
+    callback_error,
     check_url,
     place_of,
     plain_address,
@@ -54,6 +55,44 @@ def test_an_address_is_called_if_it_is_public_or_allowed(
         addresses_of(place_of(f"http://{host}/"), ())
     network = networks_of(f"10.0.0.0/8, {mapped}")
     assert addresses_of(place_of(f"http://{host}/"), network)
+
+
+@pytest.mark.parametrize("host", INSIDE)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_callback_inside_is_refused_before_it_is_taken(scheme: str, host: str) -> None:
+    assert callback_error(f"{scheme}://{host}/hook", ()) is not None
+
+
+def test_a_callback_is_judged_without_resolving_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+
+    def numeric(host: str, port: int | None, type: int = 0, flags: int = 0) -> object:
+        assert flags == socket.AI_NUMERICHOST or host[0].isdigit(), host
+        return resolve(host, port, type=type, flags=flags)
+
+    monkeypatch.setattr(socket, "getaddrinfo", numeric)
+    allowed = networks_of("10.0.0.0/8")
+    assert callback_error("https://hooks.example.org/x", ()) is None
+    assert callback_error("https://8.8.8.8/x", ()) is None
+    assert callback_error("http://10.1.2.3/x", allowed) is None
+    # What it leads to is seen when it is sent.
+    assert callback_error("http://hooks.example.org/x", allowed) is None
+    for url, said in {
+        "http://hooks.example.org/x": "https://",
+        "ftp://hooks.example.org/x": "no URL that begins with https://",
+        "https://a:b@hooks.example.org/x": "holds a password",
+        "https://" + "x" * 1_000: "1,000 characters",
+        "http://10.1.2.3/x": "where nothing may be sent",
+        "https://a..b/x": "a host that there cannot be",
+        f"https://{'x' * 64}.org/x": "a host that there cannot be",
+    }.items():
+        assert said in (callback_error(url, ()) or "")
+
+
+@given(st.sampled_from(["", "https://", "http://", "https://["]), st.text(max_size=80))
+def test_whatever_a_callback_is_there_is_an_answer(scheme: str, rest: str) -> None:
+    said = callback_error(scheme + rest, ())
+    assert said is None or said.strip()
 
 
 def test_a_name_is_judged_by_what_it_leads_to(monkeypatch: pytest.MonkeyPatch) -> None:

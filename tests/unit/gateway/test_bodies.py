@@ -49,6 +49,7 @@ def test_a_new_export_has_every_key_and_no_error() -> None:
         "warnings",
         "queued_at",
         "snapshot_at",
+        "callback_url",
     }
 
 

@@ -134,6 +134,7 @@ class Export(_message.Message):
     BYTES_DONE_FIELD_NUMBER: _builtins.int
     QUEUED_AT_FIELD_NUMBER: _builtins.int
     SNAPSHOT_AT_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     organization_id: _builtins.str
     dataset_id: _builtins.str
@@ -185,6 +186,8 @@ class Export(_message.Message):
     frozen.
     """
     bytes_done: _builtins.int
+    callback_url: _builtins.str
+    """The address of its own that is told of its end; empty: none."""
     @_builtins.property
     def class_filter(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only annotations of these classes; empty: all."""
@@ -243,10 +246,11 @@ class Export(_message.Message):
         bytes_done: _builtins.int = ...,
         queued_at: _timestamp_pb2.Timestamp | None = ...,
         snapshot_at: _timestamp_pb2.Timestamp | None = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "image_count", b"image_count", "queued_at", b"queued_at", "snapshot_at", b"snapshot_at", "warnings", b"warnings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_code", b"error_code", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "queued_at", b"queued_at", "segment_count", b"segment_count", "segments_done", b"segments_done", "sha256", b"sha256", "snapshot_at", b"snapshot_at", "stage", b"stage", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "callback_url", b"callback_url", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_code", b"error_code", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "queued_at", b"queued_at", "segment_count", b"segment_count", "segments_done", b"segments_done", "sha256", b"sha256", "snapshot_at", b"snapshot_at", "stage", b"stage", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__annotation_count: _TypeAlias = _typing.Literal["annotation_count"]  # noqa: Y015
     _WhichOneofArgType__annotation_count: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count"]  # noqa: Y015
@@ -346,6 +350,7 @@ class CreateExportRequest(_message.Message):
     ORGANIZE_BY_SPLIT_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     RETURN_RECENT_DUPLICATE_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     dataset_name: _builtins.str
     name: _builtins.str
     """1 to 100 characters, unique within the dataset."""
@@ -368,6 +373,12 @@ class CreateExportRequest(_message.Message):
     was made by an equal request within the last minute: for clients that
     send a request again without an idempotency key.
     """
+    callback_url: _builtins.str
+    """Told when the export has completed or failed, as a webhook is
+    (cartouche.webhooks.v1), and signed with the secret of GetCallbackSecret; at
+    most 1,000 characters. An address that a webhook of the organization has
+    is told by that alone.
+    """
     @_builtins.property
     def class_filter(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only annotations of these classes; empty: all."""
@@ -385,10 +396,11 @@ class CreateExportRequest(_message.Message):
         organize_by_split: _builtins.bool = ...,
         idempotency_key: _builtins.str = ...,
         return_recent_duplicate: _builtins.bool = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_filter", b"class_filter", "dataset_name", b"dataset_name", "format", b"format", "idempotency_key", b"idempotency_key", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organize_by_split", b"organize_by_split", "return_recent_duplicate", b"return_recent_duplicate", "status_filter", b"status_filter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "class_filter", b"class_filter", "dataset_name", b"dataset_name", "format", b"format", "idempotency_key", b"idempotency_key", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organize_by_split", b"organize_by_split", "return_recent_duplicate", b"return_recent_duplicate", "status_filter", b"status_filter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,11 @@ class WebhookServiceStub:
                 request_serializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.RedeliverMessageRequest.SerializeToString,
                 response_deserializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.RedeliverMessageResponse.FromString,
                 _registered_method=True)
+        self.GetCallbackSecret = channel.unary_unary(
+                '/cartouche.webhooks.v1.WebhookService/GetCallbackSecret',
+                request_serializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.GetCallbackSecretRequest.SerializeToString,
+                response_deserializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.GetCallbackSecretResponse.FromString,
+                _registered_method=True)
 
 
 class WebhookServiceServicer:
@@ -141,6 +146,16 @@ class WebhookServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCallbackSecret(self, request, context):
+        """GetCallbackSecret reads what the callbacks of all exports of the
+        organization are signed with (CreateExportRequest.callback_url).
+        RotateWebhookSecret and ListDeliveries take them by the id "callbacks".
+        Role: admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WebhookServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -183,6 +198,11 @@ def add_WebhookServiceServicer_to_server(servicer, server):
                     servicer.RedeliverMessage,
                     request_deserializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.RedeliverMessageRequest.FromString,
                     response_serializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.RedeliverMessageResponse.SerializeToString,
+            ),
+            'GetCallbackSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCallbackSecret,
+                    request_deserializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.GetCallbackSecretRequest.FromString,
+                    response_serializer=cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.GetCallbackSecretResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -402,6 +422,33 @@ class WebhookService:
             '/cartouche.webhooks.v1.WebhookService/RedeliverMessage',
             cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.RedeliverMessageRequest.SerializeToString,
             cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.RedeliverMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCallbackSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartouche.webhooks.v1.WebhookService/GetCallbackSecret',
+            cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.GetCallbackSecretRequest.SerializeToString,
+            cartouche_dot_webhooks_dot_v1_dot_webhook__service__pb2.GetCallbackSecretResponse.FromString,
             options,
             channel_credentials,
             insecure,

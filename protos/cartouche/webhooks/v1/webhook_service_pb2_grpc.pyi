@@ -66,6 +66,12 @@ class WebhookServiceStub:
     """
     RedeliverMessage: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.RedeliverMessageRequest, _webhook_service_pb2.RedeliverMessageResponse]
     """RedeliverMessage sends a message again, under its id. Role: admin."""
+    GetCallbackSecret: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.GetCallbackSecretRequest, _webhook_service_pb2.GetCallbackSecretResponse]
+    """GetCallbackSecret reads what the callbacks of all exports of the
+    organization are signed with (CreateExportRequest.callback_url).
+    RotateWebhookSecret and ListDeliveries take them by the id "callbacks".
+    Role: admin.
+    """
 
 @_typing.type_check_only
 class WebhookServiceAsyncStub(WebhookServiceStub):
@@ -96,6 +102,12 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
     """
     RedeliverMessage: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.RedeliverMessageRequest, _webhook_service_pb2.RedeliverMessageResponse]  # type: ignore[assignment]
     """RedeliverMessage sends a message again, under its id. Role: admin."""
+    GetCallbackSecret: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.GetCallbackSecretRequest, _webhook_service_pb2.GetCallbackSecretResponse]  # type: ignore[assignment]
+    """GetCallbackSecret reads what the callbacks of all exports of the
+    organization are signed with (CreateExportRequest.callback_url).
+    RotateWebhookSecret and ListDeliveries take them by the id "callbacks".
+    Role: admin.
+    """
 
 class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
     """WebhookService keeps the webhooks of an organization."""
@@ -171,5 +183,17 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_webhook_service_pb2.RedeliverMessageResponse, _abc.Awaitable[_webhook_service_pb2.RedeliverMessageResponse]]:
         """RedeliverMessage sends a message again, under its id. Role: admin."""
+
+    @_abc_1.abstractmethod
+    def GetCallbackSecret(
+        self,
+        request: _webhook_service_pb2.GetCallbackSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.GetCallbackSecretResponse, _abc.Awaitable[_webhook_service_pb2.GetCallbackSecretResponse]]:
+        """GetCallbackSecret reads what the callbacks of all exports of the
+        organization are signed with (CreateExportRequest.callback_url).
+        RotateWebhookSecret and ListDeliveries take them by the id "callbacks".
+        Role: admin.
+        """
 
 def add_WebhookServiceServicer_to_server(servicer: WebhookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
