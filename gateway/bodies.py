@@ -65,6 +65,7 @@ def export(message: pb.Export) -> dict[str, Any]:
         "queued_at": time_words(message.queued_at) if message.HasField("queued_at") else None,
         "snapshot_at": time_words(message.snapshot_at) if message.HasField("snapshot_at") else None,
         "callback_url": message.callback_url or None,
+        "retries": _retries(message.retries) if message.HasField("retries") else None,
     }
     if message.status == pb.EXPORT_STATUS_FAILED:
         body["error_message"] = message.error_message
@@ -148,6 +149,16 @@ def bulk_deleted(message: pb.BulkDeleteExportsResponse) -> dict[str, Any]:
         "succeeded": list(message.deleted),
         "not_found": list(message.not_found),
         "count": len(message.deleted),
+    }
+
+
+def _retries(message: pb.ExportRetries) -> dict[str, Any]:
+    return {
+        "count": message.count,
+        "code": message.code,
+        "reason": message.reason,
+        "at": time_words(message.at),
+        "next_at": time_words(message.next_at) if message.HasField("next_at") else None,
     }
 
 

@@ -152,6 +152,23 @@ class Warnings(BaseModel):
     unannotated: int = Field(description="Images without any annotation.")
 
 
+class Retries(BaseModel):
+    """What of an export's work was tried again since it was created, or taken up again last."""
+
+    count: int = Field(description="Of parts, of which there are many beside each other.")
+    code: str = Field(
+        description="Why, the last time, for programs. One of `store_unavailable`, "
+        "`database_unavailable`, `worker_missing`, `worker_lost`, `out_of_memory`, `upload_lost`, "
+        "`archive_damaged` and `internal`; others may come."
+    )
+    reason: str = Field(description="The same, for people.")
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    next_at: str | None = Field(
+        description="When that part goes on; null: the export has ended.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
 class Export(BaseModel):
     """One request for one archive, and what became of it."""
 
@@ -197,6 +214,7 @@ class Export(BaseModel):
                     "queued_at": "2024-01-15T10:30:00Z",
                     "snapshot_at": "2024-01-15T10:30:01Z",
                     "callback_url": None,
+                    "retries": None,
                 }
             ]
         }
@@ -248,6 +266,7 @@ class Export(BaseModel):
         json_schema_extra={"format": "date-time"},
     )
     callback_url: str | None = Field(description="Told of its end; null: nobody is.")
+    retries: Retries | None = Field(description="Null: everything went well at once.")
     error_message: str = Field("", description="Only on failed exports: why, and what to do.")
     error_code: str = Field(
         "",

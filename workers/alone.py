@@ -26,6 +26,7 @@ from services.allocator import settle
 from services.database.engine import Database
 from services.exports import claims
 from services.exports.claims import Claim
+from services.exports.model import Setback
 from services.settings import Settings
 from services.storage import ObjectStore, StorageConfig
 from workers.budget import PROCESS, STEP, Budget
@@ -112,7 +113,7 @@ def _run(context: WorkerContext, claim: Claim) -> None:
                 process.kill()
             raise
     if process.returncode:
-        pause = insist(partial(claims.count_death, context.database, claim))
+        pause = insist(partial(claims.count_death, context.database, claim, Setback.worker_lost))
         logger.error(
             "a process died that ran one step alone",
             extra={**about(claim), "exit_code": process.returncode, "pause_seconds": pause},

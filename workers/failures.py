@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from services.database.failures import is_of_another_schema
 from services.errors import Unavailable
-from services.exports.model import ErrorCode
+from services.exports.model import ErrorCode, Setback
 from services.storage import StorageError, StorageMisconfigured, StorageUnavailable
 
 #: Of this machine: no space, no quota, a read-only disk, no more open files.
@@ -56,6 +56,18 @@ class Blame(Enum):
     poison = auto()
     #: An error of our own making: tried again, but not for long.
     ours = auto()
+
+
+def setback(error: Exception) -> Setback:
+    """What a passing failure is called, where the work is tried again."""
+    match error:
+        case StorageError():
+            return Setback.store_unavailable
+        case Unavailable():
+            return Setback.database_unavailable
+        case OtherMaker() | NewerWork():
+            return Setback.worker_missing
+    return Setback.internal
 
 
 def blame(error: Exception) -> Blame:

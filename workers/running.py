@@ -19,12 +19,12 @@ from services.errors import Unavailable
 from services.exports import claims, endings, progress, removal
 from services.exports.claims import Claim, ExportClaim, SegmentClaim
 from services.exports.endings import Failure, Keeping
-from services.exports.model import ErrorCode, Step, archive_key
+from services.exports.model import ErrorCode, Setback, Step, archive_key
 from services.storage import StorageError, UploadNotFound
 from workers import finish, plan, segment
 from workers.budget import STEP, Share, needs
 from workers.context import WorkerContext
-from workers.failures import Blame, ImageUnusable, OtherMaker, PermanentFailure, blame
+from workers.failures import Blame, ImageUnusable, OtherMaker, PermanentFailure, blame, setback
 from workers.leases import ClaimLost, Held
 from workers.proofreading import ArchiveDamaged
 from workers.segment_manifest import largest_of
@@ -220,7 +220,7 @@ def _guarded(context: WorkerContext, claim: Claim, step: Callable[[Held, Share],
             insist(partial(claims.abandon, context.database, claim))
         except UploadNotFound:
             count(claim, "upload_lost")
-            _restart(context, claim)
+            _restart(context, claim, Setback.upload_lost)
         except Exception as error:
             _take_down(context, claim, error)
 
@@ -245,20 +245,21 @@ def _take_down(context: WorkerContext, claim: Claim, error: Exception) -> None:
                     "nobody is left who builds as before",
                     extra={**about(claim), "error": str(error)},
                 )
-                _restart(context, claim, maker=made_with(_export_of(claim).format))
+                maker = made_with(_export_of(claim).format)
+                _restart(context, claim, Setback.worker_missing, maker=maker)
             else:
                 _postpone(context, claim, error)
         case Blame.unfit_worker:
             _give_back(context, claim, error)
         case Blame.poison:
             logger.warning("a step found no memory", extra=about(claim))
-            insist(partial(claims.count_death, context.database, claim))
+            insist(partial(claims.count_death, context.database, claim, Setback.out_of_memory))
         case Blame.ours:
             logger.error("a step failed", exc_info=error, extra=about(claim))
             if claim.errors + 1 >= _MAX_ERRORS:
                 _fail(context, claim, _internal(claim))
             elif isinstance(error, ArchiveDamaged) and _export_of(claim).upload_id is not None:
-                _restart(context, claim, errors=1)
+                _restart(context, claim, Setback.archive_damaged, errors=1)
             else:
                 insist(partial(claims.count_error, context.database, claim))
 
@@ -299,7 +300,7 @@ def _discard(context: WorkerContext, claim: Claim) -> None:
 
 
 def _postpone(context: WorkerContext, claim: Claim, error: Exception) -> None:
-    pause = insist(partial(claims.postpone, context.database, claim))
+    pause = insist(partial(claims.postpone, context.database, claim, setback(error)))
     logger.warning(
         "a step is tried again",
         extra={**about(claim), "error": str(error), "pause_seconds": pause},
@@ -325,6 +326,7 @@ def _fail(context: WorkerContext, claim: Claim, failure: Failure) -> None:
 def _restart(
     context: WorkerContext,
     claim: Claim,
+    why: Setback,
     *,
     errors: int = 0,
     maker: Mapping[str, Any] | None = None,
@@ -341,6 +343,7 @@ def _restart(
             claim,
             export.upload_id,
             upload_id,
+            why,
             errors=errors,
             snapshot={**export.snapshot, **maker} if maker else None,
         )

@@ -2,7 +2,7 @@
 
 import { copyButton } from "./clipboard.js";
 import { button, chip, fill, h, list } from "./dom.js";
-import { bytes, count, counted, duration, moment } from "./format.js";
+import { bytes, count, counted, duration, moment, relative } from "./format.js";
 import { curlLines, pythonLines } from "./recipes.js";
 
 /** The panel of one export; `update` writes those parts again that tell something else. */
@@ -77,12 +77,16 @@ function timeline(row) {
 	const completed = row.status === "completed";
 	const segments = row.segment_count ? `${count(row.segments_done)} of ${count(row.segment_count)}` : completed ? "built at once: a small export" : "";
 	const took = row.completed_at && `after ${duration((Date.parse(row.completed_at) - Date.parse(row.created_at)) / 1000)}`;
+	const { retries } = row;
+	const goesOn = Date.parse(retries?.next_at) > Date.now() ? ` It goes on ${relative(retries.next_at)}.` : "";
 	// Name, whether it is done, when, and more.
 	const steps = [
 		["Created", true, row.created_at],
+		row.queued_at > row.created_at && ["Retried", true, row.queued_at],
 		["Planned", row.snapshot_at, row.snapshot_at, row.image_count !== null && `${counted(row.image_count, "image")} selected`],
 		["Segments", completed || (row.segment_count && row.segments_done === row.segment_count), null, segments],
 		["Checked", completed, null, row.stage === "finish" ? "being read back" : completed && "read back as its readers would"],
+		retries && ["Tried again", true, retries.at, `${counted(retries.count, "time")}. ${retries.reason}${goesOn}`],
 		row.status === "failed" ? ["Failed", false, row.completed_at, row.error_code] : ["Completed", completed, row.completed_at, took],
 		row.expires_at && ["Expires", false, row.expires_at, "with its archive"],
 	];

@@ -4,10 +4,8 @@
 import { byId, fill, h } from "./dom.js";
 
 const WAIT_MS = 250;
-/** Parameters of List exports by the name of their field. */
-const PARAMETERS = { search: "search", dataset: "dataset_name", status: "status", format: "format" };
 
-/** The row of filters; `onChange` hears the parameters as URLSearchParams. */
+/** The row of filters, called like the parameters of List exports; `onChange` hears them. */
 export class Filters {
 	constructor(onChange) {
 		this.form = byId("filters");
@@ -30,21 +28,20 @@ export class Filters {
 
 	/** Takes the datasets and formats that there are to choose from. */
 	offer(datasets, formats) {
-		this.#options("dataset", "Any dataset", datasets);
-		this.#options("format", "Any format", formats);
+		this.#options("dataset_name", datasets);
+		this.#options("format", formats);
 	}
 
 	parameters() {
 		const parameters = new URLSearchParams();
-		for (const [field, parameter] of Object.entries(PARAMETERS)) {
-			const value = this.form.elements[field].value.trim();
-			if (value) parameters.set(parameter, value);
+		for (const { name, value } of this.form.elements) {
+			if (value.trim()) parameters.set(name, value.trim());
 		}
 		return parameters;
 	}
 
 	clear() {
-		for (const field of Object.keys(PARAMETERS)) this.form.elements[field].value = "";
+		this.form.reset();
 		this.#changed();
 		this.form.elements.search.focus();
 	}
@@ -58,9 +55,8 @@ export class Filters {
 
 	#read() {
 		const parameters = new URLSearchParams(location.hash.slice(1));
-		for (const [field, parameter] of Object.entries(PARAMETERS)) {
-			const value = parameters.get(parameter) ?? "";
-			const element = this.form.elements[field];
+		for (const element of this.form.elements) {
+			const value = parameters.get(element.name) ?? "";
 			element.value = value;
 			// Which datasets there are is not known yet.
 			if (element.options && element.value !== value) element.append(h("option", { value, selected: true }, value));
@@ -68,11 +64,12 @@ export class Filters {
 		byId("clear-filters").hidden = !this.parameters().size;
 	}
 
-	#options(field, any, names) {
+	#options(field, names) {
 		const select = this.form.elements[field];
 		const { value } = select;
 		const offered = value && !names.includes(value) ? [value, ...names] : names;
-		fill(select, h("option", { value: "" }, any), offered.map((name) => h("option", { value: name }, name)));
+		// The first one takes any.
+		fill(select, select.options[0], offered.map((name) => h("option", { value: name }, name)));
 		select.value = value;
 	}
 }

@@ -275,6 +275,12 @@ exports = Table(
     Column("expiry_told", Boolean, nullable=False, server_default=false()),
     # An address of its own that is told of its end; empty: none.
     Column("callback_url", Text, nullable=False, server_default=""),
+    # How often a part of its work was tried again since then (queued_at); of the last time: why
+    # (one of Setback), when it was given up, and when it goes on.
+    Column("setbacks", Integer, nullable=False, server_default="0"),
+    Column("setback", String(30), nullable=False, server_default=""),
+    Column("setback_at", Double),
+    Column("goes_on_at", Double),
     Index(
         "uq_exports_dataset_id_name",
         "dataset_id",

@@ -118,6 +118,13 @@ def export_rows(export: pb.Export) -> Table:
     if export.HasField("warnings"):
         lost = as_json(export.warnings)
         rows["losses"] = ", ".join(f"{n:,} {what}" for what, n in lost.items() if n) or "none"
+    if export.HasField("retries"):
+        times = "once" if export.retries.count == 1 else f"{export.retries.count:,} times"
+        rows["tried again"] = f"{times}: {export.retries.reason}"
+        if export.retries.HasField("next_at"):
+            rows["goes on"] = f"{export.retries.next_at.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+    if export.callback_url:
+        rows["callback"] = export.callback_url
     if export.error_message:
         rows["error"] = f"{export.error_message} ({export.error_code})"
     for name in ("created_at", "completed_at", "expires_at"):

@@ -11,6 +11,7 @@ else after it: so the count is exact, and nobody waits for each other in a circl
 """
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,7 +36,7 @@ from services.catalog.model import DatasetClass
 from services.database.clock import now, now_once
 from services.database.engine import Database
 from services.database.tables import datasets, exports, organizations, steps
-from services.exports.model import Lane, Stage, Status, Step
+from services.exports.model import Lane, Setback, Stage, Status, Step
 from services.storage import Extract
 from services.work_version import WORK_VERSION
 
@@ -333,24 +334,24 @@ def wait(database: Database, claim: Claim, pause: float) -> None:
     _give_back(database, claim, due_at=now() + pause)
 
 
-def postpone(database: Database, claim: Claim) -> float:
+def postpone(database: Database, claim: Claim, why: Setback) -> float:
     """Gives a claim back after a passing failure, to be tried again.
 
     Returns the seconds until then: exponential, capped, with jitter.
     """
     pause = _backoff(claim.failures)
-    _give_back(database, claim, due_at=now() + pause, failures=steps.c.failures + 1)
+    _put_off(database, claim, why, pause, failures=steps.c.failures + 1)
     return pause
 
 
 def count_error(database: Database, claim: Claim) -> float:
     """The same after an error of our own."""
     pause = _backoff(claim.errors)
-    _give_back(database, claim, due_at=now() + pause, errors=steps.c.errors + 1)
+    _put_off(database, claim, Setback.internal, pause, errors=steps.c.errors + 1)
     return pause
 
 
-def count_death(database: Database, claim: Claim) -> float:
+def count_death(database: Database, claim: Claim, why: Setback) -> float:
     """The same after the process died that had the step, or found no memory for it.
 
     It runs alone from now on, and counts where it did so already.
@@ -358,7 +359,7 @@ def count_death(database: Database, claim: Claim) -> float:
     pause = _backoff(claim.lost)
     # Deaths beside other steps may be of their making.
     counted = steps.c.lost + case((steps.c.alone, 1), else_=0)
-    _give_back(database, claim, due_at=now() + pause, alone=True, lost=counted)
+    _put_off(database, claim, why, pause, alone=True, lost=counted)
     return pause
 
 
@@ -367,14 +368,46 @@ def _backoff(count: int) -> float:
     return pause * random.uniform(0.5, 1.0)
 
 
+def _put_off(database: Database, claim: Claim, why: Setback, pause: float, **values: Any) -> None:
+    """Gives a claim back that did not get done, and says so where it is seen."""
+    with database.write() as connection:
+        if _gives_back(connection, claim, due_at=now() + pause, **values):
+            set_back(connection, claim.export_id, why, pause)
+
+
 def _give_back(database: Database, claim: Claim, **values: Any) -> None:
     with database.write() as connection:
-        lock_turn(connection, claim.organization_id)
-        ended = connection.execute(
-            # Its worker lives, and tells.
-            steps.update().where(is_held(claim)).values(held=False, vanished=0, **values)
+        _gives_back(connection, claim, **values)
+
+
+def _gives_back(connection: Connection, claim: Claim, **values: Any) -> bool:
+    """Whether it was held until now."""
+    lock_turn(connection, claim.organization_id)
+    ended = connection.execute(
+        # Its worker lives, and tells.
+        steps.update().where(is_held(claim)).values(held=False, vanished=0, **values)
+    ).rowcount
+    count_ended(connection, claim.organization_id, ended)
+    return ended > 0
+
+
+def set_back(
+    connection: Connection, export_id: str, why: Setback, pause: float = 0.0, count: int = 1
+) -> None:
+    """Says of an export that is under way that a part of its work, or so many, is tried again in
+    so many seconds."""
+    connection.execute(
+        exports.update()
+        .where(exports.c.id == export_id, exports.c.stage != Stage.done)
+        .values(
+            setbacks=exports.c.setbacks + count,
+            setback=why,
+            setback_at=now(),
+            goes_on_at=now() + pause,
+            updated_at=now(),
+            version=exports.c.version + 1,
         )
-        count_ended(connection, claim.organization_id, ended.rowcount)
+    )
 
 
 def free_expired(database: Database) -> int:
@@ -416,7 +449,7 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
     counts = vanished >= _VANISHED
     with database.write() as connection:
         lock_turn(connection, organization_id)
-        freed = connection.execute(
+        freed = connection.scalars(
             steps.update()
             .where(mine, which)
             .values(
@@ -426,14 +459,17 @@ def _free(database: Database, organization_id: str, which: ColumnElement[bool]) 
                 alone=True,
                 due_at=_due_again(),
             )
-        ).rowcount
+            .returning(steps.c.export_id)
+        ).all()
+        for export_id, count in Counter(freed).items():
+            set_back(connection, export_id, Setback.worker_lost, count=count)
         running = select(func.count()).where(mine, steps.c.held).scalar_subquery()
         connection.execute(
             organizations.update()
             .where(organizations.c.id == organization_id)
             .values(running_steps=running)
         )
-        return freed
+        return len(freed)
 
 
 def _due_again() -> ColumnElement[float | None]:

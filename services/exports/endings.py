@@ -18,8 +18,9 @@ from services.exports.claims import (
     end_holds,
     is_held_and_wanted,
     lock_turn,
+    set_back,
 )
-from services.exports.model import ErrorCode, Stage, Status, Step
+from services.exports.model import ErrorCode, Setback, Stage, Status, Step
 from services.formats.registry import FORMATS
 from services.settings import Settings
 from services.webhooks.model import EventType
@@ -243,6 +244,7 @@ def restart_archive(
     claim: Claim,
     old_upload: str,
     new_upload: str,
+    why: Setback,
     *,
     errors: int = 0,
     snapshot: dict[str, Any] | None = None,
@@ -273,6 +275,7 @@ def restart_archive(
         )
         if result.rowcount == 0:
             return False
+        set_back(connection, claim.export_id, why)
         mine = steps.c.export_id == claim.export_id
         end_holds(connection, claim.organization_id, mine)
         connection.execute(

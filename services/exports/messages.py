@@ -3,7 +3,14 @@
 from cartouche.exports.v1 import export_service_pb2 as pb
 
 from services.errors import Invalid
-from services.exports.model import Export, ExportAddress, ExportRequest, Status
+from services.exports.model import (
+    Export,
+    ExportAddress,
+    ExportRequest,
+    Retries,
+    Setback,
+    Status,
+)
 from services.exports.preview import Preview
 from services.formats.common.export_format import ExportFormat
 from services.formats.common.losses import Kind
@@ -24,6 +31,18 @@ _KINDS = {
     Kind.unannotated: pb.LOSS_KIND_UNANNOTATED,
 }
 _STATUS_BACK = {value: key for key, value in _STATUS.items()}
+
+#: Sentences for people, of what only whoever runs Cartouche can change.
+_SETBACKS: dict[str, str] = {
+    Setback.store_unavailable: "The object store did not answer.",
+    Setback.database_unavailable: "The database did not answer.",
+    Setback.worker_missing: "It waits for a worker of the version that began it.",
+    Setback.worker_lost: "A worker was lost.",
+    Setback.out_of_memory: "It took more memory than a worker had left.",
+    Setback.upload_lost: "The object store lost what was built, which is built again.",
+    Setback.archive_damaged: "The archive was damaged in the store, and is built again.",
+    Setback.internal: "There was an error on our side.",
+}
 
 AddressedRequest = (
     pb.GetExportRequest
@@ -66,6 +85,8 @@ def export_message(export: Export) -> pb.Export:
         bytes_done=export.bytes_done,
         callback_url=export.callback_url,
     )
+    if export.retries is not None:
+        message.retries.CopyFrom(_retries(export.retries))
     if export.queued_at is not None:
         message.queued_at.CopyFrom(timestamp(export.queued_at))
     if export.snapshot_at is not None:
@@ -76,6 +97,18 @@ def export_message(export: Export) -> pb.Export:
         message.expires_at.CopyFrom(timestamp(export.expires_at))
     if export.warnings is not None:
         message.warnings.CopyFrom(pb.ExportWarnings(**export.warnings))
+    return message
+
+
+def _retries(found: Retries) -> pb.ExportRetries:
+    message = pb.ExportRetries(
+        count=found.count,
+        code=found.why,
+        reason=_SETBACKS.get(found.why, "A part of the work did not get done."),
+        at=timestamp(found.at),
+    )
+    if found.next_at is not None:
+        message.next_at.CopyFrom(timestamp(found.next_at))
     return message
 
 

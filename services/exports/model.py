@@ -34,6 +34,24 @@ class ErrorCode(StrEnum):
     internal = "internal"
 
 
+class Setback(StrEnum):
+    """Why a part of the work is tried again, for programs. One meaning each, for ever."""
+
+    store_unavailable = "store_unavailable"
+    database_unavailable = "database_unavailable"
+    #: Only workers of another version make the same bytes, or read what was planned.
+    worker_missing = "worker_missing"
+    #: Nothing was heard any more of the worker that had it.
+    worker_lost = "worker_lost"
+    out_of_memory = "out_of_memory"
+    #: The store forgot what was built.
+    upload_lost = "upload_lost"
+    #: The check found other bytes in the store than were sent.
+    archive_damaged = "archive_damaged"
+    #: An error of Cartouche.
+    internal = "internal"
+
+
 class Stage(StrEnum):
     """What an export waits for; `done` when it has ended."""
 
@@ -78,6 +96,18 @@ class ExportRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Retries:
+    """What of an export's work was tried again since it was created, or taken up again last."""
+
+    count: int
+    #: Of the last time: why (one of Setback, or what a newer version calls it), and since when.
+    why: str
+    at: float
+    #: When that goes on; None: it has ended.
+    next_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """An export as its record tells it. Times are seconds since 1970, sizes bytes."""
 
@@ -118,6 +148,8 @@ class Export:
     snapshot_at: float | None
     #: Told when it ends; empty: nobody is.
     callback_url: str
+    #: None: everything went well at once.
+    retries: Retries | None
     version: int
 
 

@@ -11,7 +11,14 @@ from services.database.tables import datasets, exports
 from services.errors import NotFound
 from services.exports.claims import lock_turn
 from services.exports.endings import end_work
-from services.exports.model import Export, ExportAddress, ExportPage, Stage, Status
+from services.exports.model import (
+    Export,
+    ExportAddress,
+    ExportPage,
+    Retries,
+    Stage,
+    Status,
+)
 from services.texts import quoted
 
 #: Nothing is finished before it is verified: progress stays below 1 until then.
@@ -231,5 +238,11 @@ def _export(row: Row[tuple[object, ...]]) -> Export:
         queued_at=row.queued_at,
         snapshot_at=row.snapshot_at,
         callback_url=row.callback_url,
+        retries=_retries(row) if row.setbacks else None,
         version=row.version,
     )
+
+
+def _retries(row: Row[tuple[object, ...]]) -> Retries:
+    is_over = row.stage == Stage.done
+    return Retries(row.setbacks, row.setback, row.setback_at, None if is_over else row.goes_on_at)

@@ -198,6 +198,7 @@ def _revive(connection: Connection, export_id: str, **values: Any) -> None:
             crc32=None,
             expires_at=None,
             staged=True,
+            setbacks=0,
             request_id=logs.request_id.get(),
             traceparent=logs.traceparent.get(),
             queued_at=now(),

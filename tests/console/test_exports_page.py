@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from tests.console.browsing import NARROW, Visitor
 from tests.datasets import SCENES, put_all, unique
 from tests.exports import completed, create, get, unzip, watch
+from tests.parts import ObjectStore
 from tests.stack import Embedded, Production, Stack
 
 Visit = Callable[..., Visitor]
@@ -178,6 +179,24 @@ def test_details_tell_everything_and_copy_it(
         visitor.act("Download", "told")
     started.value.save_as(tmp_path / "told.zip")
     assert len(unzip((tmp_path / "told.zip").read_bytes()).namelist()) > len(SCENES)
+
+
+def test_what_is_tried_again_is_in_the_timeline(
+    production: Production, object_store: ObjectStore, visit: Visit
+) -> None:
+    dataset = _dataset(production)
+    visitor = visit(production)
+    visitor.sign_in()
+    object_store.kill()
+    try:
+        export = create(production, dataset, "held up", include_images=True)
+        timeline = visitor.open("held up").locator(".timeline")
+        expect(timeline).to_contain_text("The object store did not answer.", timeout=30_000)
+    finally:
+        object_store.start()
+    _until_completed(production, export.id)
+    expect(timeline.locator(".done").filter(has_text="Completed")).to_be_visible()
+    expect(timeline).to_contain_text("Tried again")
 
 
 def test_several_at_once(production: Production, visit: Visit) -> None:

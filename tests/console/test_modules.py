@@ -71,6 +71,38 @@ def test_events_are_read_however_the_stream_is_cut(production: Production, visit
     assert found == [[events, "7", 50]]
 
 
+def test_the_timeline_says_what_was_tried_again(production: Production, visit: Visit) -> None:
+    told = _page(production, visit).page.evaluate(
+        """async () => {
+          const { ExportDetails } = await import("/console/export-details.js");
+          const at = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
+          const row = {
+            id: "x", name: "x", dataset_name: "d", format: "coco", status: "processing",
+            class_filter: null, status_filter: null, image_count: 3, file_size: null,
+            segment_count: 4, segments_done: 1, stage: "build", expires_at: null,
+            created_at: at(-90), queued_at: at(-60), snapshot_at: at(-50), completed_at: null,
+          };
+          const timeline = (retries) => {
+            const { element } = new ExportDetails({ ...row, retries }, { may: () => false });
+            return [...element.querySelectorAll(".timeline li")].map((step) => step.textContent);
+          };
+          const retries = { count: 2, reason: "The object store did not answer.", at: at(-5) };
+          return [
+            timeline(null),
+            timeline({ ...retries, next_at: at(150) }),
+            timeline({ ...retries, next_at: at(-1) }),
+            timeline({ ...retries, count: 1, next_at: null }),
+          ];
+        }""",
+    )
+    assert not any("Tried again" in step for step in told[0])
+    assert any(step.startswith("Retried") for step in told[0])
+    said = [next(step for step in steps if step.startswith("Tried again")) for steps in told[1:]]
+    assert said[0].endswith("2 times. The object store did not answer. It goes on in 3 minutes.")
+    assert said[1].endswith("2 times. The object store did not answer.")
+    assert said[2].endswith("1 time. The object store did not answer.")
+
+
 def test_pace_is_that_of_the_last_seconds(production: Production, visit: Visit) -> None:
     found = _page(production, visit).page.evaluate(
         """async () => {

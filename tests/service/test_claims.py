@@ -16,10 +16,10 @@ from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import exports, steps
 from services.errors import QuotaExceeded
-from services.exports import bells, claims, endings, progress, queries
+from services.exports import bells, claims, creation, endings, progress, queries, retrying
 from services.exports.claims import Claim, SegmentClaim
 from services.exports.endings import Failure, Keeping
-from services.exports.model import ErrorCode, ExportAddress, Lane, Step
+from services.exports.model import ErrorCode, ExportAddress, Lane, Setback, Step
 from services.work_version import WORK_VERSION
 from tests.service.record import BOTH, CAP, LEASE, Tenant, take
 
@@ -126,7 +126,7 @@ def test_who_waits_for_a_pause_keeps_nobody_waiting(database: Database) -> None:
     paused.create()
     claim = take(database)
     assert claim is not None
-    assert claims.postpone(database, claim) > 0
+    assert claims.postpone(database, claim, Setback.store_unavailable) > 0
     expected = other.create()
     found = take(database)
     assert found is not None
@@ -161,7 +161,7 @@ def test_what_passes_is_tried_however_often_it_failed(database: Database) -> Non
         connection.execute(steps.update().values(failures=10_000))
     claim = take(database)
     assert claim is not None
-    assert 0 < claims.postpone(database, claim) <= 60
+    assert 0 < claims.postpone(database, claim, Setback.store_unavailable) <= 60
     with database.write() as connection:
         assert connection.scalar(select(steps.c.due_at)) is not None
         connection.execute(steps.update().values(due_at=0))
@@ -197,7 +197,7 @@ def test_only_deaths_of_steps_that_run_alone_are_counted(database: Database) -> 
     # One that found no memory beside others.
     first = take(database)
     assert first is not None
-    claims.count_death(database, first)
+    claims.count_death(database, first, Setback.worker_lost)
     with database.write() as connection:
         assert connection.scalar(select(steps.c.lost)) == 0
         connection.execute(steps.update().values(due_at=0))
@@ -222,12 +222,75 @@ def test_only_deaths_of_steps_that_run_alone_are_counted(database: Database) -> 
     claim = take(database)
     assert claim is not None
     # Its process died, and its worker tells.
-    claims.count_death(database, claim)
+    claims.count_death(database, claim, Setback.out_of_memory)
     with database.write() as connection:
         found = connection.execute(select(steps.c.lost, steps.c.held)).one()
         assert tuple(found) == (4, False)
     assert take(database) is None
     assert tenant.running == 0
+
+
+def test_what_is_tried_again_is_told_with_its_reason(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    export_id = tenant.planned(2)
+
+    def told() -> tuple[int, str] | None:
+        found = queries.get_export(database, tenant.id, ExportAddress(id=export_id))
+        if found.retries is None:
+            return None
+        assert found.retries.next_at is not None
+        assert found.retries.at <= found.retries.next_at <= found.retries.at + 60
+        seen.append(found.version)
+        return found.retries.count, found.retries.why
+
+    seen: list[int] = []
+    assert told() is None
+    first, second = take(database), take(database)
+    assert first is not None
+    assert second is not None
+    # Who shuts down gives back blamelessly.
+    claims.release(database, first)
+    assert told() is None
+    first = take(database)
+    assert first is not None
+    pause = claims.postpone(database, first, Setback.store_unavailable)
+    assert told() == (1, "store_unavailable")
+    found = queries.get_export(database, tenant.id, ExportAddress(id=export_id)).retries
+    assert found is not None
+    assert (found.next_at or 0) - found.at == pytest.approx(pause, abs=0.01)
+    claims.count_error(database, second)
+    assert told() == (2, "internal")
+    # A result of one that was presumed dead says nothing.
+    claims.postpone(database, second, Setback.store_unavailable)
+    assert told() == (2, "internal")
+    with database.write() as connection:
+        connection.execute(steps.update().where(steps.c.number > 0).values(due_at=0))
+    for _ in range(2):
+        assert claims.claim_next(database, BOTH, timedelta(seconds=-1), CAP)
+    assert claims.free_expired(database) == 2
+    assert told() == (4, "worker_lost")
+    third = take(database)
+    assert third is not None
+    assert endings.restart_archive(database, third, "upload", "another", Setback.upload_lost)
+    assert told() == (5, "upload_lost")
+    # Each of them is seen by who watches, and nothing twice.
+    assert seen == sorted(seen)
+    assert len(set(seen)) == len(seen) - 1 == 4
+    assert endings.fail(database, tenant.id, export_id, FAILURE, KEEPING)
+    with database.write() as connection:
+        connection.execute(steps.update().where(steps.c.number == 0).values(due_at=0))
+    removal = take(database)
+    assert removal is not None
+    assert removal.step is Step.remove
+    claims.postpone(database, removal, Setback.store_unavailable)
+    ended = queries.get_export(database, tenant.id, ExportAddress(id=export_id)).retries
+    assert ended is not None
+    assert (ended.count, ended.why, ended.next_at) == (5, "upload_lost", None)
+    # Whoever takes it up again begins to count anew.
+    retrying.retry_export(
+        database, tenant.id, ExportAddress(id=export_id), fresh=True, limits=creation.Limits()
+    )
+    assert told() is None
 
 
 def test_a_keeper_hears_who_is_waited_for(database: Database) -> None:

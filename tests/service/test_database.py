@@ -57,6 +57,7 @@ from services.exports.model import (
     ExportAddress,
     ExportRequest,
     Lane,
+    Setback,
     Stage,
     Status,
     Step,
@@ -396,7 +397,7 @@ def _work(c: Crowded) -> None:
     assert list(progress.segment_results(c.database, made)) == [{}, {}]
     finish = claim(c, made)
     assert finish is not None
-    assert claims.postpone(c.database, finish) > 0
+    assert claims.postpone(c.database, finish, Setback.store_unavailable) > 0
     assert endings.fail(c.database, c.organization_id, made, FAILURE, KEEPING)
     remove = claim(c, made)
     assert remove is not None

@@ -50,6 +50,7 @@ def test_a_new_export_has_every_key_and_no_error() -> None:
         "queued_at",
         "snapshot_at",
         "callback_url",
+        "retries",
     }
 
 
@@ -71,6 +72,16 @@ def test_only_a_failed_export_has_an_error_message() -> None:
     assert not {"error_message", "error_code"} & set(leftover)
 
 
+def test_what_is_tried_again_says_when() -> None:
+    at = Timestamp(seconds=1705314600)
+    retries = pb.ExportRetries(count=2, code="worker_lost", reason="A worker was lost.", at=at)
+    said = bodies.export(changed(retries=retries))["retries"]
+    assert (said["count"], said["code"], said["reason"]) == (2, "worker_lost", retries.reason)
+    assert (said["at"], said["next_at"]) == ("2024-01-15T10:30:00Z", None)
+    retries.next_at.seconds = at.seconds + 30
+    assert bodies.export(changed(retries=retries))["retries"]["next_at"] == "2024-01-15T10:30:30Z"
+
+
 times = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 31), timezones=st.just(UTC))
 counts = st.none() | st.integers(0, 2**63 - 1)
 
@@ -82,6 +93,7 @@ counts = st.none() | st.integers(0, 2**63 - 1)
     st.none() | st.integers(0, 2**32 - 1),
     st.lists(st.text(max_size=5), max_size=3),
     st.booleans(),
+    st.booleans(),
 )
 def test_every_export_fits_the_documented_shape(
     status: pb.ExportStatus.ValueType,
@@ -90,6 +102,7 @@ def test_every_export_fits_the_documented_shape(
     crc32: int | None,
     classes: list[str],
     warned: bool,
+    tried: bool,
 ) -> None:
     stamp = Timestamp()
     stamp.FromDatetime(time)
@@ -101,6 +114,7 @@ def test_every_export_fits_the_documented_shape(
         crc32=crc32,
         class_filter=classes,
         warnings=pb.ExportWarnings(dropped=3) if warned else None,
+        retries=pb.ExportRetries(count=2, at=stamp) if tried else None,
     )
     body = bodies.export(message)
     schemas.Export.model_validate(body, strict=True, extra="forbid")

@@ -135,6 +135,7 @@ class Export(_message.Message):
     QUEUED_AT_FIELD_NUMBER: _builtins.int
     SNAPSHOT_AT_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    RETRIES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     organization_id: _builtins.str
     dataset_id: _builtins.str
@@ -212,6 +213,12 @@ class Export(_message.Message):
     def snapshot_at(self) -> _timestamp_pb2.Timestamp:
         """When its selection was frozen; absent: it has not been."""
 
+    @_builtins.property
+    def retries(self) -> Global___ExportRetries:
+        """What was tried again since it was created, or taken up again last; absent:
+        nothing.
+        """
+
     def __init__(
         self,
         *,
@@ -247,10 +254,11 @@ class Export(_message.Message):
         queued_at: _timestamp_pb2.Timestamp | None = ...,
         snapshot_at: _timestamp_pb2.Timestamp | None = ...,
         callback_url: _builtins.str = ...,
+        retries: Global___ExportRetries | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "image_count", b"image_count", "queued_at", b"queued_at", "snapshot_at", b"snapshot_at", "warnings", b"warnings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "image_count", b"image_count", "queued_at", b"queued_at", "retries", b"retries", "snapshot_at", b"snapshot_at", "warnings", b"warnings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "callback_url", b"callback_url", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_code", b"error_code", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "queued_at", b"queued_at", "segment_count", b"segment_count", "segments_done", b"segments_done", "sha256", b"sha256", "snapshot_at", b"snapshot_at", "stage", b"stage", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count", "_crc32", b"_crc32", "_file_size", b"_file_size", "_image_count", b"_image_count", "annotation_count", b"annotation_count", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "callback_url", b"callback_url", "class_filter", b"class_filter", "completed_at", b"completed_at", "crc32", b"crc32", "created_at", b"created_at", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "error_code", b"error_code", "error_message", b"error_message", "expires_at", b"expires_at", "file_size", b"file_size", "format", b"format", "id", b"id", "image_count", b"image_count", "include_images", b"include_images", "include_unannotated", b"include_unannotated", "name", b"name", "organization_id", b"organization_id", "organize_by_split", b"organize_by_split", "progress", b"progress", "queued_at", b"queued_at", "retries", b"retries", "segment_count", b"segment_count", "segments_done", b"segments_done", "sha256", b"sha256", "snapshot_at", b"snapshot_at", "stage", b"stage", "status", b"status", "status_filter", b"status_filter", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__annotation_count: _TypeAlias = _typing.Literal["annotation_count"]  # noqa: Y015
     _WhichOneofArgType__annotation_count: _TypeAlias = _typing.Literal["_annotation_count", b"_annotation_count"]  # noqa: Y015
@@ -270,6 +278,50 @@ class Export(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__image_count) -> _WhichOneofReturnType__image_count | None: ...
 
 Global___Export: _TypeAlias = Export  # noqa: Y015
+
+@_typing.final
+class ExportRetries(_message.Message):
+    """Parts of the work that were tried again, of which there are many beside each
+    other.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    NEXT_AT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    code: _builtins.str
+    """Why, the last time, for programs: a stable word, one of store_unavailable,
+    database_unavailable, worker_missing, worker_lost, out_of_memory,
+    upload_lost, archive_damaged and internal; others may come.
+    """
+    reason: _builtins.str
+    """The same as a sentence for people."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def next_at(self) -> _timestamp_pb2.Timestamp:
+        """When that part goes on; absent: the export has ended."""
+
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        next_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "next_at", b"next_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "code", b"code", "count", b"count", "next_at", b"next_at", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRetries: _TypeAlias = ExportRetries  # noqa: Y015
 
 @_typing.final
 class ExportWarnings(_message.Message):
