@@ -11,7 +11,7 @@ from hashlib import md5
 from xml.etree import ElementTree
 
 from services.storage.answers import parse, tag, text
-from services.storage.errors import StorageError, StorageRefused, StorageUnavailable
+from services.storage.errors import StorageError
 from services.storage.pool import ConnectionFailed, HttpPool
 from services.storage.presigned import PresignedCalls
 
@@ -43,9 +43,8 @@ def allow_pages(calls: PresignedCalls, bucket: str, origins: Sequence[str]) -> N
     A bucket that has rules of somebody else is left as it is.
 
     Raises:
-        PagesRefused: it has such rules, the store knows none for a bucket, or these credentials
-            may not set them.
-        StorageUnavailable: the store does not answer.
+        PagesRefused: it has such rules, the store knows none for a bucket or does not answer, or
+            these credentials may not set them.
     """
     question = {"cors": ""}
     try:
@@ -62,10 +61,9 @@ def allow_pages(calls: PresignedCalls, bucket: str, origins: Sequence[str]) -> N
                 "Content-MD5": b64encode(md5(document, usedforsecurity=False).digest()).decode(),
             },
         )
-    except (StorageRefused, StorageUnavailable) as error:
-        if isinstance(error, StorageUnavailable) and error.code != "NotImplemented":
-            raise
-        raise PagesRefused(f"the store takes no rules from here ({error.code})") from error
+    except StorageError as error:
+        why = getattr(error, "code", "") or str(error)
+        raise PagesRefused(f"the store takes no rules from here ({why})") from error
 
 
 def try_page(pool: HttpPool, link: str, origin: str) -> None:

@@ -142,7 +142,7 @@ class ObjectStore:
     def allow_pages(self, origins: Sequence[str]) -> None:
         """Lets pages of these origins read archives by their links: the console's look inside.
 
-        Raises PagesRefused where the bucket is left as it is, or StorageUnavailable.
+        Raises PagesRefused where the bucket is left as it is.
         """
         with observed("cors"):
             allow_pages(self._calls, self.exports_bucket, origins)

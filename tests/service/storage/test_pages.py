@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 
-from services.storage import ObjectStore, PagesRefused
+from services.storage import ObjectStore, PagesRefused, StorageConfig
 from services.storage.pages import try_page
 from services.storage.pool import HttpPool
 from tests import parts
@@ -182,6 +182,15 @@ def test_what_a_browser_makes_of_an_answer(
         else:
             with pytest.raises(PagesRefused, match=said):
                 try_page(pool, link, OURS)
+
+
+@pytest.mark.parametrize("status", [404, 500, 501])
+def test_whatever_a_store_answers_to_a_rule_is_no_error(status: int) -> None:
+    with _answering(status, None, b"") as link:
+        server = link.removesuffix("/link")
+        config = StorageConfig(server, server, "region", *("key", "secret") * 2, IMAGES, EXPORTS)
+        with closing(ObjectStore(config)) as store, pytest.raises(PagesRefused, match="no rules"):
+            store.allow_pages(["*"])
 
 
 def _link(store: ObjectStore) -> str:
