@@ -11,6 +11,7 @@ else after it: so the count is exact, and nobody waits for each other in a circl
 """
 
 import random
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +19,17 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
     Row,
+    ScalarSelect,
     Select,
     and_,
     case,
     exists,
     func,
+    literal,
     null,
     or_,
     select,
@@ -50,6 +54,8 @@ OWN = 0
 _VANISHED = 3
 #: Looks for an organization whose turn it is, where others take its steps at the same moment.
 _TRIES = 20
+#: Organizations with steps in line that a look compares.
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,25 +184,53 @@ def claim_next(
 
 def _turn(lane: Lane, step_cap: int) -> Select[Any]:
     """The organization whose turn it is in a lane."""
+    waiting = _who_waits()
     # Its first step, by the index: whether there is any would cost what others have waiting.
     first_due_at = (
         select(steps.c.due_at)
-        .where(steps.c.organization_id == organizations.c.id, waits(lane))
+        .where(steps.c.organization_id == waiting.c.id, waits(lane))
         .order_by(steps.c.due_at)
         .limit(1)
-        .correlate(organizations)
+        .correlate(waiting)
         .scalar_subquery()
     )
+    # PostgreSQL would begin with all organizations.
+    due = select(waiting.c.id).where(first_due_at <= now_once()).cte("due")
+    due = due.prefix_with("MATERIALIZED", dialect="postgresql")
     return (
         select(organizations.c.id)
-        .where(
-            # What the index begins with.
-            organizations.c.running_steps >= 0,
-            _has_room(step_cap),
-            first_due_at <= now_once(),
-        )
+        .join(due, due.c.id == organizations.c.id)
+        .where(_has_room(step_cap))
         .order_by(organizations.c.running_steps, organizations.c.claimed_at)
         .limit(1)
+    )
+
+
+def _who_waits() -> CTE:
+    """Organizations that have steps which nobody holds, one after the other by the index of these
+    steps: of thousands most have none, and none costs what it has in line.
+
+    At most `_LOOKED_AT` of them, from a place that is drawn at random: where more wait, turns are
+    taken among some of them, each time others.
+    """
+    in_line = and_(~steps.c.held, steps.c.due_at.is_not(None))
+
+    def first(*after: ColumnElement[bool]) -> ScalarSelect[str]:
+        return select(func.min(steps.c.organization_id)).where(in_line, *after).scalar_subquery()
+
+    start = func.coalesce(first(steps.c.organization_id >= str(uuid.uuid4())), first())
+    begun = select(start.label("id")).subquery()
+    waiting = (
+        select(begun.c.id, begun.c.id.label("began_with"), literal(1).label("place"))
+        .where(begun.c.id.is_not(None))
+        .cte("waiting", recursive=True)
+    )
+    following = func.coalesce(first(steps.c.organization_id > waiting.c.id), first())
+    # Round once. SQLite does not take this as a query around another one.
+    return waiting.union_all(
+        select(following, waiting.c.began_with, waiting.c.place + 1).where(
+            waiting.c.place < _LOOKED_AT, following != waiting.c.began_with
+        )
     )
 
 

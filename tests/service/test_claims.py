@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from sqlalchemy import event, func, select, text
 
 from services.database.clock import now
 from services.database.engine import Database
-from services.database.tables import exports, steps
+from services.database.tables import exports, organizations, steps
 from services.errors import QuotaExceeded
 from services.exports import bells, claims, creation, endings, progress, queries, retrying
 from services.exports.claims import Claim, SegmentClaim
@@ -104,6 +105,78 @@ def test_organizations_take_turns(database: Database) -> None:
     assert set(order[6:]) == {large.id}
 
 
+def test_of_very_many_that_wait_nobody_is_left_out(database: Database) -> None:
+    """A look compares some of them."""
+    tenants = _make_many(database, 450, with_work=True)
+    taken = []
+    while claim := take(database):
+        taken.append(claim.organization_id)
+    assert sorted(taken) == sorted(tenants)
+
+
+def test_organizations_without_work_cost_nothing(database: Database) -> None:
+    tenant = Tenant.make(database, "tenant")
+    tenant.create()
+    before = _effort(database)
+    _make_many(database, 3_000, with_work=False)
+    assert 0 < _effort(database) <= 2 * before
+
+
+def _make_many(database: Database, count: int, *, with_work: bool) -> list[str]:
+    """The ids of so many organizations, each with a step that is due or none."""
+    tenant = Tenant.make(database, "the first of many")
+    export_id = tenant.create()
+    ids = [str(uuid.uuid4()) for _ in range(count)]
+    with database.write() as connection:
+        connection.execute(
+            organizations.insert(),
+            [{"id": id, "name": id, "created_at": 0} for id in ids],
+        )
+        if with_work:
+            for table, key, others in (
+                (exports, exports.c.id, ["name", "organization_id"]),
+                (steps, steps.c.export_id, ["organization_id"]),
+            ):
+                (row,) = connection.execute(select(table).where(key == export_id)).mappings()
+                copies = [{**row, **dict.fromkeys([key.name, *others], id)} for id in ids]
+                connection.execute(table.insert(), copies)
+        connection.execute(steps.delete().where(steps.c.export_id == export_id))
+    if not database.is_sqlite:
+        with database.read() as connection:
+            connection.execute(text("ANALYZE organizations, steps"))
+    return ids if with_work else []
+
+
+def _effort(database: Database) -> int:
+    """What a look for work costs: rows that PostgreSQL visits, or steps of SQLite's machine."""
+    query = claims._turn(Lane.short, CAP).compile(
+        database.engine, compile_kwargs={"literal_binds": True}
+    )
+    with database.read() as connection:
+        if not database.is_sqlite:
+            explained = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+            return _rows_visited(explained.scalar_one()[0]["Plan"])
+        machine_steps = 0
+
+        def count() -> None:
+            nonlocal machine_steps
+            machine_steps += 1
+
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(count, 1)
+        try:
+            connection.exec_driver_sql(str(query)).all()
+        finally:
+            driver.set_progress_handler(None, 0)
+        return machine_steps
+
+
+def _rows_visited(node: dict[str, Any]) -> int:
+    seen = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    seen += node.get("Rows Removed by Join Filter", 0)
+    return int(seen * node["Actual Loops"]) + sum(map(_rows_visited, node.get("Plans", ())))
+
+
 def test_short_steps_come_first_and_age_decides_in_an_organization(database: Database) -> None:
     tenant = Tenant.make(database, "tenant")
     long = [tenant.create(Lane.long) for _ in range(2)]
@@ -124,6 +197,9 @@ def test_a_lane_is_an_argument_of_the_claim(database: Database) -> None:
 def test_who_waits_for_a_pause_keeps_nobody_waiting(database: Database) -> None:
     paused, other = Tenant.make(database, "paused"), Tenant.make(database, "other")
     paused.create()
+    with database.write() as connection:
+        # The next pause is half a minute at least.
+        connection.execute(steps.update().values(failures=20))
     claim = take(database)
     assert claim is not None
     assert claims.postpone(database, claim, Setback.store_unavailable) > 0
