@@ -45,6 +45,9 @@ class Database:
             "pool_size": pool_size,
             "max_overflow": 0,
             "pool_timeout": _POOL_WAIT,
+            # The one that was used last, which needs no look whether it works; and libpq keeps
+            # buffers of the size of the longest statement for each that was ever used.
+            "pool_use_lifo": True,
         }
         if self.is_sqlite:
             file = Path(parsed.database or "")

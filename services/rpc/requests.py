@@ -40,7 +40,13 @@ class Unread(Generic[Request]):
 
     def __init__(self, data: bytes, parse: Callable[[bytes], Request]) -> None:
         self._data = data
+        self._size = len(data)
         self._parse = parse
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it may leave much behind that is free."""
+        return self._size > _SMALL
 
     def read(self, most: int | None = None) -> Request:
         """The request.
@@ -63,9 +69,14 @@ class Unread(Generic[Request]):
             fault = _too_many(message, "")
             if fault is None:
                 return message
-            # A traceback would keep it until the next collection of garbage.
+            # A traceback would keep both until the next collection of garbage; so would an error
+            # that a variable of its own frame refers to.
             del message
-            raise fault
+            self._data = b""
+            try:
+                raise fault
+            finally:
+                del fault
 
     def _parsed(self) -> Request:
         try:
@@ -131,17 +142,15 @@ def _too_many(message: Message, at: str) -> Invalid | None:
             items: Sequence[Message] = ()
         else:
             items = value if field.is_repeated else [value]
-        if field.is_repeated and (fault := _excess(value, f"{at}{field.name}")):
-            return fault
+        if field.is_repeated and len(value) > MAX_ITEMS:
+            return _excess(value, f"{at}{field.name}")
         for item in items:
             if fault := _too_many(item, f"{at}{field.name}."):
                 return fault
     return None
 
 
-def _excess(items: Sized, name: str) -> Invalid | None:
-    if len(items) <= MAX_ITEMS:
-        return None
+def _excess(items: Sized, name: str) -> Invalid:
     return Invalid.of(name, f"has {len(items)} items; at most {MAX_ITEMS} are allowed")
 
 
@@ -153,8 +162,7 @@ def _check(message: Message, at: str) -> None:
             if check is not None:
                 check(value, name)
             continue
-        if fault := _excess(value, name):
-            raise fault
+        _check_number_of(value, name)
         if check is not None:
             for index, item in enumerate(value):
                 check(item, f"{name}[{index}]")
@@ -165,6 +173,12 @@ def _about(field: FieldDescriptor) -> tuple[str, bool, Callable[[Any, str], None
     """Name of a field, whether it is a list, and the check of its values: asking the descriptor
     takes longer than the check."""
     return field.name, field.is_repeated, _CHECKS.get(field.type)
+
+
+def _check_number_of(items: Sized, name: str) -> None:
+    # Not by a variable: its frame and the error would keep each other, and the items.
+    if len(items) > MAX_ITEMS:
+        raise _excess(items, name)
 
 
 def _check_message(message: Message, name: str) -> None:

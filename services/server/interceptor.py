@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from services import logs, metrics, tracing
+from services.allocator import trim
 from services.database.engine import Database
 from services.errors import CartoucheError, Overloaded, Unavailable
 from services.identity.keys import authenticate, callers_of, digest_of, known_holder
@@ -108,12 +109,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 try:
                     _check_line(started - came_at)
                     said += self._admit(key)
-                    message = request.read(MAX_SIZE)
-                    check_request(message)
-                    response = behaviour(message, context)
+                    response = _read_and_answer(request, behaviour, context)
                 except Exception as error:
                     failed = _failure(error, request_id)
                 _log(method, started, failed[0] if failed else grpc.StatusCode.OK, span)
+            if request.is_large:
+                # What was parsed is free by now, and goes back before others take it.
+                trim()
             if failed is not None:
                 code, text, trailing = failed
                 context.abort(code, text, trailing + said)  # type: ignore[call-arg]
@@ -214,6 +216,12 @@ def _allowed(known: Caller, allowance: Allowance | None) -> Metadata:
     if allowance is None:
         return role
     return role + rate_limit_metadata(allowance.limit, allowance.remaining, allowance.reset_at)
+
+
+def _read_and_answer(request: Any, behaviour: Callable[..., Any], context: Any) -> Any:
+    message = request.read(MAX_SIZE)
+    check_request(message)
+    return behaviour(message, context)
 
 
 def _check_line(waited: float) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from services.database.clock import now
 from services.database.engine import Database
 from services.database.tables import webhook_attempts, webhook_messages, webhooks
-from services.errors import Invalid, NotFound, QuotaExceeded
+from services.errors import Invalid, NotFound, WrongState
 from services.texts import control_error, quoted
 from services.webhooks.addresses import check_url
 from services.webhooks.model import EVENTS, Webhook
@@ -26,14 +26,14 @@ def create_webhook(
 
     Raises:
         Invalid: the URL, an event or the description is wrong.
-        QuotaExceeded: the organization has as many as it may have.
+        WrongState: the organization has as many as it may have.
     """
     check_url(url)
     secret = new_secret()
     with database.write() as connection:
         count = connection.scalar(select(func.count()).where(*registered(organization_id)))
         if (count or 0) >= MAX_WEBHOOKS:
-            raise QuotaExceeded(
+            raise WrongState(
                 "TOO_MANY_WEBHOOKS",
                 f"An organization has at most {MAX_WEBHOOKS} webhooks; delete one first.",
             )

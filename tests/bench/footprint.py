@@ -28,8 +28,9 @@ from tests.exports import create
 from tests.parts import ObjectStore, Part
 from tests.stack import Production
 
-#: Images of an export with images, and bytes of each.
+#: Images of two exports with images, and bytes of each.
 IMAGES, SIZE = 2_000, 98_000
+PHOTOS, PHOTO = DIFFERENT, 1_000_000
 #: Images of a small export, of annotations alone.
 SMALL = DIFFERENT
 IMPORTED = 1_000
@@ -52,7 +53,7 @@ class Cost:
 
 def rows(quick: bool) -> list[Row]:
     """Measures each kind of thing by itself."""
-    gets, smalls, larges = (200, 5, 2) if quick else (5_000, 100, 10)
+    gets, smalls, larges, photos = (200, 5, 2, 1) if quick else (5_000, 100, 10, 5)
     source = random.Random(4)
     with ExitStack() as running:
         postgresql, broker, store = servers(running)
@@ -69,6 +70,7 @@ def rows(quick: bool) -> list[Row]:
         parts = _Parts(stack, postgresql, store)
         fill(stack, "small", SMALL)
         fill(stack, "large", IMAGES, [source.randbytes(SIZE) for _ in range(100)])
+        fill(stack, "photos", PHOTOS, [source.randbytes(PHOTO) for _ in range(20)])
         _export(stack, "small")
         last = _export(stack, "large", include_images=True)
         client = stack.http("viewer")
@@ -83,6 +85,9 @@ def rows(quick: bool) -> list[Row]:
             ),
             f"export of {IMAGES:,} images of {SIZE // 1000} KB, COCO": parts.cost(
                 lambda: _export(stack, "large", include_images=True), larges
+            ),
+            f"export of {PHOTOS:,} images of {PHOTO // 1_000_000} MB, COCO": parts.cost(
+                lambda: _export(stack, "photos", include_images=True), photos
             ),
             f"import of {IMPORTED:,} images of 98 KB with ten boxes": parts.cost(
                 lambda: _import(stack), 1

@@ -1,11 +1,13 @@
 """Requests before they are parsed: what takes more memory than it has bytes is found."""
 
+import gc
+
 import pytest
 from cartouche.catalog.v1 import catalog_service_pb2 as pb
 from google.protobuf.message import Message
 
 from services.errors import Invalid
-from services.rpc.requests import MAX_SIZE, Unread, _is_flat
+from services.rpc.requests import MAX_SIZE, Unread, _is_flat, check_request
 
 MANY = 200_000
 CLASSES = [pb.DatasetClass()] * MANY
@@ -61,3 +63,18 @@ def test_bytes_that_are_no_message_are_refused() -> None:
     for data in (b"\xff", b"\xff" * 200_000, b"\x12" + b"\x80" * 200_000):
         with pytest.raises(Invalid, match="no message of this method"):
             Unread(data, pb.PutImagesRequest.FromString).read()
+
+
+@pytest.mark.parametrize("items", [11_000, 60_000])
+def test_a_refused_request_leaves_no_garbage(items: int) -> None:
+    """What waits for the next collection of all garbage would be megabytes each time."""
+    data = pb.CreateDatasetRequest(classes=[pb.DatasetClass(name="c")] * items).SerializeToString()
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(Invalid):
+            check_request(Unread(data, pb.CreateDatasetRequest.FromString).read(MAX_SIZE))
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Invalid)]
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -1,5 +1,8 @@
 """google.rpc.Status to HTTP, by code and reason."""
 
+import re
+from pathlib import Path
+
 import grpc
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -11,6 +14,7 @@ from pydantic import ValidationError
 
 from gateway import errors, schemas
 from gateway.server import rate_limit_headers
+from services.errors import DiskFull, Overloaded, QuotaExceeded, RateLimited
 
 Code = grpc.StatusCode
 
@@ -78,6 +82,20 @@ def test_foreign_errors_keep_their_secrets(code: grpc.StatusCode, status: int) -
         assert "10.0.0.7" not in problem.message
         if status == 500:
             assert "r1" in problem.message
+
+
+def test_every_limit_that_the_services_name_is_known() -> None:
+    """RESOURCE_EXHAUSTED alone is a server that is busy: of ours, the reason says what it is."""
+    services = Path(__file__).parents[3] / "services"
+    kinds = "|".join(kind.__name__ for kind in (DiskFull, Overloaded, QuotaExceeded, RateLimited))
+    raised = re.compile(rf'\b(?:{kinds})\(\s*"([A-Z_]+)"')
+    reasons = {
+        reason
+        for file in services.rglob("*.py")
+        for reason in raised.findall(file.read_text(encoding="utf-8"))
+    }
+    assert reasons >= {"RATE_LIMITED", "OVERLOADED"}
+    assert reasons <= set(errors._OURS_BY_REASON)
 
 
 def test_metadata_and_fields_become_details() -> None:
