@@ -17,7 +17,12 @@ NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 
 #: Addresses that a webhook takes, and no others that a browser might: ASCII, without a password.
-URL_PATTERN = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,4})?(/[!-~]*)?$"
+#: One whose host is an address of IPv6 is taken as well.
+URL_PATTERN = (
+    r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9._-]+"
+    r"(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    r"([/?#][!-~]*)?$"
+)
 
 
 class ExportChoice(BaseModel):

@@ -8,6 +8,7 @@ was judged is the one that is connected to.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from services.errors import Invalid
 MAX_URL = 1_000
 #: IPv6 networks whose addresses hold one of IPv4 in their last 32 bits (RFC 6052).
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+
+#: A name, an address of IPv4, or one of IPv6 without its brackets.
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -83,6 +87,8 @@ def place_of(url: str) -> Place:
         raise AddressRefused("is no URL that begins with https:// and names a host")
     if parts.username is not None or parts.password is not None:
         raise AddressRefused("holds a password; messages are signed instead")
+    if not _HOST.fullmatch(parts.hostname):
+        raise AddressRefused("names a host that there cannot be: give letters, digits, '.' and '-'")
     is_tls = parts.scheme == "https"
     return Place(parts.hostname, port or (443 if is_tls else 80), is_tls, _target(parts))
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.schemas import URL_PATTERN
 from services.errors import Invalid
 from services.settings import Settings, SettingsError, load, networks_of
 from services.webhooks.addresses import (
@@ -114,12 +115,21 @@ def test_a_name_is_judged_by_what_it_leads_to(monkeypatch: pytest.MonkeyPatch) -
         "", "example.org", "ftp://example.org", "file:///etc/passwd", "https://", "https:///x",
         "https://user:secret@example.org", "https://example.org:99999", "https://exa mple.org",
         "https://example.org/\nx", "https://ex\u00e4mple.org", "https://example.org/" + "x" * 1000,
+        "https://example.org*", "https://ex|ample.org/", "https://a%62c.org", "https://a\\b.org",
         "//example.org", "https://[::1", "javascript:alert(1)",
     ],
 )  # fmt: skip
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(Invalid, match="url"):
         check_url(url)
+
+
+@given(st.from_regex(URL_PATTERN, fullmatch=True), st.sampled_from("*|%<>\\^`{}"))
+def test_what_the_document_says_is_taken_and_no_other_host(url: str, wrong: str) -> None:
+    place_of(url)
+    scheme, _, rest = url.partition("://")
+    with pytest.raises(AddressRefused):
+        place_of(f"{scheme}://a{wrong}{rest}")
 
 
 def test_a_url_is_taken_apart() -> None:
