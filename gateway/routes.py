@@ -212,7 +212,7 @@ def router() -> APIRouter:
 
 def _answers(answer: Any, *codes: int, error: Any = schemas.Error, good: int = 200) -> Responses:
     """The documented answers of an operation: the good one, and what can go wrong."""
-    every = (401, 422, 429, 500, 503, 504)
+    every = (401, 414, 422, 429, 500, 503, 504)
     return {
         good: {"model": answer},
         **{code: {"model": error} for code in sorted({*every, *codes})},

@@ -149,7 +149,7 @@ def router() -> APIRouter:
     key = Security(APIKeyHeader(name="X-API-Key", auto_error=False))
     routes = APIRouter(dependencies=[key], tags=["Webhooks"])
     error: dict[str, Any] = {"model": schemas.Error}
-    codes: tuple[int | str, ...] = (400, 401, 403, 404, 409, 422, 429, 500, 503, 504)
+    codes: tuple[int | str, ...] = (400, 401, 403, 404, 409, 414, 422, 429, 500, 503, 504)
     every: dict[int | str, dict[str, Any]] = dict.fromkeys(codes, error)
     one = f"{WEBHOOKS}/{{webhook_id}}"
     table: list[tuple[str, str, Any, Any, str]] = [
