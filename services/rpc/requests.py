@@ -162,7 +162,7 @@ def _check(message: Message, at: str) -> None:
             if check is not None:
                 check(value, name)
             continue
-        _check_number_of(value, name)
+        _check_length(value, name)
         if check is not None:
             for index, item in enumerate(value):
                 check(item, f"{name}[{index}]")
@@ -175,7 +175,7 @@ def _about(field: FieldDescriptor) -> tuple[str, bool, Callable[[Any, str], None
     return field.name, field.is_repeated, _CHECKS.get(field.type)
 
 
-def _check_number_of(items: Sized, name: str) -> None:
+def _check_length(items: Sized, name: str) -> None:
     # Not by a variable: its frame and the error would keep each other, and the items.
     if len(items) > MAX_ITEMS:
         raise _excess(items, name)

@@ -5,7 +5,9 @@ import inspect
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -101,25 +103,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         came_at = time.monotonic()
 
         def call(request: Any, context: grpc.ServicerContext) -> Any:
-            request_id, key = _identify(context)
-            started = time.monotonic()
-            said: Metadata = ((REQUEST_ID, request_id),)
-            failed: Failure | None = None
-            with tracing.span(*_span_of(method, context)) as span:
-                try:
-                    _check_line(started - came_at)
-                    said += self._admit(key)
-                    response = _read_and_answer(request, behaviour, context)
-                except Exception as error:
-                    failed = _failure(error, request_id)
-                _log(method, started, failed[0] if failed else grpc.StatusCode.OK, span)
+            with _attended(method, context) as attended:
+                _check_line(attended.started - came_at)
+                attended.said += self._admit(attended.key)
+                response = _read_and_answer(request, behaviour, context)
             if request.is_large:
                 # What was parsed is free by now, and goes back before others take it.
                 trim()
-            if failed is not None:
-                code, text, trailing = failed
-                context.abort(code, text, trailing + said)  # type: ignore[call-arg]
-            context.set_trailing_metadata(said)
+            if attended.failed is not None:
+                context.abort(*attended.end)  # type: ignore[call-arg]
+            context.set_trailing_metadata(attended.said)
             return response
 
         return call
@@ -128,52 +121,34 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Handlers that are coroutines, and so light that they run on the event loop."""
 
         async def call(request: Any, context: Any) -> Any:
-            request_id, key = _identify(context)
-            started = time.monotonic()
-            said: Metadata = ((REQUEST_ID, request_id),)
-            failed: Failure | None = None
-            with tracing.span(*_span_of(method, context)) as span:
-                try:
-                    said += await self._admit_soon(key)
-                    message = request.read(LIGHT_SIZE)
-                    check_request(message)
-                    response = await behaviour(message, context)
-                except Exception as error:
-                    failed = _failure(error, request_id)
-                _log(method, started, failed[0] if failed else grpc.StatusCode.OK, span)
-            if failed is not None:
-                code, text, trailing = failed
-                await context.abort(code, text, trailing + said)
-            context.set_trailing_metadata(said)
+            with _attended(method, context) as attended:
+                attended.said += await self._admit_soon(attended.key)
+                message = request.read(LIGHT_SIZE)
+                check_request(message)
+                response = await behaviour(message, context)
+            if attended.failed is not None:
+                await context.abort(*attended.end)
+            context.set_trailing_metadata(attended.said)
             return response
 
         return call
 
     def _stream(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            request_id, key = _identify(context)
-            started = time.monotonic()
-            said: Metadata = ((REQUEST_ID, request_id),)
-            failed: Failure | None = None
             # Whatever a stream does by and by is no child of it: there is no end to that.
-            with tracing.span(*_span_of(method, context), takes_children=False) as span:
-                try:
-                    said += await self._admit_soon(key)
-                    # What is wrong with one message of many is for the method to answer.
-                    if isinstance(request, AsyncIterator):
-                        request = all_read(request)
-                    else:
-                        request = request.read(MAX_SIZE)
-                        check_request(request)
-                    async for response in self._drain.through(behaviour(request, context)):
-                        yield response
-                except Exception as error:
-                    failed = _failure(error, request_id)
-                _log(method, started, failed[0] if failed else grpc.StatusCode.OK, span)
-            if failed is not None:
-                code, text, trailing = failed
-                await context.abort(code, text, trailing + said)
-            context.set_trailing_metadata(said)
+            with _attended(method, context, takes_children=False) as attended:
+                attended.said += await self._admit_soon(attended.key)
+                # What is wrong with one message of many is for the method to answer.
+                if isinstance(request, AsyncIterator):
+                    request = all_read(request)
+                else:
+                    request = request.read(MAX_SIZE)
+                    check_request(request)
+                async for response in self._drain.through(behaviour(request, context)):
+                    yield response
+            if attended.failed is not None:
+                await context.abort(*attended.end)
+            context.set_trailing_metadata(attended.said)
 
         return call
 
@@ -209,6 +184,40 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if self._limiter.is_shared:
             return _allowed(known, await asyncio.to_thread(self._limiter.count, known))
         return _allowed(known, self._limiter.count(known))
+
+
+@dataclass(slots=True)
+class _Attended:
+    """A call that is being answered."""
+
+    request_id: str
+    #: Of its caller, as sent.
+    key: str
+    started: float
+    #: Metadata of the answer, whatever it will be.
+    said: Metadata
+    failed: Failure | None = None
+
+    @property
+    def end(self) -> Failure:
+        """How one ends that has failed."""
+        assert self.failed is not None
+        code, text, trailing = self.failed
+        return code, text, trailing + self.said
+
+
+@contextmanager
+def _attended(method: str, context: Any, *, takes_children: bool = True) -> Iterator[_Attended]:
+    """A block that answers a call: it has a span and a line in the log, and its error is kept for
+    whoever ends the call."""
+    request_id, key = _identify(context)
+    call = _Attended(request_id, key, time.monotonic(), ((REQUEST_ID, request_id),))
+    with tracing.span(*_span_of(method, context), takes_children=takes_children) as span:
+        try:
+            yield call
+        except Exception as error:
+            call.failed = _failure(error, request_id)
+        _log(method, call.started, call.failed[0] if call.failed else grpc.StatusCode.OK, span)
 
 
 def _allowed(known: Caller, allowance: Allowance | None) -> Metadata:
