@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from services.database.clock import now, now_once
 from services.database.engine import Database
 from services.database.tables import callback_secrets, webhook_messages, webhooks
-from services.webhooks.signing import BOTH_SECRETS, new_secret
+from services.webhooks.registry import replace_secret
+from services.webhooks.signing import new_secret
 
 #: What an organization's callbacks are called, where the id of a webhook is asked for.
 CALLBACKS = "callbacks"
@@ -35,15 +36,8 @@ def rotate_secret(database: Database, organization_id: str) -> str:
     secret = new_secret()
     with database.write() as connection:
         _make_secret(connection, organization_id)
-        connection.execute(
-            callback_secrets.update()
-            .where(callback_secrets.c.organization_id == organization_id)
-            .values(
-                previous_secret=callback_secrets.c.secret,
-                previous_until=now() + BOTH_SECRETS,
-                secret=secret,
-            )
-        )
+        mine = callback_secrets.c.organization_id == organization_id
+        replace_secret(connection, callback_secrets, mine, secret)
     return secret
 
 

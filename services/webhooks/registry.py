@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
 
 from services.database.clock import now
 from services.database.engine import Database
@@ -107,16 +107,23 @@ def rotate_secret(database: Database, organization_id: str, webhook_id: str) -> 
     secret = new_secret()
     with database.write() as connection:
         find_webhook(connection, organization_id, webhook_id)
-        connection.execute(
-            webhooks.update()
-            .where(webhooks.c.id == webhook_id)
-            .values(
-                previous_secret=webhooks.c.secret,
-                previous_until=now() + BOTH_SECRETS,
-                secret=secret,
-            )
-        )
+        replace_secret(connection, webhooks, webhooks.c.id == webhook_id, secret)
     return secret
+
+
+def replace_secret(
+    connection: Connection, table: Table, which: ColumnElement[bool], secret: str
+) -> None:
+    """Signs with another secret; the one before signs beside it for a day."""
+    connection.execute(
+        table.update()
+        .where(which)
+        .values(
+            previous_secret=table.c.secret,
+            previous_until=now() + BOTH_SECRETS,
+            secret=secret,
+        )
+    )
 
 
 def delete_webhook(database: Database, organization_id: str, webhook_id: str) -> None:
