@@ -81,6 +81,8 @@ def announce(
         )
         if not row.events or event in row.events
     }
+    if not told and event not in _ENDS:
+        return
     export = connection.execute(
         select(exports, datasets.c.name.label("dataset_name"), now().label("at"))
         .join(datasets, datasets.c.id == exports.c.dataset_id)
