@@ -56,6 +56,8 @@ _VANISHED = 3
 _TRIES = 20
 #: Organizations with steps in line that a look compares.
 _LOOKED_AT = 200
+#: Of a step: nobody holds it, and it waits for its time alone; `ix_steps_waiting` has these.
+_IN_LINE = and_(~steps.c.held, steps.c.due_at.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +215,9 @@ def _who_waits() -> CTE:
     At most `_LOOKED_AT` of them, from a place that is drawn at random: where more wait, turns are
     taken among some of them, each time others.
     """
-    in_line = and_(~steps.c.held, steps.c.due_at.is_not(None))
 
     def first(*after: ColumnElement[bool]) -> ScalarSelect[str]:
-        return select(func.min(steps.c.organization_id)).where(in_line, *after).scalar_subquery()
+        return select(func.min(steps.c.organization_id)).where(_IN_LINE, *after).scalar_subquery()
 
     start = func.coalesce(first(steps.c.organization_id >= str(uuid.uuid4())), first())
     begun = select(start.label("id")).subquery()
@@ -243,8 +244,7 @@ def waits(lane: Lane) -> ColumnElement[bool]:
     """Of a step: somebody of this version may claim it in the lane, when it is due."""
     return and_(
         steps.c.lane == lane,
-        ~steps.c.held,
-        steps.c.due_at.is_not(None),
+        _IN_LINE,
         steps.c.version <= WORK_VERSION,
     )
 
