@@ -103,17 +103,17 @@ def build_small(
     if info.include_images:
         images = (planned for block in blocks for planned in block)
         stage_images(ImageEntries(context.store, images, info, held), staging, results[0])
-    return _checked(context, held, claim, *_stored(context, held, claim, results, staging))
+    return store_built(context, held, claim, results, staging)
 
 
-def store_text(
+def store_built(
     context: WorkerContext,
     held: Held,
     claim: ExportClaim,
     results: list[dict[str, Any]],
     staging: MemoryStaging,
 ) -> Completion:
-    """Stores a whole archive, of text that was built in memory, with one PUT, and checks it.
+    """Stores a whole archive that was built in memory with one PUT, and checks it.
 
     Raises: as `finish`.
     """

@@ -127,7 +127,7 @@ def _plan(context: WorkerContext, claim: ExportClaim, held: Held, share: Share) 
         return
     if isinstance(planned, plan.BuiltText):
         text = planned.results, planned.staging
-        _complete(context, claim, finish.store_text(context, held, planned.claim, *text))
+        _complete(context, claim, finish.store_built(context, held, planned.claim, *text))
         return
     recorded = progress.export_planned(
         context.database,
