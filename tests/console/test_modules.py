@@ -89,7 +89,7 @@ def test_the_timeline_says_what_was_tried_again(production: Production, visit: V
           const retries = { count: 2, reason: "The object store did not answer.", at: at(-5) };
           return [
             timeline(null),
-            timeline({ ...retries, next_at: at(150) }),
+            timeline({ ...retries, next_at: at(180) }),
             timeline({ ...retries, next_at: at(-1) }),
             timeline({ ...retries, count: 1, next_at: null }),
           ];
