@@ -100,7 +100,7 @@ async def list_exports(
         int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out before them.")
     ] = 0,
     format: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"pattern": schemas.NAME_PATTERN})]] | None,
+        list[Annotated[str, Field(json_schema_extra={"enum": list(schemas.FORMATS)})]] | None,
         Query(max_length=100, description="Only exports in this format; may be given again."),
     ] = None,
     search: Annotated[

@@ -16,7 +16,15 @@ from services.database.changes import Changes
 from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.errors import Invalid, WrongState
-from services.exports import cancellation, creation, messages, preview, queries, retrying
+from services.exports import (
+    cancellation,
+    creation,
+    messages,
+    preview,
+    queries,
+    retrying,
+    validation,
+)
 from services.exports.creation import Limits
 from services.exports.endings import Keeping
 from services.exports.model import (
@@ -278,6 +286,9 @@ class ExportServicer(rpc.ExportServiceServicer):
         limit, offset = page(request.limit, request.offset)
         if len(request.formats) > MAX_FORMATS:
             raise Invalid.of("formats", f"give at most {MAX_FORMATS} formats")
+        for at, name in enumerate(request.formats):
+            if problem := validation.unknown_format(f"formats[{at}]", name):
+                raise validation.invalid(problem)
         return queries.list_exports(
             self._database,
             caller().organization_id,

@@ -21,8 +21,7 @@ def field_errors(request: ExportRequest) -> dict[str, str]:
         fields["dataset_name"] = "give the name of the dataset to export"
     if problem := name_error(request.name):
         fields["name"] = problem
-    if request.format not in FORMATS:
-        fields["format"] = f"{quoted(request.format)} is unknown; use one of {', '.join(FORMATS)}"
+    fields |= unknown_format("format", request.format)
     if request.status_filter and request.status_filter not in IMAGE_STATUSES:
         fields["status_filter"] = (
             f"{quoted(request.status_filter)} is no image status; use one of "
@@ -31,6 +30,13 @@ def field_errors(request: ExportRequest) -> dict[str, str]:
     if len(request.idempotency_key) > MAX_IDEMPOTENCY_KEY:
         fields["idempotency_key"] = f"use at most {MAX_IDEMPOTENCY_KEY} characters"
     return fields
+
+
+def unknown_format(field: str, name: str) -> dict[str, str]:
+    """What is wrong with the field if `name` is no format: the error names those that are."""
+    if name in FORMATS:
+        return {}
+    return {field: f"{quoted(name)} is unknown; use one of {', '.join(FORMATS)}"}
 
 
 def class_errors(request: ExportRequest, classes: Sequence[DatasetClass]) -> dict[str, str]:

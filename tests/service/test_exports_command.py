@@ -227,12 +227,24 @@ def test_a_profile_names_server_and_key(stack: Stack, scenes: str, tmp_path: Pat
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete(stack: Stack, shell: str) -> None:
-    done = subprocess.run(
-        [stack.program, "--show-completion", shell],
-        env=stack.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert "cartouche" in done.stdout, done.stderr
+    """As the script in a shell's start-up file asks, whatever shell the tests were begun from."""
+    typed = {
+        "COMP_WORDS": "cartouche exp",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": "cartouche exp",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+
+    def answer(instruction: str) -> str:
+        done = subprocess.run(
+            [stack.program],
+            env=stack.env | typed | {"_CARTOUCHE_COMPLETE": f"{instruction}_{shell}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done.stdout
+
+    assert "_CARTOUCHE_COMPLETE" in answer("source")
+    assert "exports" in answer("complete")

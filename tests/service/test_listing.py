@@ -51,8 +51,8 @@ def test_filters_over_grpc(stack: Stack, dataset: str) -> None:
     for formats, names in (
         (["coco"], NEWEST_FIRST[2:]),
         (["pictograph"], NEWEST_FIRST[:2]),
-        (["coco", "pictograph", "other"], NEWEST_FIRST),
-        (["other"], []),
+        (["coco", "pictograph", "csv"], NEWEST_FIRST),
+        (["csv"], []),
     ):
         assert listed(stack, dataset_name=dataset, formats=formats) == (names, len(names))
 

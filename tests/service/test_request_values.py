@@ -350,6 +350,11 @@ LIMITS: list[tuple[str, Limit, Limit | None]] = [
         None,
     ),
     (
+        "formats[2]",
+        lambda stack: of_list(stack, formats=["coco", "csv", "cocoa"]),
+        lambda stack: of_list(stack, formats=["coco", "csv", "yolo"]),
+    ),
+    (
         "class_filter",
         lambda stack: of_export(stack, dataset_name="x", class_filter=["x"] * 10_001),
         None,

@@ -801,7 +801,7 @@ class ListExportsRequest(_message.Message):
     @_builtins.property
     def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only exports in these formats, at most 100, for callers that cannot read
-        others; empty: all.
+        others; empty: all. Names that ListFormats does not know are refused.
         """
 
     def __init__(
