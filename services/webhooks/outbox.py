@@ -48,7 +48,7 @@ from services.webhooks.model import (
     EventType,
     Outcome,
 )
-from services.webhooks.registry import find_webhook, registered
+from services.webhooks.registry import find_webhook, keeping, registered
 
 #: Seconds between one attempt and the next.
 PAUSES = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -75,8 +75,10 @@ def announce(
     told = {
         row.id: row.url
         for row in connection.execute(
-            select(webhooks.c.id, webhooks.c.url, webhooks.c.events).where(
-                *registered(organization_id), webhooks.c.enabled
+            keeping(
+                select(webhooks.c.id, webhooks.c.url, webhooks.c.events).where(
+                    *registered(organization_id), webhooks.c.enabled
+                )
             )
         )
         if not row.events or event in row.events
@@ -115,7 +117,7 @@ def send_test(database: Database, organization_id: str, webhook_id: str) -> str:
         NotFound: the organization has no such webhook.
     """
     with database.write() as connection:
-        find_webhook(connection, organization_id, webhook_id)
+        find_webhook(connection, organization_id, webhook_id, is_kept=True)
         at = connection.execute(select(now())).scalar_one()
         data = {"webhook_id": webhook_id}
         return _write(connection, organization_id, webhook_id, EventType.test, data, at)
@@ -274,6 +276,12 @@ def record(database: Database, message: DueMessage, outcome: Outcome) -> None:
     Nothing is written where the message was claimed by somebody else meanwhile.
     """
     with database.write() as connection:
+        # Before its message, as whoever deletes both.
+        connection.execute(
+            select(webhooks.c.id)
+            .where(webhooks.c.id == message.webhook_id)
+            .with_for_update(key_share=True)
+        )
         row = connection.execute(
             select(webhook_messages.c.tries, now().label("at")).where(
                 webhook_messages.c.id == message.id,
@@ -319,6 +327,8 @@ def purge(database: Database, most: int) -> None:
                     webhook_messages.c.created_at < now_once() - KEPT,
                 )
                 .limit(most)
+                # One that is sent again this moment is not old.
+                .with_for_update(skip_locked=True)
             )
         )
         if old:

@@ -2,8 +2,9 @@
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
 
 from services.database.clock import now
 from services.database.engine import Database
@@ -133,9 +134,12 @@ def delete_webhook(database: Database, organization_id: str, webhook_id: str) ->
         NotFound: the organization has no such webhook.
     """
     with database.write() as connection:
+        # Whoever writes a message to it, or what became of one, is done first, or finds it gone.
+        mine = (webhooks.c.id == webhook_id, *registered(organization_id))
+        connection.execute(select(webhooks.c.id).where(*mine).with_for_update())
         find_webhook(connection, organization_id, webhook_id)
-        mine = select(webhook_messages.c.id).where(webhook_messages.c.webhook_id == webhook_id)
-        connection.execute(webhook_attempts.delete().where(webhook_attempts.c.message_id.in_(mine)))
+        sent = select(webhook_messages.c.id).where(webhook_messages.c.webhook_id == webhook_id)
+        connection.execute(webhook_attempts.delete().where(webhook_attempts.c.message_id.in_(sent)))
         connection.execute(
             webhook_messages.delete().where(webhook_messages.c.webhook_id == webhook_id)
         )
@@ -147,15 +151,21 @@ def registered(organization_id: str) -> tuple[ColumnElement[bool], ...]:
     return webhooks.c.organization_id == organization_id, ~webhooks.c.is_callback
 
 
-def find_webhook(connection: Connection, organization_id: str, webhook_id: str) -> Webhook:
-    """One webhook.
+def keeping(rows: Select[Any]) -> Select[Any]:
+    """Webhooks that messages are written to: nobody deletes them before the transaction is over."""
+    return rows.with_for_update(read=True, key_share=True)
+
+
+def find_webhook(
+    connection: Connection, organization_id: str, webhook_id: str, *, is_kept: bool = False
+) -> Webhook:
+    """One webhook; where it `is_kept`, nobody deletes it before the transaction is over.
 
     Raises:
         NotFound: the organization has no such webhook.
     """
-    row = connection.execute(
-        select(webhooks).where(webhooks.c.id == webhook_id, *registered(organization_id))
-    ).one_or_none()
+    found = select(webhooks).where(webhooks.c.id == webhook_id, *registered(organization_id))
+    row = connection.execute(keeping(found) if is_kept else found).one_or_none()
     if row is None:
         raise NotFound(
             "WEBHOOK_NOT_FOUND",

@@ -10,6 +10,7 @@ from tests.stack import Stack
 #: Of one run, on a busy machine.
 _MOST_SECONDS = 1_200
 _HOOKS = Path(__file__).with_name("openapi_hooks.py")
+_CONFIG = Path(__file__).with_name("openapi.toml")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ def examine(
         [
             program,
             "--no-color",
+            f"--config-file={_CONFIG}",
             "run",
             f"{stack.base_url}/openapi.json",
             "--header",

@@ -2,18 +2,20 @@
 must not be."""
 
 import json
+import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, func, select, text
 from standardwebhooks import Webhook
 
 from services.database.engine import Database
-from services.database.tables import exports
+from services.database.tables import exports, webhook_attempts, webhook_messages, webhooks
 from services.errors import NotFound
 from services.exports import creation
 from services.exports.model import ExportRequest, Lane
@@ -485,3 +487,62 @@ def test_only_those_who_want_it_are_told(empty_record: Database) -> None:
         outbox.announce(connection, tenant.id, export, EventType.completed)
     told = {message.url for message in outbox.claim_due(database, 20)}
     assert told == {"https://0.org", "https://2.org"}
+
+
+def test_a_webhook_is_deleted_while_messages_are_written_and_sent(empty_record: Database) -> None:
+    """Whoever writes to it is done before, or finds it gone; nobody meets half of it."""
+    database = empty_record
+    tenant = Tenant.make(database, "tenant")
+    export = tenant.create(Lane.short)
+    made: list[str] = []
+    faults: list[BaseException] = []
+    is_over = threading.Event()
+
+    def test() -> None:
+        if made:
+            outbox.send_test(database, tenant.id, made[-1])
+
+    def announce() -> None:
+        with database.write() as connection:
+            outbox.announce(connection, tenant.id, export, EventType.completed)
+
+    def send() -> None:
+        for message in outbox.claim_due(database, 5):
+            outbox.record(database, message, outcome(500, "the receiver answered 500"))
+
+    def purge() -> None:
+        outbox.purge(database, 100)
+
+    def over_and_over(work: Callable[[], None]) -> None:
+        while not is_over.is_set():
+            try:
+                work()
+            except NotFound:
+                continue
+            except BaseException as fault:
+                faults.append(fault)
+                return
+
+    writers = [
+        threading.Thread(target=over_and_over, args=[work])
+        for work in (test, test, announce, announce, send, send, purge)
+    ]
+    for writer in writers:
+        writer.start()
+    try:
+        for number in range(40):
+            one, _ = registry.create_webhook(database, tenant.id, f"https://{number}.org", [], "")
+            made.append(one.id)
+            time.sleep(random.uniform(0, 0.02))
+            registry.delete_webhook(database, tenant.id, one.id)
+    finally:
+        is_over.set()
+        for writer in writers:
+            writer.join()
+    assert faults == []
+    with database.read() as connection:
+        counts = [
+            connection.scalar(select(func.count()).select_from(table))
+            for table in (webhooks, webhook_messages, webhook_attempts)
+        ]
+    assert counts == [0, 0, 0]
