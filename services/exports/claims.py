@@ -16,16 +16,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
     Connection,
+    Integer,
     Row,
     ScalarSelect,
     Select,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -152,7 +155,7 @@ def is_due(database: Database, lane: Lane, step_cap: int) -> bool:
         Unavailable: the database is away.
     """
     with database.read() as connection:
-        return connection.execute(_turn(lane, step_cap)).first() is not None
+        return _turn(connection, lane, step_cap) is not None
 
 
 def claim_next(
@@ -176,7 +179,7 @@ def claim_next(
             continue
         for _ in range(_TRIES):
             with database.write() as connection:
-                organization_id: str | None = connection.scalar(_turn(lane, step_cap))
+                organization_id = _turn(connection, lane, step_cap)
                 if organization_id is None:
                     break
                 if claim := _claim(connection, organization_id, lane, lease, step_cap):
@@ -184,13 +187,22 @@ def claim_next(
     return None
 
 
-def _turn(lane: Lane, step_cap: int) -> Select[Any]:
+def _turn(connection: Connection, lane: Lane, step_cap: int) -> str | None:
     """The organization whose turn it is in a lane."""
+    values = {"lane": lane, "step_cap": step_cap, "begin_at": str(uuid.uuid4())}
+    found: str | None = connection.scalar(_turn_query(), values)
+    return found
+
+
+@cache
+def _turn_query() -> Select[Any]:
+    """The organization whose turn it is in `lane`, of at most `step_cap` steps, looked for from
+    `begin_at` on: made once, which takes longer than to ask it."""
     waiting = _who_waits()
     # Its first step, by the index: whether there is any would cost what others have waiting.
     first_due_at = (
         select(steps.c.due_at)
-        .where(steps.c.organization_id == waiting.c.id, waits(lane))
+        .where(steps.c.organization_id == waiting.c.id, waits(bindparam("lane")))
         .order_by(steps.c.due_at)
         .limit(1)
         .correlate(waiting)
@@ -202,7 +214,7 @@ def _turn(lane: Lane, step_cap: int) -> Select[Any]:
     return (
         select(organizations.c.id)
         .join(due, due.c.id == organizations.c.id)
-        .where(_has_room(step_cap))
+        .where(_has_room(bindparam("step_cap", type_=Integer)))
         .order_by(organizations.c.running_steps, organizations.c.claimed_at)
         .limit(1)
     )
@@ -212,14 +224,14 @@ def _who_waits() -> CTE:
     """Organizations that have steps which nobody holds, one after the other by the index of these
     steps: of thousands most have none, and none costs what it has in line.
 
-    At most `_LOOKED_AT` of them, from a place that is drawn at random: where more wait, turns are
-    taken among some of them, each time others.
+    At most `_LOOKED_AT` of them, from `begin_at` on, which is drawn at random: where more wait,
+    turns are taken among some of them, each time others.
     """
 
     def first(*after: ColumnElement[bool]) -> ScalarSelect[str]:
         return select(func.min(steps.c.organization_id)).where(_IN_LINE, *after).scalar_subquery()
 
-    start = func.coalesce(first(steps.c.organization_id >= str(uuid.uuid4())), first())
+    start = func.coalesce(first(steps.c.organization_id >= bindparam("begin_at")), first())
     begun = select(start.label("id")).subquery()
     waiting = (
         select(begun.c.id, begun.c.id.label("began_with"), literal(1).label("place"))
@@ -235,12 +247,12 @@ def _who_waits() -> CTE:
     )
 
 
-def _has_room(step_cap: int) -> ColumnElement[bool]:
+def _has_room(step_cap: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Of an organization: it has fewer steps running than it may."""
     return organizations.c.running_steps < func.coalesce(organizations.c.step_cap, step_cap)
 
 
-def waits(lane: Lane) -> ColumnElement[bool]:
+def waits(lane: Lane | ColumnElement[str]) -> ColumnElement[bool]:
     """Of a step: somebody of this version may claim it in the lane, when it is due."""
     return and_(
         steps.c.lane == lane,

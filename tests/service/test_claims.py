@@ -149,8 +149,11 @@ def _make_many(database: Database, count: int, *, with_work: bool) -> list[str]:
 
 def _effort(database: Database) -> int:
     """What a look for work costs: rows that PostgreSQL visits, or steps of SQLite's machine."""
-    query = claims._turn(Lane.short, CAP).compile(
-        database.engine, compile_kwargs={"literal_binds": True}
+    values = {"lane": Lane.short, "step_cap": CAP, "begin_at": str(uuid.uuid4())}
+    query = (
+        claims._turn_query()
+        .params(values)
+        .compile(database.engine, compile_kwargs={"literal_binds": True})
     )
     with database.read() as connection:
         if not database.is_sqlite:
