@@ -16,15 +16,7 @@ from services.database.changes import Changes
 from services.database.engine import Database
 from services.doorbell import Doorbell
 from services.errors import Invalid, WrongState
-from services.exports import (
-    cancellation,
-    creation,
-    messages,
-    preview,
-    queries,
-    retrying,
-    validation,
-)
+from services.exports import cancellation, creation, messages, preview, queries, retrying
 from services.exports.creation import Limits
 from services.exports.endings import Keeping
 from services.exports.model import (
@@ -36,6 +28,7 @@ from services.exports.model import (
     archive_key,
 )
 from services.exports.seen_page import SeenPage
+from services.exports.validation import format_error
 from services.formats.registry import FORMATS
 from services.identity.roles import Role
 from services.rpc.caller import caller
@@ -287,8 +280,8 @@ class ExportServicer(rpc.ExportServiceServicer):
         if len(request.formats) > MAX_FORMATS:
             raise Invalid.of("formats", f"give at most {MAX_FORMATS} formats")
         for at, name in enumerate(request.formats):
-            if problem := validation.unknown_format(f"formats[{at}]", name):
-                raise validation.invalid(problem)
+            if problem := format_error(name):
+                raise Invalid.of(f"formats[{at}]", problem)
         return queries.list_exports(
             self._database,
             caller().organization_id,

@@ -21,7 +21,8 @@ def field_errors(request: ExportRequest) -> dict[str, str]:
         fields["dataset_name"] = "give the name of the dataset to export"
     if problem := name_error(request.name):
         fields["name"] = problem
-    fields |= unknown_format("format", request.format)
+    if problem := format_error(request.format):
+        fields["format"] = problem
     if request.status_filter and request.status_filter not in IMAGE_STATUSES:
         fields["status_filter"] = (
             f"{quoted(request.status_filter)} is no image status; use one of "
@@ -32,11 +33,9 @@ def field_errors(request: ExportRequest) -> dict[str, str]:
     return fields
 
 
-def unknown_format(field: str, name: str) -> dict[str, str]:
-    """What is wrong with the field if `name` is no format: the error names those that are."""
-    if name in FORMATS:
-        return {}
-    return {field: f"{quoted(name)} is unknown; use one of {', '.join(FORMATS)}"}
+def format_error(name: str) -> str:
+    """What is wrong with the name of a format; empty: nothing."""
+    return "" if name in FORMATS else f"{quoted(name)} is unknown; use one of {', '.join(FORMATS)}"
 
 
 def class_errors(request: ExportRequest, classes: Sequence[DatasetClass]) -> dict[str, str]:

@@ -117,7 +117,7 @@ def send_test(database: Database, organization_id: str, webhook_id: str) -> str:
         NotFound: the organization has no such webhook.
     """
     with database.write() as connection:
-        find_webhook(connection, organization_id, webhook_id, is_kept=True)
+        find_webhook(connection, organization_id, webhook_id, keeping)
         at = connection.execute(select(now())).scalar_one()
         data = {"webhook_id": webhook_id}
         return _write(connection, organization_id, webhook_id, EventType.test, data, at)

@@ -1,7 +1,7 @@
 """The webhooks of an organization: made, listed, changed, deleted."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
@@ -135,11 +135,9 @@ def delete_webhook(database: Database, organization_id: str, webhook_id: str) ->
     """
     with database.write() as connection:
         # Whoever writes a message to it, or what became of one, is done first, or finds it gone.
-        mine = (webhooks.c.id == webhook_id, *registered(organization_id))
-        connection.execute(select(webhooks.c.id).where(*mine).with_for_update())
-        find_webhook(connection, organization_id, webhook_id)
-        sent = select(webhook_messages.c.id).where(webhook_messages.c.webhook_id == webhook_id)
-        connection.execute(webhook_attempts.delete().where(webhook_attempts.c.message_id.in_(sent)))
+        find_webhook(connection, organization_id, webhook_id, Select.with_for_update)
+        mine = select(webhook_messages.c.id).where(webhook_messages.c.webhook_id == webhook_id)
+        connection.execute(webhook_attempts.delete().where(webhook_attempts.c.message_id.in_(mine)))
         connection.execute(
             webhook_messages.delete().where(webhook_messages.c.webhook_id == webhook_id)
         )
@@ -157,15 +155,18 @@ def keeping(rows: Select[Any]) -> Select[Any]:
 
 
 def find_webhook(
-    connection: Connection, organization_id: str, webhook_id: str, *, is_kept: bool = False
+    connection: Connection,
+    organization_id: str,
+    webhook_id: str,
+    lock: Callable[[Select[Any]], Select[Any]] | None = None,
 ) -> Webhook:
-    """One webhook; where it `is_kept`, nobody deletes it before the transaction is over.
+    """One webhook, whose row is locked as `lock` has it, until the transaction is over.
 
     Raises:
         NotFound: the organization has no such webhook.
     """
     found = select(webhooks).where(webhooks.c.id == webhook_id, *registered(organization_id))
-    row = connection.execute(keeping(found) if is_kept else found).one_or_none()
+    row = connection.execute(lock(found) if lock else found).one_or_none()
     if row is None:
         raise NotFound(
             "WEBHOOK_NOT_FOUND",
