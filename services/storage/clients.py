@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Threads of a process that read small objects.
 READ_THREADS = 16
+#: And from a store that is far away: they wait for it nearly all the time.
+FAR_READ_THREADS = 32
 CONNECT_TIMEOUT = 3.0
 #: Of control calls and small reads.
 CALL_TIMEOUT = 20.0
@@ -72,6 +74,8 @@ class Clients:
             self._styled(client)
         self.pool = HttpPool(CONNECT_TIMEOUT, BODY_TIMEOUT, context=context(config))
         self.threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="storage-read")
+        # Those of them that nobody needs never begin.
+        self.far_threads = ThreadPoolExecutor(FAR_READ_THREADS, thread_name_prefix="storage-far")
         self._readers = {
             bucket: self._new_reader(bucket)
             for bucket in (config.images_bucket, config.exports_bucket)
@@ -105,6 +109,7 @@ class Clients:
     def close(self) -> None:
         """Closes idle connections and ends the threads."""
         self.threads.shutdown(cancel_futures=True)
+        self.far_threads.shutdown(cancel_futures=True)
         self.pool.close()
         self._http.clear()
 

@@ -11,7 +11,7 @@ from io import BytesIO
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 
-from services.storage.clients import READ_THREADS, ClientsAtFirstUse
+from services.storage.clients import ClientsAtFirstUse
 from services.storage.config import StorageConfig
 from services.storage.credentials import ends_at
 from services.storage.errors import (
@@ -263,17 +263,16 @@ class ObjectStore:
         self,
         bucket: str,
         items: Iterable[tuple[str, int]],
-        concurrency: int = READ_THREADS,
         window_bytes: int = WINDOW_BYTES,
     ) -> Iterator[Iterator[bytes]]:
         """The contents of many objects, in the order of `items` (key and size in bytes).
 
         Each object comes as an iterator over its chunks, to be used before the next one
-        is taken. Small objects are read ahead, `concurrency` at a time and at most
-        `window_bytes` in memory; those above 3 MiB stream when their turn comes. Raises
+        is taken. Small objects are read ahead, many at a time and at most `window_bytes` in
+        memory; those above 3 MiB stream when their turn comes. Raises
         what `get` and `stream` raise, at the object that it concerns.
         """
-        return self._ahead.read(bucket, items, concurrency, window_bytes)
+        return self._ahead.read(bucket, items, window_bytes)
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """What the store knows of an object, None where it has none.

@@ -1,11 +1,17 @@
 """Reading many objects ahead of their turn."""
 
+import threading
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
 from services.storage import ObjectNotFound, ObjectStore
-from tests.service.storage.stores import IMAGES, MIB, noise
+from services.storage.clients import READ_THREADS
+from tests import parts
+from tests.needs import started
+from tests.service.storage.stores import IMAGES, MIB, config_of, noise
+from tests.toxiproxy import Toxiproxy
 
 
 def test_many_objects_come_in_order(store: ObjectStore) -> None:
@@ -16,7 +22,7 @@ def test_many_objects_come_in_order(store: ObjectStore) -> None:
     order = [*sorted(contents), "many/030", "many/000"]
     items = ((key, len(contents[key])) for key in order)
     found = []
-    for chunks in store.read_many(IMAGES, items, concurrency=4, window_bytes=100_000):
+    for chunks in store.read_many(IMAGES, items, window_bytes=100_000):
         found.append(b"".join(chunks))
     assert found == [contents[key] for key in order]
 
@@ -54,3 +60,21 @@ def test_a_missing_object_is_raised_at_its_place(store: ObjectStore) -> None:
     assert next(next(reader)) == b"x"
     with pytest.raises(ObjectNotFound, match="gone"):
         next(reader)
+
+
+def test_a_store_far_away_is_asked_for_more_at_once(
+    store: ObjectStore, server: parts.ObjectStore
+) -> None:
+    store.put(IMAGES, "distant", b"x")
+    with started(Toxiproxy) as toxiproxy:
+        proxy = toxiproxy.proxy("far", server.port)
+        proxy.add("latency", latency=20)
+        endpoint = f"http://127.0.0.1:{proxy.port}"
+        far = ObjectStore(replace(config_of(server), endpoint=endpoint, public_endpoint=endpoint))
+        asking, total = 0, 0
+        for chunks in far.read_many(IMAGES, [("distant", 1)] * 1_600):
+            total += sum(map(len, chunks))
+            asking = max(asking, sum("storage-far" in t.name for t in threading.enumerate()))
+        far.close()
+    assert total == 1_600
+    assert asking > READ_THREADS
