@@ -25,7 +25,9 @@ BLOCK_IMAGES = 128
 BLOCK_BYTES = 4 * 1024 * 1024
 BLOCK_TEXT = 1024 * 1024
 
+#: Bytes of lines that are deflated at once, and inflated at once.
 _FLUSH = 1024 * 1024
+_INFLATED = 128 * 1024
 #: What stands in the first line of an image, before its object key and CRC-32.
 _FIELDS = tuple(field.name for field in fields(ExportImage) if field.name != "annotations")
 _values_of = attrgetter(*_FIELDS)
@@ -156,5 +158,5 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
     inflate = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
     for chunk in chunks:
         while chunk:
-            yield inflate.decompress(chunk, _FLUSH)
+            yield inflate.decompress(chunk, _INFLATED)
             chunk = inflate.unconsumed_tail

@@ -55,6 +55,9 @@ class SegmentText:
         self._rows: dict[Section, _Rows] = {}
         self._files: list[bytes] = []
         self._file_records: list[bytes] = []
+        #: Of the block at hand.
+        self._new_files: list[bytes] = []
+        self._new_records: list[bytes] = []
         self._files_size = 0
         self._files_crc32 = 0
         self.image_count = 0
@@ -99,6 +102,7 @@ class SegmentText:
             place: self._documents[place[0]].separator.join(rows.pop(place)) for place in list(rows)
         }
         self._read_rows(joined, len(block))
+        self._end_files()
         for place, text in joined.items():
             self._rows.setdefault(place, _Rows()).append(self._documents[place[0]].separator, text)
 
@@ -120,11 +124,22 @@ class SegmentText:
     def _add_file(self, path: str, content: bytes) -> None:
         body, known = deflated_file(content)
         entry = Entry(path, known.crc32, known.size, known.compressed_size, Method.DEFLATED)
-        self._file_records.append(pack_record(entry, self._files_size))
+        self._new_records.append(pack_record(entry, self._files_size))
         for piece in (local_header(entry), body):
-            self._files.append(piece)
+            self._new_files.append(piece)
             self._files_size += len(piece)
-            self._files_crc32 = crc32(piece, self._files_crc32)
+
+    def _end_files(self) -> None:
+        """Keeps the files of a block as one piece: hundreds take more memory, and are passed on one
+        by one."""
+        if not self._new_files:
+            return
+        files = b"".join(self._new_files)
+        self._files.append(files)
+        self._files_crc32 = crc32(files, self._files_crc32)
+        self._file_records.append(b"".join(self._new_records))
+        self._new_files.clear()
+        self._new_records.clear()
 
     def pieces(self) -> tuple[dict[str, Sequence[bytes]], dict[str, Any]]:
         """What must be staged, by key and in pieces, and what the record must know of it."""

@@ -9,7 +9,9 @@ from services.exports.model import staging_prefix
 from services.storage import ObjectStore, WriteBehind
 
 #: Bytes of an object that are worth to be kept until it is read again.
-_KEPT = 512 * 1024
+_KEPT = 256 * 1024
+#: Bytes that are read at once.
+_READ = 256 * 1024
 
 
 def stage_of(claim: ExportClaim | SegmentClaim) -> str:
@@ -56,7 +58,9 @@ class StoreStaging:
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Reads it back."""
-        return self._store.stream(self._store.exports_bucket, self._prefix + key, is_checked=True)
+        return self._store.stream(
+            self._store.exports_bucket, self._prefix + key, _READ, is_checked=True
+        )
 
 
 class StagingBehind:
