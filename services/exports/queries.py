@@ -1,8 +1,9 @@
 """The exports of an organization: found, listed, deleted."""
 
 from collections.abc import Sequence
+from functools import cache
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from services.catalog.datasets import DATASET_NAME, find_dataset
 from services.database.clock import now
@@ -21,6 +22,45 @@ from services.exports.model import (
 )
 from services.texts import quoted
 
+#: What callers may learn of an export. The rest is for its work: the snapshot alone may be a
+#: hundred times as long, as it has every class.
+_SEEN = (
+    "id",
+    "organization_id",
+    "dataset_id",
+    "name",
+    "format",
+    "include_images",
+    "class_filter",
+    "status_filter",
+    "include_unannotated",
+    "organize_by_split",
+    "status",
+    "error_message",
+    "error_code",
+    "stage",
+    "version",
+    "segment_count",
+    "segments_done",
+    "work_total",
+    "work_done",
+    "image_count",
+    "annotation_count",
+    "file_size",
+    "crc32",
+    "sha256",
+    "warnings",
+    "created_at",
+    "completed_at",
+    "expires_at",
+    "queued_at",
+    "snapshot_at",
+    "callback_url",
+    "setbacks",
+    "setback",
+    "setback_at",
+    "goes_on_at",
+)
 #: Nothing is finished before it is verified: progress stays below 1 until then.
 _UNFINISHED = 0.99
 
@@ -43,10 +83,10 @@ def exports_at(
     database: Database, asked: Sequence[OwnedAddress]
 ) -> dict[OwnedAddress, Export | NotFound]:
     """`get_export` for many at once, of any organizations."""
-    ids = {address.id for _, address in asked if address.id}
+    ids = list({address.id for _, address in asked if address.id})
     found: dict[OwnedAddress, Export | NotFound] = {}
     with database.read() as connection:
-        for row in connection.execute(_all_exports().where(exports.c.id.in_(ids))) if ids else ():
+        for row in connection.execute(_exports_of_ids(), {"ids": ids}) if ids else ():
             found[row.organization_id, ExportAddress(id=row.id)] = _export(row)
         for owner, address in asked:
             if not address.id:
@@ -176,9 +216,17 @@ def exports_of(organization_id: str) -> Select[tuple[object, ...]]:
     return _all_exports().where(exports.c.organization_id == organization_id)
 
 
+@cache
+def _exports_of_ids() -> Select[tuple[object, ...]]:
+    """The exports whose `ids` these are, of any organization: made once, as it is asked all the
+    time."""
+    return _all_exports().where(exports.c.id.in_(bindparam("ids", expanding=True)))
+
+
+@cache
 def _all_exports() -> Select[tuple[object, ...]]:
     return (
-        select(exports, DATASET_NAME.label("dataset_name"))
+        select(*(exports.c[name] for name in _SEEN), DATASET_NAME.label("dataset_name"))
         .join(datasets, datasets.c.id == exports.c.dataset_id)
         .where(~exports.c.deleted)
     )

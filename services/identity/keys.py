@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from services.database.clock import now
@@ -258,7 +259,18 @@ def known_holder(found: Caller | None) -> Caller:
 
 def callers_of(database: Database, digests: Sequence[str]) -> dict[str, Caller]:
     """Who holds keys, by what `digest_of` says of them; those that nobody holds are left out."""
-    query = (
+    with database.read() as connection:
+        rows = connection.execute(_callers(), {"digests": digests}).all()
+    return {
+        row.key_hash: Caller(row.id, row.organization_id, Role[row.role], row.rate_limit)
+        for row in rows
+    }
+
+
+@cache
+def _callers() -> Select[Any]:
+    """Who holds keys with these `digests` now: made once, as it is asked all the time."""
+    return (
         select(
             api_keys.c.key_hash,
             api_keys.c.id,
@@ -268,13 +280,7 @@ def callers_of(database: Database, digests: Sequence[str]) -> dict[str, Caller]:
         )
         .join(organizations, organizations.c.id == api_keys.c.organization_id)
         .where(
-            api_keys.c.key_hash.in_(digests),
+            api_keys.c.key_hash.in_(bindparam("digests", expanding=True)),
             or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now()),
         )
     )
-    with database.read() as connection:
-        rows = connection.execute(query).all()
-    return {
-        row.key_hash: Caller(row.id, row.organization_id, Role[row.role], row.rate_limit)
-        for row in rows
-    }
