@@ -64,6 +64,27 @@ def test_who_comes_meanwhile_is_read_for_at_once(readers: Readers) -> None:
     assert len(shelf.reads[-1]) == 102
 
 
+def test_no_read_begins_beside_one_that_is_quick(readers: Readers) -> None:
+    shelf = Shelf()
+    shelf.values = {f"{n}": n for n in range(9)}
+
+    async def ask() -> list[int | None]:
+        reads = GatheredReads(shelf.read, readers, patience=60)
+        first = asyncio.create_task(reads.get("0"))
+        await _begin(1, shelf)
+        later = [asyncio.create_task(reads.get(f"{n}")) for n in range(1, 9)]
+        await asyncio.sleep(0.01)
+        assert len(shelf.reads) == 1
+        shelf.may_read.set()
+        found = list(await asyncio.gather(first, *later))
+        # What looked whether the first one takes long keeps nobody waiting afterwards.
+        async with asyncio.timeout(10):
+            return [*found, await reads.get("0")]
+
+    assert asyncio.run(ask()) == [*range(9), 0]
+    assert [len(keys) for keys in shelf.reads] == [1, 8, 1]
+
+
 def test_nobody_is_told_what_was_read_before_he_came(readers: Readers) -> None:
     shelf = Shelf()
 
