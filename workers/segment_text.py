@@ -55,11 +55,7 @@ class SegmentText:
         self._rows: dict[Section, _Rows] = {}
         self._files: list[bytes] = []
         self._file_records: list[bytes] = []
-        #: Of the block at hand.
-        self._new_files: list[bytes] = []
-        self._new_records: list[bytes] = []
         self._files_size = 0
-        self._files_crc32 = 0
         self.image_count = 0
         self.annotation_count = 0
         self.split_counts: Counter[str] = Counter()
@@ -73,6 +69,7 @@ class SegmentText:
         """Renders the images of a block; `check` is called before each, as one may take a
         second."""
         rows: dict[Section, list[bytes]] = {}
+        files, records = len(self._files), len(self._file_records)
         manifest_section = (len(self._documents) - 1, manifest.SECTION)
         for planned in block:
             check()
@@ -102,7 +99,8 @@ class SegmentText:
             place: self._documents[place[0]].separator.join(rows.pop(place)) for place in list(rows)
         }
         self._read_rows(joined, len(block))
-        self._end_files()
+        _join_from(self._files, files)
+        _join_from(self._file_records, records)
         for place, text in joined.items():
             self._rows.setdefault(place, _Rows()).append(self._documents[place[0]].separator, text)
 
@@ -124,22 +122,10 @@ class SegmentText:
     def _add_file(self, path: str, content: bytes) -> None:
         body, known = deflated_file(content)
         entry = Entry(path, known.crc32, known.size, known.compressed_size, Method.DEFLATED)
-        self._new_records.append(pack_record(entry, self._files_size))
+        self._file_records.append(pack_record(entry, self._files_size))
         for piece in (local_header(entry), body):
-            self._new_files.append(piece)
+            self._files.append(piece)
             self._files_size += len(piece)
-
-    def _end_files(self) -> None:
-        """Keeps the files of a block as one piece: hundreds take more memory, and are passed on one
-        by one."""
-        if not self._new_files:
-            return
-        files = b"".join(self._new_files)
-        self._files.append(files)
-        self._files_crc32 = crc32(files, self._files_crc32)
-        self._file_records.append(b"".join(self._new_records))
-        self._new_files.clear()
-        self._new_records.clear()
 
     def pieces(self) -> tuple[dict[str, Sequence[bytes]], dict[str, Any]]:
         """What must be staged, by key and in pieces, and what the record must know of it."""
@@ -158,7 +144,6 @@ class SegmentText:
         if self._files:
             staged["files"] = self._files
             staged["file_records"] = self._file_records
-            known["files"] = {"length": self._files_size, "crc32": self._files_crc32}
         for (position, section), rows in self._rows.items():
             key = row_key(position, section)
             staged[key] = rows.pieces
@@ -168,7 +153,16 @@ class SegmentText:
                 rows.known.compressed_size,
             ]
         known["sums"] = {key: _crc32_of(pieces) for key, pieces in staged.items()}
+        if self._files:
+            known["files"] = {"length": self._files_size, "crc32": known["sums"]["files"]}
         return staged, known
+
+
+def _join_from(pieces: list[bytes], first: int) -> None:
+    """Makes one piece of all from the first one on: hundreds take more memory, and are passed on
+    one by one."""
+    if len(pieces) > first:
+        pieces[first:] = [b"".join(pieces[first:])]
 
 
 def _crc32_of(pieces: Iterable[bytes]) -> int:
